@@ -1,0 +1,83 @@
+/**
+ * Every error that lichen raises on purpose is a {@link LichenError} with one of these codes. A code, once
+ * published, keeps its meaning; messages may change.
+ */
+export type LichenErrorCode =
+  /** An argument has the wrong type, is out of range or contradicts another one. */
+  | 'ERR_LICHEN_ARGUMENT'
+  /** A vector, matrix or file has another dimension than what it is used with. */
+  | 'ERR_LICHEN_DIMENSION'
+  /** A value is NaN or infinite. */
+  | 'ERR_LICHEN_NOT_FINITE'
+  /** A key is there already, or stands twice in one call. */
+  | 'ERR_LICHEN_DUPLICATE_KEY'
+  /** A key is not in the index, a user not in the model. */
+  | 'ERR_LICHEN_UNKNOWN_KEY'
+  /** A set that must hold something is empty. */
+  | 'ERR_LICHEN_EMPTY'
+  /** The object was closed. */
+  | 'ERR_LICHEN_CLOSED'
+  /** The operation was aborted by its AbortSignal; nothing changed. */
+  | 'ERR_LICHEN_ABORTED'
+  /** Another writer is at work on the same object. */
+  | 'ERR_LICHEN_BUSY'
+  /** A file or folder does not exist. */
+  | 'ERR_LICHEN_NOT_FOUND'
+  /** Reading or writing failed (the operating system's reason is in the message). */
+  | 'ERR_LICHEN_IO'
+  /** A file is not what it should be: truncated, corrupt, ragged or of another kind. */
+  | 'ERR_LICHEN_FORMAT'
+  /** Well-formed, but not supported by this version or on this machine. */
+  | 'ERR_LICHEN_UNSUPPORTED'
+  /** Memory could not be had. */
+  | 'ERR_LICHEN_MEMORY'
+  /** An optional package is not installed; the message names it. */
+  | 'ERR_LICHEN_MISSING_PACKAGE'
+  /** The native addon could not be loaded. */
+  | 'ERR_LICHEN_ADDON'
+  /** A defect in lichen itself. */
+  | 'ERR_LICHEN_INTERNAL';
+
+/** Base class of every error raised by lichen. Compare `code`, not the message. */
+export class LichenError extends Error {
+  /** Stable, machine-readable reason. */
+  readonly code: LichenErrorCode;
+
+  constructor(code: LichenErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** A bad argument: what was expected, what came. Thrown before anything changes. */
+export class LichenArgumentError extends LichenError {}
+
+/** A file that cannot be read, written or understood. */
+export class LichenFileError extends LichenError {}
+
+/** An operation given up because its AbortSignal fired or its object was closed. */
+export class LichenAbortError extends LichenError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_LICHEN_ABORTED', message, options);
+  }
+}
+
+/** Throws ERR_LICHEN_ABORTED when the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
+  if (signal?.aborted) {
+    throw new LichenAbortError(`${what} was aborted`, { cause: signal.reason });
+  }
+}
+
+const FILE_CODES: Record<string, LichenErrorCode> = { ENOENT: 'ERR_LICHEN_NOT_FOUND' };
+
+/** Wraps an error of Node's file system (`ENOENT`, `EACCES`, `ENOSPC` …) into a LichenFileError. */
+export function fileError(action: string, path: string, cause: unknown): LichenFileError {
+  if (cause instanceof LichenFileError) return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const errno = (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
+  const code = FILE_CODES[errno] ?? 'ERR_LICHEN_IO';
+  const text = code === 'ERR_LICHEN_NOT_FOUND' ? 'no such file or folder' : reason;
+  return new LichenFileError(code, `cannot ${action} ${path}: ${text}`, { cause });
+}
