@@ -5,6 +5,7 @@ const ROOMS = [
   ['errors.ts'],
   ['native.ts'],
   ['vectors'],
+  ['interactions'],
   ['index'],
   ['towers'],
   ['cache'],

@@ -1,0 +1,52 @@
+// The addon's entry: what JavaScript sees. No algorithm lives in this folder.
+
+#include <napi.h>
+
+#include "addon/convert.hpp"
+#include "addon/index_binding.hpp"
+#include "addon/jobs.hpp"
+#include "kernels/kernels.hpp"
+#include "runtime/thread_pool.hpp"
+
+namespace lichen::addon {
+namespace {
+
+// (factory: (code, message) => Error)
+Napi::Value set_error_factory(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    if (!info[0].IsFunction()) throw Error(Code::kArgument, "factory must be a function");
+    Jobs::of(info.Env()).set_error_factory(info[0].As<Napi::Function>());
+    return info.Env().Undefined();
+  });
+}
+
+// () -> {isa, runnable, threads}
+Napi::Value machine(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("isa", kernels().isa);
+    const auto runnable = runnable_kernels();
+    Napi::Array names = Napi::Array::New(info.Env(), runnable.size());
+    for (std::uint32_t i = 0; i < runnable.size(); ++i) names.Set(i, runnable[i]->isa);
+    object.Set("runnable", names);
+    object.Set("threads", static_cast<double>(usable_processors()));
+    return object;
+  });
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  Jobs::install(env);
+  exports.Set("setErrorFactory", Napi::Function::New(env, set_error_factory));
+  exports.Set("machine", Napi::Function::New(env, machine));
+  export_index_functions(env, exports);
+  return exports;
+}
+
+}  // namespace
+}  // namespace lichen::addon
+
+static Napi::Object init_addon(Napi::Env env, Napi::Object exports) {
+  return lichen::addon::init(env, exports);
+}
+
+NODE_API_MODULE(lichen, init_addon)

@@ -1,0 +1,37 @@
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "kernels/cpu_features.hpp"
+#include "kernels/tables.hpp"
+#include "runtime/error.hpp"
+
+namespace lichen {
+
+std::vector<const Kernels*> runnable_kernels() {
+  std::vector<const Kernels*> runnable = {&kScalarKernels};
+#if defined(__x86_64__)
+  const CpuFeatures features = detect_cpu_features();
+  if (features.avx2_fma) runnable.push_back(&kAvx2Kernels);
+  if (features.avx512) runnable.push_back(&kAvx512Kernels);
+#endif
+  return runnable;
+}
+
+const Kernels& kernels() {
+  static const Kernels* chosen = [] {
+    const std::vector<const Kernels*> runnable = runnable_kernels();
+    const char* wanted = std::getenv("LICHEN_ISA");
+    if (wanted == nullptr || *wanted == '\0') return runnable.back();
+    std::string names;
+    for (const Kernels* table : runnable) {
+      if (std::strcmp(table->isa, wanted) == 0) return table;
+      names += names.empty() ? table->isa : std::string(", ") + table->isa;
+    }
+    throw Error(Code::kUnsupported, std::string("LICHEN_ISA is '") + wanted +
+                                        "', but this processor runs only: " + names);
+  }();
+  return *chosen;
+}
+
+}  // namespace lichen

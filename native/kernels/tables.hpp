@@ -1,0 +1,14 @@
+#pragma once
+// Where each instruction set's file leaves its table for dispatch.cpp.
+
+#include "kernels/kernels.hpp"
+
+namespace lichen {
+
+extern const Kernels kScalarKernels;
+#if defined(__x86_64__)
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+#endif
+
+}  // namespace lichen

@@ -1,0 +1,80 @@
+#pragma once
+// AlignedBuffer: a growable array of trivial elements that starts on a cache line. Growing moves the elements, so
+// pointers into it are valid only until the next resize.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace lichen {
+
+inline constexpr std::size_t kCacheLine = 64;
+
+template <class T>
+class AlignedBuffer {
+  static_assert(std::is_trivially_copyable_v<T>);
+
+ public:
+  AlignedBuffer() = default;
+  AlignedBuffer(const AlignedBuffer&) = delete;
+  AlignedBuffer& operator=(const AlignedBuffer&) = delete;
+  AlignedBuffer(AlignedBuffer&& other) noexcept { swap(other); }
+  AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+    AlignedBuffer(std::move(other)).swap(*this);
+    return *this;
+  }
+  ~AlignedBuffer() { std::free(data_); }
+
+  void swap(AlignedBuffer& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    std::swap(capacity_, other.capacity_);
+  }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  std::size_t bytes() const { return capacity_ * sizeof(T); }
+  T& operator[](std::size_t i) { return data_[i]; }
+  const T& operator[](std::size_t i) const { return data_[i]; }
+
+  // Makes room for `wanted` elements without changing the size. Throws std::bad_alloc, changing nothing.
+  void reserve(std::size_t wanted) {
+    if (wanted <= capacity_) return;
+    if (wanted > std::numeric_limits<std::size_t>::max() / sizeof(T) - kCacheLine) {
+      throw std::bad_alloc();
+    }
+    const std::size_t bytes = (wanted * sizeof(T) + kCacheLine - 1) / kCacheLine * kCacheLine;
+    T* grown = static_cast<T*>(std::aligned_alloc(kCacheLine, bytes));
+    if (grown == nullptr) throw std::bad_alloc();
+    if (size_ > 0) std::memcpy(grown, data_, size_ * sizeof(T));
+    std::free(data_);
+    data_ = grown;
+    capacity_ = bytes / sizeof(T);
+  }
+
+  // Like reserve, but grows by half at least, so that repeated appends cost amortized constant time.
+  void reserve_growing(std::size_t wanted) {
+    if (wanted <= capacity_) return;
+    reserve(size_ == 0 ? wanted : std::max(wanted, capacity_ + capacity_ / 2));
+  }
+
+  // New elements hold `fill`.
+  void resize(std::size_t wanted, T fill) {
+    reserve_growing(wanted);
+    for (std::size_t i = size_; i < wanted; ++i) data_[i] = fill;
+    size_ = wanted;
+  }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+}  // namespace lichen

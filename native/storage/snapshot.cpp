@@ -1,0 +1,245 @@
+#include "storage/snapshot.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+
+#include "runtime/crc32c.hpp"
+#include "runtime/error.hpp"
+
+namespace lichen {
+namespace {
+
+constexpr std::uint64_t kSectionAlignment = 64;
+constexpr std::uint32_t kMaxSections = 64;
+constexpr std::size_t kMaxTransfer = std::size_t{1} << 30;  // a single write moves at most 2 GiB on Linux
+
+std::uint64_t align_up(std::uint64_t offset) {
+  return (offset + kSectionAlignment - 1) / kSectionAlignment * kSectionAlignment;
+}
+
+[[noreturn]] void throw_io(const std::string& action, const std::string& path) {
+  const int reason = errno;
+  const Code code = reason == ENOENT ? Code::kNotFound : Code::kIo;
+  throw Error(code, "cannot " + action + " " + path + ": " +
+                        (reason == ENOENT ? "no such file or folder" : std::strerror(reason)));
+}
+
+std::uint32_t header_checksum(SnapshotHeader header, const std::vector<SectionEntry>& sections) {
+  header.checksum = 0;
+  const std::uint32_t crc = crc32c(0, &header, sizeof header);
+  return crc32c(crc, sections.data(), sections.size() * sizeof(SectionEntry));
+}
+
+// The file beside the target; removed again unless it is published.
+class DraftFile {
+ public:
+  explicit DraftFile(const std::string& target) : target_(target) {
+    static std::atomic<unsigned> counter{0};
+    path_ = target + ".draft-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+    file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (file_ < 0) throw_io("create", target_);
+  }
+  ~DraftFile() {
+    if (file_ >= 0) ::close(file_);
+    if (!published_) ::unlink(path_.c_str());
+  }
+
+  void write_at(std::uint64_t offset, const void* data, std::size_t bytes) {
+    const char* at = static_cast<const char*>(data);
+    while (bytes > 0) {
+      const ssize_t done = ::pwrite(file_, at, std::min(bytes, kMaxTransfer), static_cast<off_t>(offset));
+      if (done < 0 && errno == EINTR) continue;
+      if (done < 0) throw_io("write", target_);
+      at += done;
+      offset += static_cast<std::uint64_t>(done);
+      bytes -= static_cast<std::size_t>(done);
+    }
+  }
+
+  void publish() {
+    if (::fsync(file_) != 0) throw_io("write", target_);
+    const int closed = ::close(file_);
+    file_ = -1;
+    if (closed != 0) throw_io("write", target_);
+    if (::rename(path_.c_str(), target_.c_str()) != 0) throw_io("write", target_);
+    published_ = true;
+    // The rename itself is durable once the folder is; not every file system lets a folder be synced.
+    const std::size_t slash = target_.find_last_of('/');
+    const std::string folder = slash == std::string::npos ? "." : target_.substr(0, slash + 1);
+    const int handle = ::open(folder.c_str(), O_RDONLY | O_CLOEXEC);
+    if (handle >= 0) {
+      ::fsync(handle);
+      ::close(handle);
+    }
+  }
+
+ private:
+  std::string target_;
+  std::string path_;
+  int file_ = -1;
+  bool published_ = false;
+};
+
+}  // namespace
+
+const char* section_name(std::uint32_t type) {
+  switch (static_cast<SectionType>(type)) {
+    case SectionType::kVectors:
+      return "vectors";
+    case SectionType::kIntegerKeys:
+      return "integerKeys";
+    case SectionType::kKeyOffsets:
+      return "keyOffsets";
+    case SectionType::kKeyCharacters:
+      return "keyCharacters";
+    case SectionType::kLevels:
+      return "levels";
+    case SectionType::kBaseLinks:
+      return "baseLinks";
+    case SectionType::kUpperLinks:
+      return "upperLinks";
+  }
+  return "unknown";
+}
+
+std::uint64_t write_snapshot(const std::string& path, SnapshotHeader header,
+                             const std::vector<SectionData>& sections) {
+  std::vector<SectionEntry> table;
+  std::uint64_t end = sizeof(SnapshotHeader) + sections.size() * sizeof(SectionEntry);
+  for (const SectionData& section : sections) {
+    SectionEntry entry;
+    entry.type = static_cast<std::uint32_t>(section.type);
+    entry.checksum = crc32c(0, section.data, section.bytes);
+    entry.offset = align_up(end);
+    entry.bytes = section.bytes;
+    end = entry.offset + entry.bytes;
+    table.push_back(entry);
+  }
+  header.sections = static_cast<std::uint32_t>(table.size());
+  header.file_bytes = end;
+  header.checksum = header_checksum(header, table);
+
+  DraftFile draft(path);
+  draft.write_at(0, &header, sizeof header);
+  draft.write_at(sizeof header, table.data(), table.size() * sizeof(SectionEntry));
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    draft.write_at(table[i].offset, sections[i].data, sections[i].bytes);
+  }
+  draft.publish();
+  return end;
+}
+
+SnapshotReader::SnapshotReader(const std::string& path) : path_(path) {
+  file_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file_ < 0) throw_io("open", path);
+  try {
+    struct stat status;
+    if (::fstat(file_, &status) != 0) throw_io("open", path);
+    if (!S_ISREG(status.st_mode)) malformed("it is not a regular file");
+    file_bytes_ = static_cast<std::uint64_t>(status.st_size);
+    if (file_bytes_ < sizeof header_) {
+      malformed("it has " + std::to_string(file_bytes_) + " bytes, fewer than a header");
+    }
+    read_at(0, &header_, sizeof header_);
+    if (header_.magic != kSnapshotMagic) malformed("it does not start with the magic bytes");
+    if (header_.version != kSnapshotVersion || header_.features != 0) {
+      throw Error(Code::kUnsupported,
+                  path + " has format version " + std::to_string(header_.version) +
+                      " and features " + std::to_string(header_.features) +
+                      "; this lichen reads version " + std::to_string(kSnapshotVersion) +
+                      " without features");
+    }
+    if (header_.header_bytes != sizeof header_ || header_.sections > kMaxSections) {
+      malformed("the header is damaged");
+    }
+    if (header_.file_bytes != file_bytes_) {
+      malformed("it has " + std::to_string(file_bytes_) + " bytes, its header says " +
+                std::to_string(header_.file_bytes));
+    }
+    const std::uint64_t table_end = sizeof header_ + header_.sections * sizeof(SectionEntry);
+    if (table_end > file_bytes_) malformed("the section table is cut off");
+    sections_.resize(header_.sections);
+    read_at(sizeof header_, sections_.data(), sections_.size() * sizeof(SectionEntry));
+    if (header_checksum(header_, sections_) != header_.checksum) {
+      malformed("the header's checksum does not match");
+    }
+    for (const SectionEntry& section : sections_) {
+      if (section.offset < table_end || section.offset % kSectionAlignment != 0 ||
+          section.offset > file_bytes_ || section.bytes > file_bytes_ - section.offset) {
+        malformed(std::string("section ") + section_name(section.type) + " lies outside the file");
+      }
+    }
+  } catch (...) {
+    ::close(file_);
+    throw;
+  }
+}
+
+SnapshotReader::~SnapshotReader() { ::close(file_); }
+
+void SnapshotReader::malformed(const std::string& what) const {
+  throw Error(Code::kFormat, path_ + " is not a sound lichen file: " + what);
+}
+
+const SectionEntry& SnapshotReader::find(SectionType type) const {
+  const SectionEntry* found = nullptr;
+  for (const SectionEntry& section : sections_) {
+    if (section.type != static_cast<std::uint32_t>(type)) continue;
+    if (found != nullptr) malformed(std::string("two sections ") + section_name(section.type));
+    found = &section;
+  }
+  if (found == nullptr) {
+    malformed(std::string("no section ") + section_name(static_cast<std::uint32_t>(type)));
+  }
+  return *found;
+}
+
+void SnapshotReader::require_size(const SectionEntry& entry, std::uint64_t count,
+                                  std::size_t size) const {
+  if (entry.bytes % size != 0 || entry.bytes / size != count) {
+    malformed(std::string("section ") + section_name(entry.type) + " has " +
+              std::to_string(entry.bytes) + " bytes, expected " + std::to_string(count) + " × " +
+              std::to_string(size));
+  }
+}
+
+void SnapshotReader::read_at(std::uint64_t offset, void* target, std::size_t bytes) const {
+  char* at = static_cast<char*>(target);
+  while (bytes > 0) {
+    const ssize_t done = ::pread(file_, at, std::min(bytes, kMaxTransfer), static_cast<off_t>(offset));
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) throw_io("read", path_);
+    if (done == 0) malformed("it ended while it was read");
+    at += done;
+    offset += static_cast<std::uint64_t>(done);
+    bytes -= static_cast<std::size_t>(done);
+  }
+}
+
+void SnapshotReader::read_into(const SectionEntry& entry, void* target) const {
+  read_at(entry.offset, target, entry.bytes);
+  if (crc32c(0, target, entry.bytes) != entry.checksum) {
+    malformed(std::string("the checksum of section ") + section_name(entry.type) +
+              " does not match");
+  }
+}
+
+bool SnapshotReader::verify(const SectionEntry& entry) const {
+  std::vector<char> piece(std::min<std::uint64_t>(entry.bytes, std::uint64_t{1} << 20));
+  std::uint32_t crc = 0;
+  for (std::uint64_t done = 0; done < entry.bytes;) {
+    const std::size_t bytes = std::min<std::uint64_t>(piece.size(), entry.bytes - done);
+    read_at(entry.offset + done, piece.data(), bytes);
+    crc = crc32c(crc, piece.data(), bytes);
+    done += bytes;
+  }
+  return crc == entry.checksum;
+}
+
+}  // namespace lichen

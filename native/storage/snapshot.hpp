@@ -1,0 +1,124 @@
+#pragma once
+// The snapshot file (.lichen), format version 1. Everything is little-endian.
+//
+//   header, 128 bytes   magic, version, counts and parameters (SnapshotHeader); its last field is the CRC-32C of the
+//                       header (that field zero) followed by the section table
+//   section table       32 bytes a section (SectionEntry)
+//   sections            each starts at a multiple of 64 bytes, gaps are zero
+//
+// A file is written beside its target and renamed over it once it is on disk, so a reader sees the old file or the
+// new one and never a part. A reader trusts nothing: sizes are checked against the file's length before memory is
+// taken, checksums before content is used, and the index checks every number it will follow.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runtime/aligned.hpp"
+
+namespace lichen {
+
+inline constexpr std::array<char, 8> kSnapshotMagic = {'L', 'I', 'C', 'H', 'E', 'N', '\r', '\n'};
+inline constexpr std::uint32_t kSnapshotVersion = 1;
+
+enum class IndexKind : std::uint32_t { kFlat = 1, kHnsw = 2 };
+enum class Storage : std::uint32_t { kF32 = 0 };
+
+enum class SectionType : std::uint32_t {
+  kVectors = 1,        // rows × stride f32, as in memory
+  kIntegerKeys = 2,    // rows × i64
+  kKeyOffsets = 3,     // (rows + 1) × u64
+  kKeyCharacters = 4,  // UTF-8
+  kLevels = 5,         // rows × u8
+  kBaseLinks = 6,      // rows × 2m u32, unused slots 0xFFFFFFFF
+  kUpperLinks = 7,     // m u32 a level above 0, in the order of the rows
+};
+
+struct SnapshotHeader {
+  std::array<char, 8> magic = kSnapshotMagic;
+  std::uint32_t version = kSnapshotVersion;
+  std::uint32_t header_bytes = 128;
+  std::uint64_t features = 0;  // a set bit that a reader does not know makes it refuse the file
+  std::uint64_t file_bytes = 0;
+  std::uint64_t rows = 0;
+  std::uint32_t dim = 0;
+  std::uint32_t kind = 0;      // IndexKind
+  std::uint32_t metric = 0;    // Metric
+  std::uint32_t storage = 0;   // Storage
+  std::uint32_t key_kind = 0;  // KeyKind
+  std::uint32_t sections = 0;
+  // HNSW only, else 0.
+  std::uint32_t m = 0;
+  std::uint32_t ef_construction = 0;
+  std::uint32_t entry_row = 0;
+  std::uint32_t max_level = 0;
+  std::uint64_t seed = 0;
+  std::array<std::uint8_t, 36> reserved = {};
+  std::uint32_t checksum = 0;
+};
+static_assert(sizeof(SnapshotHeader) == 128);
+
+struct SectionEntry {
+  std::uint32_t type = 0;
+  std::uint32_t checksum = 0;  // CRC-32C of the section's bytes
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t reserved = 0;
+};
+static_assert(sizeof(SectionEntry) == 32);
+
+// A section to be written; the memory must stay as it is until write_snapshot returns.
+struct SectionData {
+  SectionType type;
+  const void* data;
+  std::size_t bytes;
+};
+
+// Writes atomically; returns the file's size. Throws Error(kIo), leaving nothing behind.
+std::uint64_t write_snapshot(const std::string& path, SnapshotHeader header,
+                             const std::vector<SectionData>& sections);
+
+class SnapshotReader {
+ public:
+  // Reads and checks header and section table. Throws Error(kNotFound | kIo | kFormat | kUnsupported).
+  explicit SnapshotReader(const std::string& path);
+  ~SnapshotReader();
+  SnapshotReader(const SnapshotReader&) = delete;
+  SnapshotReader& operator=(const SnapshotReader&) = delete;
+
+  const SnapshotHeader& header() const { return header_; }
+  const std::vector<SectionEntry>& sections() const { return sections_; }
+
+  // Reads a section that must be there and hold `count` elements; checks its checksum.
+  template <class T>
+  AlignedBuffer<T> read(SectionType type, std::uint64_t count) const {
+    const SectionEntry& entry = find(type);
+    require_size(entry, count, sizeof(T));
+    AlignedBuffer<T> buffer;
+    buffer.resize(count, T{});
+    read_into(entry, buffer.data());
+    return buffer;
+  }
+  std::uint64_t bytes_of(SectionType type) const { return find(type).bytes; }
+  // Whether the section's bytes have the checksum that the table gives.
+  bool verify(const SectionEntry& entry) const;
+
+ private:
+  const SectionEntry& find(SectionType type) const;
+  void require_size(const SectionEntry& entry, std::uint64_t count, std::size_t size) const;
+  void read_into(const SectionEntry& entry, void* target) const;
+  void read_at(std::uint64_t offset, void* target, std::size_t bytes) const;
+  [[noreturn]] void malformed(const std::string& what) const;
+
+  std::string path_;
+  int file_ = -1;
+  std::uint64_t file_bytes_ = 0;
+  SnapshotHeader header_;
+  std::vector<SectionEntry> sections_;
+};
+
+const char* section_name(std::uint32_t type);
+
+}  // namespace lichen
