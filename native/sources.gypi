@@ -30,6 +30,7 @@
       "test/runtime_test.cpp",
       "test/storage_test.cpp",
       "test/hnsw_test.cpp"
-    ]
+    ],
+    "bench_files": []
   }
 }

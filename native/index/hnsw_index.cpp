@@ -135,9 +135,16 @@ std::size_t HnswIndex::search_locked(const float* prepared, const SearchOptions&
   ScratchPool::Loan loan = scratch_.borrow();
   SearchScratch& scratch = *loan;
   scratch.fit(graph_.capacity(0));
-  return linking_.load(std::memory_order_acquire)
-             ? search_graph<Access::kShared>(prepared, ef, options.k, hits, scratch)
-             : search_graph<Access::kExclusive>(prepared, ef, options.k, hits, scratch);
+  if (linking_.load(std::memory_order_acquire)) {
+    return search_graph<Access::kShared>(prepared, ef, options.k, hits, scratch);
+  }
+  const std::size_t count =
+      search_graph<Access::kExclusive>(prepared, ef, options.k, hits, scratch);
+  if (count == options.k) return count;
+  // Pruning can cut a part off, above all among rows that are all alike. Whoever asks for k gets k.
+  std::uint32_t exact = 0;
+  scan(prepared, 1, options.k, hits, &exact);
+  return exact;
 }
 
 // ---- add

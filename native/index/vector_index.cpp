@@ -1,5 +1,6 @@
 #include "index/vector_index.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -9,6 +10,10 @@
 
 namespace lichen {
 namespace {
+
+// Rows scored at a time. A block stays in the second-level cache while every query of a batch passes over it.
+constexpr std::size_t kBlockBytes = 256 * 1024;
+constexpr std::size_t kMostBlockRows = 2048;
 
 // The right to write, given back at the end of its scope unless it was handed on from append to link.
 class WriterClaim {
@@ -123,6 +128,29 @@ void VectorIndex::search_range_locked(const float* prepared, std::size_t count,
     counts[q] = static_cast<std::uint32_t>(
         search_locked(prepared + q * store_.stride(), options, hits + q * options.k));
   }
+}
+
+void VectorIndex::scan(const float* prepared, std::size_t count, std::size_t k, Hit* hits,
+                       std::uint32_t* counts) const {
+  const std::size_t rows = store_.rows();
+  const std::size_t row_bytes = store_.stride() * sizeof(float);
+  const std::size_t block = std::clamp<std::size_t>(kBlockBytes / row_bytes, 8, kMostBlockRows);
+  float scored[kMostBlockRows];
+  std::vector<TopK> best;
+  best.reserve(count);
+  for (std::size_t q = 0; q < count; ++q) best.emplace_back(hits + q * k, k);
+  for (std::size_t first = 0; first < rows; first += block) {
+    const std::size_t here = std::min(block, rows - first);
+    for (std::size_t q = 0; q < count; ++q) {
+      distances(prepared + q * store_.stride(), first, here, scored);
+      TopK& top = best[q];
+      for (std::size_t i = 0; i < here; ++i) {
+        // Not "<=": rows come in order, so an equal distance has the higher row number and loses the tie.
+        if (!(scored[i] >= top.threshold())) top.offer(scored[i], static_cast<std::uint32_t>(first + i));
+      }
+    }
+  }
+  for (std::size_t q = 0; q < count; ++q) counts[q] = static_cast<std::uint32_t>(best[q].finish());
 }
 
 std::uint32_t VectorIndex::find(std::int64_t key) const {

@@ -88,6 +88,9 @@ class VectorIndex {
   virtual void search_range_locked(const float* prepared, std::size_t count,
                                    const SearchOptions& options, Hit* hits,
                                    std::uint32_t* counts) const;
+  // The exact k nearest of each query, ties to the lower row: scores every row, block by block.
+  void scan(const float* prepared, std::size_t count, std::size_t k, Hit* hits,
+            std::uint32_t* counts) const;
   virtual void describe(SnapshotHeader& header, std::vector<SectionData>& sections) const = 0;
   virtual void load(const SnapshotReader& reader) = 0;
 

@@ -1,0 +1,216 @@
+#include <algorithm>
+#include <set>
+#include <thread>
+
+#include "index/flat_index.hpp"
+#include "index/hnsw_index.hpp"
+#include "test/check.hpp"
+#include "test/data.hpp"
+#include "test/files.hpp"
+
+namespace lichen {
+namespace {
+
+constexpr std::size_t kDim = 24;
+
+void add(VectorIndex& index, const float* vectors, std::size_t count, std::size_t threads = 1) {
+  Progress progress;
+  index.append({}, vectors, count);
+  index.link(threads, progress);
+}
+
+std::vector<std::uint32_t> rows_of(const VectorIndex& index, const float* query, std::size_t k,
+                                   std::size_t ef = 0) {
+  std::vector<Hit> hits(k);
+  SearchOptions options;
+  options.k = k;
+  options.ef = ef;
+  hits.resize(index.search(query, options, hits.data()));
+  std::vector<std::uint32_t> rows;
+  for (const Hit& hit : hits) rows.push_back(hit.row);
+  return rows;
+}
+
+double recall(const VectorIndex& exact, const VectorIndex& index, std::size_t queries,
+              std::size_t ef) {
+  std::size_t found = 0;
+  for (std::size_t q = 0; q < queries; ++q) {
+    const std::vector<float> query = test::clustered(77 + q, 1, kDim, 1);
+    const auto truth = rows_of(exact, query.data(), 10);
+    const auto got = rows_of(index, query.data(), 10, ef);
+    for (const std::uint32_t row : truth) {
+      found += static_cast<std::size_t>(std::count(got.begin(), got.end(), row));
+    }
+  }
+  return static_cast<double>(found) / static_cast<double>(queries * 10);
+}
+
+}  // namespace
+
+TEST_CASE("flat: agrees with a float64 scan, whatever the batch") {
+  const std::vector<float> vectors = test::uniform_floats(1, 700 * kDim);
+  const std::vector<float> queries = test::uniform_floats(2, 50 * kDim);
+  for (const Metric metric : {Metric::kDot, Metric::kCosine, Metric::kL2}) {
+    FlatIndex index(kDim, metric);
+    add(index, vectors.data(), 700);
+    SearchOptions options;
+    options.k = 5;
+    std::vector<Hit> hits(50 * 5);
+    std::vector<std::uint32_t> counts(50);
+    index.search_range(queries.data(), 50, options, hits.data(), counts.data());
+    for (std::size_t q = 0; q < 50; ++q) {
+      CHECK_EQUAL(counts[q], 5);
+      std::vector<std::pair<double, std::uint32_t>> scored;
+      for (std::uint32_t r = 0; r < 700; ++r) {
+        double dot = 0.0, l2 = 0.0, qq = 0.0, xx = 0.0;
+        for (std::size_t d = 0; d < kDim; ++d) {
+          const double a = queries[q * kDim + d];
+          const double b = vectors[r * kDim + d];
+          dot += a * b;
+          l2 += (a - b) * (a - b);
+          qq += a * a;
+          xx += b * b;
+        }
+        scored.emplace_back(metric == Metric::kL2    ? l2
+                            : metric == Metric::kDot ? -dot
+                                                     : -dot / std::sqrt(qq * xx),
+                            r);
+      }
+      std::sort(scored.begin(), scored.end());
+      for (std::size_t i = 0; i < 5; ++i) {
+        CHECK(std::abs(hits[q * 5 + i].distance - scored[i].first) < 1e-4);
+        CHECK_EQUAL(hits[q * 5 + i].row, scored[i].second);
+      }
+    }
+  }
+}
+
+TEST_CASE("flat: equal distances come in the order of the rows") {
+  FlatIndex index(kDim, Metric::kL2);
+  const std::vector<float> same(100 * kDim, 0.5f);
+  add(index, same.data(), 100);
+  const auto rows = rows_of(index, same.data(), 7);
+  for (std::uint32_t i = 0; i < 7; ++i) CHECK_EQUAL(rows[i], i);
+}
+
+TEST_CASE("hnsw: recall grows with ef and reaches the exact answer, for one thread and for three") {
+  const std::size_t rows = 2500;
+  const std::vector<float> vectors = test::clustered(11, rows, kDim, 40);
+  for (const Metric metric : {Metric::kDot, Metric::kCosine, Metric::kL2}) {
+    FlatIndex exact(kDim, metric);
+    add(exact, vectors.data(), rows);
+    for (const std::size_t threads : {1, 3}) {
+      HnswIndex index(kDim, metric, {12, 100, 42});
+      add(index, vectors.data(), rows, threads);
+      CHECK(recall(exact, index, 50, 64) > 0.9);
+      CHECK(recall(exact, index, 50, 600) > 0.98);
+    }
+  }
+}
+
+TEST_CASE("hnsw: one thread and one seed give one graph") {
+  const test::ScratchFolder folder;
+  const std::vector<float> vectors = test::clustered(12, 800, kDim, 10);
+  for (const char* name : {"a", "b"}) {
+    HnswIndex index(kDim, Metric::kL2, {8, 50, 3});
+    add(index, vectors.data(), 500);
+    add(index, vectors.data() + 500 * kDim, 300);
+    index.save(folder.file(name));
+  }
+  CHECK(test::read_file(folder.file("a")) == test::read_file(folder.file("b")));
+}
+
+TEST_CASE("hnsw: rows that are all the same are all found") {
+  HnswIndex index(kDim, Metric::kL2, {4, 20, 1});
+  const std::vector<float> same(30 * kDim, 1.0f);
+  add(index, same.data(), 30);
+  CHECK_EQUAL(rows_of(index, same.data(), 30, 30).size(), 30);
+}
+
+TEST_CASE("hnsw: an aborted add leaves the index exactly as it was") {
+  const test::ScratchFolder folder;
+  const std::vector<float> vectors = test::clustered(13, 1500, kDim, 10);
+  for (const std::size_t before : {0, 1000}) {
+    for (const std::size_t threads : {1, 3}) {
+      HnswIndex index(kDim, Metric::kDot, {6, 40, 5});
+      if (before > 0) add(index, vectors.data(), before);
+      index.save(folder.file("before"));
+      Progress progress;
+      index.append({}, vectors.data() + before * kDim, 500);
+      std::thread canceller([&] {
+        while (progress.done.load() < 60) std::this_thread::yield();
+        progress.cancel.store(true);
+      });
+      bool aborted = false;
+      try {
+        index.link(threads, progress);
+      } catch (const Error& error) {
+        aborted = error.code() == Code::kAborted;
+      }
+      canceller.join();
+      // A very quick machine may link all rows before it sees the wish; then there is nothing to compare.
+      if (!aborted) continue;
+      CHECK_EQUAL(index.rows(), before);
+      index.save(folder.file("after"));
+      CHECK(test::read_file(folder.file("before")) == test::read_file(folder.file("after")));
+      add(index, vectors.data() + before * kDim, 500);
+      CHECK_EQUAL(index.rows(), before + 500);
+    }
+  }
+}
+
+TEST_CASE("hnsw: searches run beside an add and a second add is refused") {
+  const std::vector<float> vectors = test::clustered(14, 3000, kDim, 20);
+  HnswIndex index(kDim, Metric::kL2, {8, 60, 5});
+  add(index, vectors.data(), 500);
+  std::atomic<bool> done{false};
+  std::atomic<std::size_t> searches{0};
+  std::vector<std::thread> readers;
+  for (int t = 0; t < 2; ++t) {
+    readers.emplace_back([&, t] {
+      for (std::uint64_t q = 0; !done.load(); ++q) {
+        const std::vector<float> query = test::clustered(90 + q + t * 1000, 1, kDim, 1);
+        const auto rows = rows_of(index, query.data(), 10);
+        CHECK_EQUAL(rows.size(), 10);
+        CHECK_EQUAL(std::set<std::uint32_t>(rows.begin(), rows.end()).size(), 10);
+        ++searches;
+      }
+    });
+  }
+  while (searches.load() < 10) std::this_thread::yield();
+  Progress progress;
+  index.append({}, vectors.data() + 500 * kDim, 2500);
+  CHECK_THROWS(Code::kBusy, index.append({}, vectors.data(), 1));
+  CHECK_THROWS(Code::kBusy, index.save("/tmp/lichen-never-written"));
+  index.link(2, progress);
+  CHECK_EQUAL(progress.done.load(), 2500);
+  done = true;
+  for (auto& reader : readers) reader.join();
+  CHECK_EQUAL(index.rows(), 3000);
+}
+
+TEST_CASE("index: bad arguments are refused and change nothing") {
+  CHECK_THROWS(Code::kArgument, FlatIndex(0, Metric::kDot));
+  CHECK_THROWS(Code::kArgument, FlatIndex(kMaxDim + 1, Metric::kDot));
+  CHECK_THROWS(Code::kArgument, HnswIndex(4, Metric::kDot, {1, 10, 0}));
+  CHECK_THROWS(Code::kArgument, HnswIndex(4, Metric::kDot, {kMaxM + 1, 10, 0}));
+  CHECK_THROWS(Code::kArgument, HnswIndex(4, Metric::kDot, {16, 0, 0}));
+  HnswIndex index(kDim, Metric::kDot, {});
+  std::vector<float> vectors = test::uniform_floats(1, 3 * kDim);
+  SearchOptions options;
+  Hit hit;
+  CHECK_THROWS(Code::kArgument, index.search(vectors.data(), options, &hit));
+  vectors[kDim + 2] = std::nanf("");
+  CHECK_THROWS(Code::kNotFinite, index.append({}, vectors.data(), 3));
+  CHECK_EQUAL(index.rows(), 0);
+  KeyBatch keys;
+  keys.kind = KeyKind::kInteger;
+  keys.integers = {1, 2, 1};
+  vectors[kDim + 2] = 0.0f;
+  CHECK_THROWS(Code::kDuplicateKey, index.append(keys, vectors.data(), 3));
+  CHECK_EQUAL(index.rows(), 0);
+  add(index, vectors.data(), 3);
+  CHECK_EQUAL(index.rows(), 3);
+}
+
+}  // namespace lichen

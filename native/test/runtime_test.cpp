@@ -1,0 +1,131 @@
+#include <atomic>
+#include <string>
+#include <thread>
+
+#include "index/beam.hpp"
+#include "index/search_scratch.hpp"
+#include "index/top_k.hpp"
+#include "runtime/aligned.hpp"
+#include "runtime/crc32c.hpp"
+#include "runtime/rw_lock.hpp"
+#include "runtime/thread_pool.hpp"
+#include "test/check.hpp"
+#include "test/data.hpp"
+
+namespace lichen {
+
+TEST_CASE("crc32c: the check values of RFC 3720, appendix B.4") {
+  const std::vector<unsigned char> zeros(32, 0x00);
+  const std::vector<unsigned char> ones(32, 0xFF);
+  std::vector<unsigned char> rising(32);
+  for (std::size_t i = 0; i < 32; ++i) rising[i] = static_cast<unsigned char>(i);
+  CHECK_EQUAL(crc32c(0, zeros.data(), 32), 0x8A9136AAu);
+  CHECK_EQUAL(crc32c(0, ones.data(), 32), 0x62A8AB43u);
+  CHECK_EQUAL(crc32c(0, rising.data(), 32), 0x46DD794Eu);
+  // In pieces of any length it is the same.
+  for (std::size_t cut = 0; cut <= 32; ++cut) {
+    CHECK_EQUAL(crc32c(crc32c(0, rising.data(), cut), rising.data() + cut, 32 - cut), 0x46DD794Eu);
+  }
+}
+
+TEST_CASE("aligned buffer: keeps its content over growth and starts on a cache line") {
+  AlignedBuffer<std::uint32_t> buffer;
+  for (std::uint32_t i = 0; i < 10000; ++i) {
+    buffer.resize(i + 1, i);
+    CHECK_EQUAL(reinterpret_cast<std::uintptr_t>(buffer.data()) % kCacheLine, 0);
+  }
+  for (std::uint32_t i = 0; i < 10000; ++i) CHECK_EQUAL(buffer[i], i);
+}
+
+TEST_CASE("thread pool: runs every task before it ends") {
+  std::atomic<int> sum{0};
+  {
+    ThreadPool pool(3);
+    for (int i = 1; i <= 1000; ++i) pool.submit([&sum, i] { sum += i; });
+  }
+  CHECK_EQUAL(sum.load(), 500500);
+}
+
+TEST_CASE("lock: a writer gets in although readers keep coming") {
+  RwLock lock;
+  std::atomic<bool> done{false};
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i) {
+    readers.emplace_back([&] {
+      while (!done.load()) {
+        const ReadLock reading(lock);
+        std::this_thread::yield();
+      }
+    });
+  }
+  for (int i = 0; i < 100; ++i) const WriteLock writing(lock);
+  done = true;
+  for (auto& reader : readers) reader.join();
+}
+
+TEST_CASE("top k: agrees with a sort, ties and NaN included") {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    std::vector<Hit> all;
+    const std::size_t count = 1 + splitmix64(seed, 0) % 60;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      all.push_back({static_cast<float>(splitmix64(seed, i + 1) % 10), i});
+    }
+    const std::size_t k = 1 + splitmix64(seed, 99) % count;
+    std::vector<Hit> best(k);
+    TopK top(best.data(), k);
+    for (const Hit& hit : all) top.offer(hit.distance, hit.row);
+    CHECK_EQUAL(top.finish(), k);
+    std::sort(all.begin(), all.end(), nearer);
+    for (std::size_t i = 0; i < k; ++i) CHECK_EQUAL(best[i].row, all[i].row);
+  }
+  Hit hits[2];
+  TopK top(hits, 2);
+  top.offer(std::nanf(""), 0);
+  top.offer(1.0f, 1);
+  top.offer(2.0f, 2);
+  CHECK_EQUAL(top.finish(), 2);
+  CHECK_EQUAL(hits[0].row, 1);
+  CHECK_EQUAL(hits[1].row, 2);
+}
+
+TEST_CASE("beam: keeps the nearest, sorted, and expands each once") {
+  Beam beam;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    const std::size_t capacity = 1 + splitmix64(seed, 0) % 20;
+    beam.reset(capacity);
+    std::vector<Hit> all;
+    std::vector<std::uint32_t> expanded;
+    for (std::uint32_t i = 0; i < 60; ++i) {
+      const float distance = static_cast<float>(splitmix64(seed, i + 1) % 1000);
+      all.push_back({distance, i});
+      beam.insert(distance, i);
+      if (i % 3 == 0) {
+        const std::uint32_t peeked = beam.peek_next();
+        const std::uint32_t row = beam.expand_next();
+        CHECK_EQUAL(peeked, row);
+        if (row != kNoRow) expanded.push_back(row);
+      }
+    }
+    std::stable_sort(all.begin(), all.end(),
+                     [](const Hit& a, const Hit& b) { return a.distance < b.distance; });
+    CHECK_EQUAL(beam.size(), capacity);
+    for (std::size_t i = 0; i < capacity; ++i) CHECK(beam.distance(i) == all[i].distance);
+    for (std::uint32_t row = beam.expand_next(); row != kNoRow; row = beam.expand_next()) {
+      expanded.push_back(row);
+    }
+    std::sort(expanded.begin(), expanded.end());
+    CHECK(std::adjacent_find(expanded.begin(), expanded.end()) == expanded.end());
+  }
+}
+
+TEST_CASE("visited rows: a new search forgets the old one, also when the epoch wraps") {
+  VisitedRows visited;
+  for (int search = 0; search < 70000; ++search) {
+    visited.start(3);
+    CHECK(visited.meet(1));
+    CHECK(!visited.meet(1));
+  }
+  CHECK(visited.meet(2));
+}
+
+}  // namespace lichen

@@ -1,0 +1,99 @@
+import { LichenArgumentError } from '../errors.js';
+import { higherIsBetter, type Metric } from '../vectors/metric.js';
+
+/** Neighbours of some queries, best first: `rows * width` values, row-major. */
+export interface Neighbours<T> {
+  /** Keys or scores; an unused place holds -1, '' or NaN. */
+  readonly values: ArrayLike<T>;
+  /** Number of queries. */
+  readonly rows: number;
+  /** Places a query. */
+  readonly width: number;
+}
+
+/**
+ * Share of the first k true neighbours that stand among the first k found, averaged over the queries. Where fewer
+ * than k are true (a small index), they are the denominator.
+ * @throws ERR_LICHEN_DIMENSION when the rows differ in number or are shorter than k, ERR_LICHEN_EMPTY without queries.
+ */
+export function recallAtK<T extends number | string>(
+  found: Neighbours<T>,
+  truth: Neighbours<T>,
+  k: number,
+): number {
+  requireSameQueries(found, truth, k);
+  return meanOverRows(found.rows, (row) => {
+    const expected = new Set<T>();
+    for (let place = 0; place < k; place++) {
+      const key = truth.values[row * truth.width + place]!;
+      if (key !== -1 && key !== '') expected.add(key);
+    }
+    const size = expected.size;
+    let hits = 0;
+    // delete() counts a key found twice only once.
+    for (let place = 0; place < k; place++) {
+      if (expected.delete(found.values[row * found.width + place]!)) hits++;
+    }
+    return size === 0 ? 1 : hits / size;
+  });
+}
+
+/** Options of {@link recallAtKByScore}. */
+export interface ScoreRecallOptions {
+  k: number;
+  metric: Metric;
+  /** Difference from the k-th exact score that still counts as a tie, relative to that score. Default 1e-5. */
+  tolerance?: number;
+}
+
+/**
+ * Recall@k where ties are fair: a found neighbour counts if its exact score is at least as good as that of the k-th
+ * true neighbour, whichever of several equal rows (duplicates) it is.
+ * @param found exact scores of distinct rows found, such as an f32 index reports.
+ * @param truth scores of an exact search.
+ * @throws as {@link recallAtK}
+ */
+export function recallAtKByScore(
+  found: Neighbours<number>,
+  truth: Neighbours<number>,
+  options: ScoreRecallOptions,
+): number {
+  const { k, metric, tolerance = 1e-5 } = options;
+  requireSameQueries(found, truth, k);
+  const sign = higherIsBetter(metric) ? 1 : -1;
+  return meanOverRows(found.rows, (row) => {
+    let last = k;
+    while (last > 0 && Number.isNaN(truth.values[row * truth.width + last - 1])) last--;
+    if (last === 0) return 1;
+    const bound = sign * truth.values[row * truth.width + last - 1]!;
+    const slack = tolerance * Math.abs(bound);
+    let hits = 0;
+    for (let place = 0; place < k; place++) {
+      if (sign * found.values[row * found.width + place]! >= bound - slack) hits++;
+    }
+    return Math.min(hits, last) / last;
+  });
+}
+
+function requireSameQueries<T>(found: Neighbours<T>, truth: Neighbours<T>, k: number): void {
+  if (found.rows !== truth.rows) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_DIMENSION',
+      `truth must have one row a query, ${found.rows}, got ${truth.rows}`,
+    );
+  }
+  for (const [name, { width }] of Object.entries({ found, truth })) {
+    if (width >= k) continue;
+    throw new LichenArgumentError(
+      'ERR_LICHEN_DIMENSION',
+      `${name} must have at least k = ${k} neighbours a query, got ${width}`,
+    );
+  }
+  if (found.rows === 0) throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'found: no queries');
+}
+
+function meanOverRows(rows: number, valueOf: (row: number) => number): number {
+  let sum = 0;
+  for (let row = 0; row < rows; row++) sum += valueOf(row);
+  return sum / rows;
+}

@@ -1,0 +1,182 @@
+import { LichenArgumentError, LichenFileError } from '../errors.js';
+import { binHeader, binReader } from './bin.js';
+import { withBytes, writeChunks, type FileOptions } from './bytes.js';
+import { isWholeDtype, type Dtype } from './dtype.js';
+import { floatToHalf } from './half.js';
+import { requireFinite, type IntMatrix, type Matrix } from './matrix.js';
+import { npyHeader, readNpy } from './npy.js';
+import { bytesOf, pieces, type Allocate, type ValueReader } from './values.js';
+import { vecsChunks, vecsReader } from './vecs.js';
+
+/** Options of {@link readMatrix}. */
+export interface ReadMatrixOptions extends FileOptions {
+  /** Lets NaN and infinite values through; they are an error by default. */
+  allowNonFinite?: boolean | undefined;
+}
+
+/** Options of {@link writeMatrix}. */
+export interface WriteMatrixOptions extends FileOptions {
+  /** Value type in the file: `f32` (default) or `f16` (.npy only; rounded to nearest). */
+  dtype?: 'f32' | 'f16' | undefined;
+}
+
+/** Whole numbers to be written, row-major. */
+export interface Integers {
+  /** `rows * dim` integers; beyond 32 bits only .npy can hold them. */
+  readonly data: ArrayLike<number>;
+  readonly rows: number;
+  readonly dim: number;
+}
+
+const READERS: Readonly<Record<string, ValueReader>> = {
+  '.npy': readNpy,
+  '.fvecs': vecsReader('f32'),
+  '.ivecs': vecsReader('i32'),
+  '.bvecs': vecsReader('u8'),
+  '.fbin': binReader('f32'),
+  '.u8bin': binReader('u8'),
+  '.i8bin': binReader('i8'),
+  '.ibin': binReader('i32'),
+};
+const LATER = ['.hdf5', '.h5', '.parquet', '.arrow', '.feather'];
+
+/**
+ * Reads the vectors of a file as f32, whatever its value type. The kind is read from the name: .npy .fvecs .ivecs
+ * .bvecs .fbin .u8bin .i8bin .ibin, each also with .gz.
+ * @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_ABORTED; ERR_LICHEN_UNSUPPORTED for another kind of file
+ * or value; ERR_LICHEN_FORMAT for a corrupt, ragged or truncated file; ERR_LICHEN_EMPTY for one without vectors;
+ * ERR_LICHEN_NOT_FINITE naming row and column.
+ */
+export async function readMatrix(path: string, options: ReadMatrixOptions = {}): Promise<Matrix> {
+  const read = READERS[requireKind(path, 'read', Object.keys(READERS))]!;
+  const vectors: Matrix = await withBytes(path, options, (source) =>
+    read(source, (length) => new Float32Array(length)),
+  );
+  if (options.allowNonFinite !== true) requireFinite(vectors, path);
+  return vectors;
+}
+
+/**
+ * Reads whole numbers, such as the keys of exact neighbours: .ivecs .ibin .bvecs .u8bin .i8bin and .npy of an integer
+ * type, each also with .gz.
+ * @throws as {@link readMatrix}; ERR_LICHEN_FORMAT for floats and for values beyond 32 bits.
+ */
+export async function readIntMatrix(path: string, options: FileOptions = {}): Promise<IntMatrix> {
+  const read = READERS[requireKind(path, 'read', Object.keys(READERS))]!;
+  const allocate: Allocate<Int32Array> = (length, dtype) => {
+    requireWhole(path, dtype);
+    return new Int32Array(length);
+  };
+  return withBytes(path, options, (source) => read(source, allocate));
+}
+
+function requireWhole(path: string, dtype: Dtype): void {
+  if (isWholeDtype(dtype)) return;
+  throw new LichenFileError(
+    'ERR_LICHEN_FORMAT',
+    `${path}: expected whole numbers, got values of type ${dtype}`,
+  );
+}
+
+/**
+ * Writes vectors as .npy, .fvecs or .fbin (each also with .gz), atomically.
+ * @throws ERR_LICHEN_UNSUPPORTED for another name or an f16 file that is not .npy, ERR_LICHEN_NOT_FOUND for a missing
+ * folder, ERR_LICHEN_IO, ERR_LICHEN_ABORTED; then `path` is what it was.
+ */
+export async function writeMatrix(
+  path: string,
+  vectors: Matrix,
+  options: WriteMatrixOptions = {},
+): Promise<void> {
+  const { data, rows, dim } = vectors;
+  const kind = requireKind(path, 'write', ['.npy', '.fvecs', '.fbin']);
+  const dtype = options.dtype ?? 'f32';
+  if (dtype === 'f16' && kind !== '.npy') {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_UNSUPPORTED',
+      `cannot write ${path}: f16 values need a .npy file`,
+    );
+  }
+  await writeChunks(
+    path,
+    function* () {
+      if (kind === '.fvecs') {
+        yield* vecsChunks(data, dim);
+        return;
+      }
+      const descr = dtype === 'f16' ? '<f2' : '<f4';
+      yield kind === '.npy' ? npyHeader(descr, rows, dim) : binHeader(rows, dim);
+      for (const piece of pieces(data)) {
+        yield bytesOf(dtype === 'f16' ? floatToHalf(piece) : piece);
+      }
+    },
+    options,
+  );
+}
+
+/**
+ * Writes whole numbers as .npy (32 bits, or 64 where a value needs them), .ivecs or .ibin (each also with .gz),
+ * atomically.
+ * @throws as {@link writeMatrix}; ERR_LICHEN_ARGUMENT for values that are no integers or the file cannot hold.
+ */
+export async function writeIntMatrix(
+  path: string,
+  integers: Integers,
+  options: FileOptions = {},
+): Promise<void> {
+  const kind = requireKind(path, 'write', ['.npy', '.ivecs', '.ibin']);
+  const { rows, dim } = integers;
+  const bits = requireIntegers(path, integers.data);
+  if (bits === 64 && kind !== '.npy') {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `cannot write ${path}: a value is beyond 32 bits, which needs a .npy file`,
+    );
+  }
+  await writeChunks(
+    path,
+    function* () {
+      if (bits === 64) {
+        yield npyHeader('<i8', rows, dim);
+        yield bytesOf(BigInt64Array.from(Array.from(integers.data), BigInt));
+        return;
+      }
+      const data = Int32Array.from(integers.data);
+      if (kind === '.ivecs') {
+        yield* vecsChunks(data, dim);
+        return;
+      }
+      yield kind === '.npy' ? npyHeader('<i4', rows, dim) : binHeader(rows, dim);
+      for (const piece of pieces(data)) yield bytesOf(piece);
+    },
+    options,
+  );
+}
+
+function requireIntegers(path: string, data: ArrayLike<number>): 32 | 64 {
+  let bits: 32 | 64 = 32;
+  for (let at = 0; at < data.length; at++) {
+    const value = data[at]!;
+    if (!Number.isSafeInteger(value)) {
+      throw new LichenArgumentError(
+        'ERR_LICHEN_ARGUMENT',
+        `cannot write ${path}: value ${at} must be an integer, got ${value}`,
+      );
+    }
+    if (value !== (value | 0)) bits = 64;
+  }
+  return bits;
+}
+
+/** The ending that says the kind of a file, which must be one of those `known`. */
+function requireKind(path: string, action: 'read' | 'write', known: readonly string[]): string {
+  const name = path.toLowerCase().replace(/\.gz$/, '');
+  const kind = known.find((ending) => name.endsWith(ending));
+  if (kind !== undefined) return kind;
+  const later = LATER.find((ending) => name.endsWith(ending));
+  throw new LichenFileError(
+    'ERR_LICHEN_UNSUPPORTED',
+    `cannot ${action} ${path}: ${later === undefined ? 'the name must end in' : `${later} is not supported yet, expected`} ` +
+      `${known.join(', ')}, or one of them with .gz`,
+  );
+}
