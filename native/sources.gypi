@@ -15,10 +15,14 @@
       "index/hnsw_index.cpp"
     ],
     "addon_files": [
+      "addon/add_binding.cpp",
       "addon/addon.cpp",
+      "addon/arguments.cpp",
       "addon/convert.cpp",
+      "addon/file_binding.cpp",
       "addon/index_binding.cpp",
-      "addon/jobs.cpp"
+      "addon/jobs.cpp",
+      "addon/search_binding.cpp"
     ],
     "avx2_files": ["kernels/avx2.cpp"],
     "avx2_flags": ["-mavx2", "-mfma"],

@@ -36,9 +36,12 @@ Napi::Value machine(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   Jobs::install(env);
-  exports.Set("setErrorFactory", Napi::Function::New(env, set_error_factory));
-  exports.Set("machine", Napi::Function::New(env, machine));
+  export_function(env, exports, "setErrorFactory", set_error_factory);
+  export_function(env, exports, "machine", machine);
   export_index_functions(env, exports);
+  export_add_functions(env, exports);
+  export_search_functions(env, exports);
+  export_file_functions(env, exports);
   return exports;
 }
 

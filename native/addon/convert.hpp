@@ -1,6 +1,6 @@
 #pragma once
-// Between JavaScript values and the core's: arguments are checked here once more (TypeScript has checked them with
-// better messages), errors of the core become LichenErrors.
+// Between JavaScript values and the core's: arguments are checked here once more (TypeScript has
+// checked them with better messages), errors of the core become LichenErrors.
 
 #include <napi.h>
 
@@ -22,7 +22,8 @@ struct Span {
   std::size_t size;
 };
 
-// Memory of a typed array, valid until JavaScript runs again. Throws Error(kArgument) for anything else.
+// Memory of a typed array, valid until JavaScript runs again. Throws Error(kArgument) for anything
+// else.
 template <class T>
 Span<T> typed_array(const Napi::Value& value, napi_typedarray_type wanted, const char* name) {
   napi_typedarray_type type;
@@ -54,7 +55,8 @@ std::size_t size_argument(const Napi::Value& value, const char* name,
                           double most = 9007199254740991.0);
 std::string string_argument(const Napi::Value& value, const char* name);
 
-// The LichenError for an exception in flight, made by the function that set_error_factory was given.
+// The LichenError for an exception in flight, made by the function that set_error_factory was
+// given.
 Napi::Value to_js_error(Napi::Env env, std::exception_ptr failure);
 
 // Runs a binding's body; what it throws reaches JavaScript as a LichenError.
@@ -69,8 +71,8 @@ Napi::Value guarded(const Napi::CallbackInfo& info, Body&& body) {
   }
 }
 
-// An object that JavaScript holds for a native one. Tagged, so that a handle of another kind is an error and not a
-// wild pointer.
+// An object that JavaScript holds for a native one. Tagged, so that a handle of another kind is an
+// error and not a wild pointer.
 template <class T>
 Napi::Object wrap_handle(Napi::Env env, std::shared_ptr<T> target, const napi_type_tag& tag) {
   Napi::Object handle = Napi::Object::New(env);

@@ -1,9 +1,20 @@
 #pragma once
+// The functions on index handles that JavaScript sees, a file a group.
+
 #include <napi.h>
 
 namespace lichen::addon {
 
-// Adds the functions on index handles to the addon's exports.
-void export_index_functions(Napi::Env env, Napi::Object exports);
+void export_index_functions(Napi::Env env,
+                            Napi::Object exports);  // index_binding.cpp: make, ask, close
+void export_add_functions(Napi::Env env, Napi::Object exports);     // add_binding.cpp
+void export_search_functions(Napi::Env env, Napi::Object exports);  // search_binding.cpp
+void export_file_functions(Napi::Env env,
+                           Napi::Object exports);  // file_binding.cpp: save, open, inspect
+
+inline void export_function(Napi::Env env, Napi::Object exports, const char* name,
+                            Napi::Value (*function)(const Napi::CallbackInfo&)) {
+  exports.Set(name, Napi::Function::New(env, function, name));
+}
 
 }  // namespace lichen::addon

@@ -1,8 +1,10 @@
 #pragma once
-// Jobs: work that runs off the JavaScript thread and settles a promise on it. One Jobs a JavaScript environment (the
-// main thread, a worker). Finished jobs are collected and JavaScript is woken once for all that are there.
+// Jobs: work that runs off the JavaScript thread and settles a promise on it. One Jobs a JavaScript
+// environment (the main thread, a worker). Finished jobs are collected and JavaScript is woken once
+// for all that are there.
 //
-// When an environment ends, its jobs are cancelled and waited for: they use memory that belongs to it.
+// When an environment ends, its jobs are cancelled and waited for: they use memory that belongs to
+// it.
 
 #include <napi.h>
 
@@ -67,7 +69,7 @@ class Jobs {
   std::vector<std::unique_ptr<Job>> active_;  // JavaScript thread only
   std::mutex mutex_;
   std::condition_variable idle_;
-  std::size_t running_ = 0;      // jobs not yet in finished_
+  std::size_t running_ = 0;  // jobs not yet in finished_
   std::vector<Job*> finished_;
   bool woken_ = false;
 };

@@ -1,6 +1,6 @@
 #pragma once
-// Beam: the `ef` nearest rows a graph search has met, sorted, with a mark on those already expanded and a cursor to
-// the nearest that is not. One array takes the place of the usual two heaps.
+// Beam: the `ef` nearest rows a graph search has met, sorted, with a mark on those already expanded
+// and a cursor to the nearest that is not. One array takes the place of the usual two heaps.
 
 #include <algorithm>
 #include <cstddef>

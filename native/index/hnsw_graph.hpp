@@ -1,7 +1,7 @@
 #pragma once
-// HnswGraph: the links of a hierarchical navigable small-world graph and nothing else. Level 0 has 2m slots a node in
-// one array of fixed stride; a node of level L > 0 has L further lists of m slots. A list is packed to the front and
-// ends at its first kNoRow or at its last slot.
+// HnswGraph: the links of a hierarchical navigable small-world graph and nothing else. Level 0 has
+// 2m slots a node in one array of fixed stride; a node of level L > 0 has L further lists of m
+// slots. A list is packed to the front and ends at its first kNoRow or at its last slot.
 //
 // While writers are at work, a list is read and written only under its node's spin lock.
 
@@ -36,7 +36,8 @@ class HnswGraph {
     return const_cast<HnswGraph*>(this)->links(row, level);
   }
 
-  // Adds unlinked nodes up to `rows`, with the levels that `seed` gives their row numbers: P(level ≥ l) = m^-l.
+  // Adds unlinked nodes up to `rows`, with the levels that `seed` gives their row numbers: P(level
+  // ≥ l) = m^-l.
   void append(std::size_t rows, std::uint64_t seed);
   void truncate(std::size_t rows);
 
@@ -45,7 +46,8 @@ class HnswGraph {
    public:
     NodeLock(const HnswGraph& graph, std::uint32_t row) : bit_(graph.locks_[row]) {
       for (int spins = 0; bit_.exchange(1, std::memory_order_acquire) != 0; ++spins) {
-        // The holder may have lost its processor; on a small machine spinning would only keep it from coming back.
+        // The holder may have lost its processor; on a small machine spinning would only keep it
+        // from coming back.
         if (spins >= 64) std::this_thread::yield();
       }
     }

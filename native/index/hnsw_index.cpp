@@ -12,7 +12,8 @@
 namespace lichen {
 namespace {
 
-// Rows that one thread links alone before others join: in a tiny graph concurrent inserts would not see each other.
+// Rows that one thread links alone before others join: in a tiny graph concurrent inserts would not
+// see each other.
 constexpr std::size_t kRowsLinkedAlone = 256;
 
 std::size_t require_range(const char* name, std::size_t value, std::size_t low, std::size_t high) {
@@ -265,7 +266,8 @@ void HnswIndex::link_back(std::uint32_t row, std::uint32_t neighbour, std::size_
   for (std::size_t i = 0; i < scratch.ids.size(); ++i) {
     const float d = scratch.distances[i];
     // NaN would break the order that the sort relies on.
-    scratch.candidates.push_back({d == d ? d : std::numeric_limits<float>::infinity(), scratch.ids[i]});
+    scratch.candidates.push_back(
+        {d == d ? d : std::numeric_limits<float>::infinity(), scratch.ids[i]});
   }
   std::sort(scratch.candidates.begin(), scratch.candidates.end(), nearer);
   select_diverse(scratch.candidates, capacity, scratch.pruned);

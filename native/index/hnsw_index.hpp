@@ -1,10 +1,12 @@
 #pragma once
-// HnswIndex: approximate search by a hierarchical navigable small-world graph (Malkov and Yashunin, "Efficient and
-// robust approximate nearest neighbor search using Hierarchical Navigable Small World graphs", TPAMI 2020), with the
-// same parameters and the same pruning rule as hnswlib: m links a node above level 0, 2m on it.
+// HnswIndex: approximate search by a hierarchical navigable small-world graph (Malkov and Yashunin,
+// "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
+// World graphs", TPAMI 2020), with the same parameters and the same pruning rule as hnswlib: m
+// links a node above level 0, 2m on it.
 //
-// Rows are linked by several threads at once. A row's neighbours are all found before its first link is written, and
-// links are written from level 0 upwards, so whoever reaches a row on one level can go on below it.
+// Rows are linked by several threads at once. A row's neighbours are all found before its first
+// link is written, and links are written from level 0 upwards, so whoever reaches a row on one
+// level can go on below it.
 
 #include <atomic>
 #include <cstdint>
@@ -94,7 +96,8 @@ class HnswIndex final : public VectorIndex {
   void insert(std::uint32_t row, InsertScratch& scratch, UndoLog& log);
   void link_back(std::uint32_t row, std::uint32_t neighbour, std::size_t level,
                  InsertScratch& scratch, UndoLog& log);
-  // Keeps of `candidates` (nearest first) at most `most`, each nearer to the base than to any kept before it.
+  // Keeps of `candidates` (nearest first) at most `most`, each nearer to the base than to any kept
+  // before it.
   void select_diverse(const std::vector<Hit>& candidates, std::size_t most,
                       std::vector<std::uint32_t>& kept) const;
   Entry entry() const;

@@ -1,6 +1,6 @@
 #pragma once
-// SearchScratch: what one graph search needs besides the index, kept from search to search. ScratchPool hands them
-// out, so that there are as many as searches have ever run side by side.
+// SearchScratch: what one graph search needs besides the index, kept from search to search.
+// ScratchPool hands them out, so that there are as many as searches have ever run side by side.
 
 #include <cstdint>
 #include <memory>
@@ -11,8 +11,8 @@
 
 namespace lichen {
 
-// Which rows this search has met: row r was met if its epoch is the current one, so starting anew costs nothing but
-// every 65,535th time.
+// Which rows this search has met: row r was met if its epoch is the current one, so starting anew
+// costs nothing but every 65,535th time.
 class VisitedRows {
  public:
   void start(std::size_t rows) {

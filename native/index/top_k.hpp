@@ -1,6 +1,7 @@
 #pragma once
-// TopK: the k nearest of a stream of (distance, row), a max-heap over the caller's memory. Ties go to the lower row, so
-// the result does not depend on the order of the stream. A NaN distance (an overflow to ∞ − ∞) counts as infinitely far.
+// TopK: the k nearest of a stream of (distance, row), a max-heap over the caller's memory. Ties go
+// to the lower row, so the result does not depend on the order of the stream. A NaN distance (an
+// overflow to ∞ − ∞) counts as infinitely far.
 
 #include <algorithm>
 #include <cstddef>

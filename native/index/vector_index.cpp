@@ -11,14 +11,24 @@
 namespace lichen {
 namespace {
 
-// Rows scored at a time. A block stays in the second-level cache while every query of a batch passes over it.
+// Rows scored at a time. A block stays in the second-level cache while every query of a batch
+// passes over it.
 constexpr std::size_t kBlockBytes = 256 * 1024;
 constexpr std::size_t kMostBlockRows = 2048;
 
-// The right to write, given back at the end of its scope unless it was handed on from append to link.
+// The right to write, given back at the end of its scope unless it was handed on from append to
+// link.
 class WriterClaim {
  public:
-  explicit WriterClaim(std::atomic<bool>& flag) : flag_(&flag) {}
+  enum class Held { kNow, kAlready };
+
+  WriterClaim(std::atomic<bool>& flag, Held held) : flag_(&flag) {
+    if (held == Held::kNow && flag.exchange(true, std::memory_order_acquire)) {
+      flag_ = nullptr;
+      throw Error(Code::kBusy,
+                  "another add or save is at work on this index; wait until it has ended");
+    }
+  }
   ~WriterClaim() {
     if (flag_ != nullptr) flag_->store(false, std::memory_order_release);
   }
@@ -52,10 +62,7 @@ KeyKind VectorIndex::key_kind() const {
 }
 
 void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t count) {
-  if (writing_.exchange(true, std::memory_order_acquire)) {
-    throw Error(Code::kBusy, "another add is at work on this index");
-  }
-  WriterClaim claim(writing_);
+  WriterClaim claim(writing_, WriterClaim::Held::kNow);
   require_finite(vectors, count, dim(), "vectors");
   WriteLock lock(lock_);
   const std::size_t before = store_.rows();
@@ -72,8 +79,9 @@ void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t
 }
 
 void VectorIndex::link(std::size_t threads, Progress& progress) {
-  WriterClaim claim(writing_);
+  WriterClaim claim(writing_, WriterClaim::Held::kAlready);
   const std::size_t before = linked_;
+  progress.total.store(store_.rows() - before);
   try {
     if (!link_rows(before, threads, progress)) throw Error(Code::kAborted, "add was aborted");
   } catch (...) {
@@ -108,7 +116,8 @@ void VectorIndex::search_range(const float* queries, std::size_t count,
                                const SearchOptions& options, Hit* hits,
                                std::uint32_t* counts) const {
   require_finite(queries, count, dim(), count == 1 ? "query" : "queries");
-  // Reused from call to call: a search must not allocate. One a thread, as large as its largest use.
+  // Reused from call to call: a search must not allocate. One a thread, as large as its largest
+  // use.
   thread_local AlignedBuffer<float> prepared;
   prepared.resize(std::max(prepared.size(), count * store_.stride()), 0.0f);
   for (std::size_t q = 0; q < count; ++q) {
@@ -116,9 +125,14 @@ void VectorIndex::search_range(const float* queries, std::size_t count,
   }
   ReadLock lock(lock_);
   if (options.k > store_.rows()) {
-    throw Error(Code::kArgument, "k is larger than the index (" + std::to_string(store_.rows()) + ")");
+    throw Error(Code::kArgument,
+                "k is larger than the index (" + std::to_string(store_.rows()) + ")");
   }
-  search_range_locked(prepared.data(), count, options, hits, counts);
+  if (options.exact) {
+    scan(prepared.data(), count, options.k, hits, counts);
+  } else {
+    search_range_locked(prepared.data(), count, options, hits, counts);
+  }
 }
 
 void VectorIndex::search_range_locked(const float* prepared, std::size_t count,
@@ -145,8 +159,10 @@ void VectorIndex::scan(const float* prepared, std::size_t count, std::size_t k, 
       distances(prepared + q * store_.stride(), first, here, scored);
       TopK& top = best[q];
       for (std::size_t i = 0; i < here; ++i) {
-        // Not "<=": rows come in order, so an equal distance has the higher row number and loses the tie.
-        if (!(scored[i] >= top.threshold())) top.offer(scored[i], static_cast<std::uint32_t>(first + i));
+        // Not "<=": rows come in order, so an equal distance has the higher row number and loses
+        // the tie.
+        if (!(scored[i] >= top.threshold()))
+          top.offer(scored[i], static_cast<std::uint32_t>(first + i));
       }
     }
   }
@@ -169,11 +185,9 @@ void VectorIndex::vector_of(std::uint32_t row, float* out) const {
   std::memcpy(out, store_.row(row), dim() * sizeof(float));
 }
 
-std::uint64_t VectorIndex::save(const std::string& path) const {
-  ReadLock lock(lock_);
-  if (writing_.load(std::memory_order_acquire)) {
-    throw Error(Code::kBusy, "an add is at work on this index; save it when that has ended");
-  }
+std::uint64_t VectorIndex::save(const std::string& path, Progress& progress) const {
+  // Nothing changes an index without this claim, so no lock is held while the disk is at work.
+  WriterClaim claim(writing_, WriterClaim::Held::kNow);
   SnapshotHeader header;
   header.rows = store_.rows();
   header.dim = static_cast<std::uint32_t>(dim());
@@ -182,8 +196,8 @@ std::uint64_t VectorIndex::save(const std::string& path) const {
   header.storage = static_cast<std::uint32_t>(Storage::kF32);
   header.key_kind = static_cast<std::uint32_t>(keys_.kind());
   std::vector<SectionData> sections;
-  sections.push_back({SectionType::kVectors, store_.data(),
-                      store_.rows() * store_.stride() * sizeof(float)});
+  sections.push_back(
+      {SectionType::kVectors, store_.data(), store_.rows() * store_.stride() * sizeof(float)});
   if (keys_.kind() == KeyKind::kInteger) {
     sections.push_back(
         {SectionType::kIntegerKeys, keys_.integers().data(), keys_.size() * sizeof(std::int64_t)});
@@ -194,7 +208,7 @@ std::uint64_t VectorIndex::save(const std::string& path) const {
         {SectionType::kKeyCharacters, keys_.characters().data(), keys_.characters().size()});
   }
   describe(header, sections);
-  return write_snapshot(path, header, sections);
+  return write_snapshot(path, header, sections, progress);
 }
 
 std::unique_ptr<VectorIndex> VectorIndex::open(const std::string& path) {

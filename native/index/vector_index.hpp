@@ -1,9 +1,10 @@
 #pragma once
-// VectorIndex: what a flat and a graph index share: rows, keys, metric, the lock, and the calls that the boundary
-// makes. Distances inside are "smaller is nearer"; a score is what the caller sees (dot and cosine: −distance).
+// VectorIndex: what a flat and a graph index share: rows, keys, metric, the lock, and the calls
+// that the boundary makes. Distances inside are "smaller is nearer"; a score is what the caller
+// sees (dot and cosine: −distance).
 //
-// Threads: searches hold the lock shared and may run side by side; add appends rows while holding it exclusively.
-// One writer at a time: a second add throws kBusy.
+// Threads: searches hold the lock shared and may run side by side; add appends rows while holding
+// it exclusively. One writer at a time: a second add, or an add beside a save, throws kBusy.
 
 #include <atomic>
 #include <cstddef>
@@ -15,6 +16,7 @@
 
 #include "index/top_k.hpp"
 #include "kernels/kernels.hpp"
+#include "runtime/progress.hpp"
 #include "runtime/rw_lock.hpp"
 #include "storage/embedding_store.hpp"
 #include "storage/key_map.hpp"
@@ -25,12 +27,7 @@ namespace lichen {
 struct SearchOptions {
   std::size_t k = 10;
   std::size_t ef = 0;  // graph only: 0 = max(k, the index's default)
-};
-
-// How far a long operation is, and the wish that it stop. Shared with the caller's thread.
-struct Progress {
-  std::atomic<std::uint64_t> done{0};
-  std::atomic<bool> cancel{false};
+  bool exact = false;  // score every row, whatever the kind of index
 };
 
 class VectorIndex {
@@ -44,16 +41,19 @@ class VectorIndex {
   KeyKind key_kind() const;
   virtual std::size_t bytes() const = 0;
 
-  // Copies and checks count × dim() vectors and their keys; throws and changes nothing if any is bad. What the caller
-  // handed over is not needed afterwards. The rows are found by searches once link() has run.
+  // Copies and checks count × dim() vectors and their keys; throws and changes nothing if any is
+  // bad. What the caller handed over is not needed afterwards. The rows are found by searches once
+  // link() has run.
   void append(const KeyBatch& keys, const float* vectors, std::size_t count);
-  // The long part of an add: makes the appended rows searchable, on `threads` threads of its own. If it is
-  // cancelled or fails, the appended rows are removed and the index is as before append.
+  // The long part of an add: makes the appended rows searchable, on `threads` threads of its own.
+  // If it is cancelled or fails, the appended rows are removed and the index is as before append.
   void link(std::size_t threads, Progress& progress);
 
-  // Writes at most k results, best first; returns how many. Throws kArgument if k is 0 or more than rows(), kNotFinite.
+  // Writes at most k results, best first; returns how many. Throws kArgument if k is 0 or more than
+  // rows(), kNotFinite.
   std::size_t search(const float* query, const SearchOptions& options, Hit* hits) const;
-  // Results of query q at hits + q × k, counts[q] of them. Splits nothing: callers hand out ranges to threads.
+  // Results of query q at hits + q × k, counts[q] of them. Splits nothing: callers hand out ranges
+  // to threads.
   void search_range(const float* queries, std::size_t count, const SearchOptions& options,
                     Hit* hits, std::uint32_t* counts) const;
   void check_search(const SearchOptions& options) const;
@@ -71,13 +71,17 @@ class VectorIndex {
     visit(keys_);
   }
 
-  std::uint64_t save(const std::string& path) const;
+  // Writes a snapshot; returns its size. Searches go on beside it; an add meanwhile throws kBusy,
+  // as does save beside an add. Throws kAborted if cancelled; the file at `path` is then what it
+  // was.
+  std::uint64_t save(const std::string& path, Progress& progress) const;
   static std::unique_ptr<VectorIndex> open(const std::string& path);
 
  protected:
   VectorIndex(IndexKind kind, std::size_t dim, Metric metric);
 
-  // Called with the lock held exclusively, after rows [before, rows()) were appended. May throw bad_alloc.
+  // Called with the lock held exclusively, after rows [before, rows()) were appended. May throw
+  // bad_alloc.
   virtual void grow(std::size_t before) = 0;
   // Called without the lock; takes it shared itself. Returns false if cancelled.
   virtual bool link_rows(std::size_t before, std::size_t threads, Progress& progress) = 0;
@@ -119,8 +123,8 @@ class VectorIndex {
   RowsKernel rows_kernel_;
   GatherKernel gather_kernel_;
   bool negate_;
-  std::atomic<bool> writing_{false};
-  std::size_t linked_ = 0;  // rows that link() has finished with
+  mutable std::atomic<bool> writing_{false};  // claimed by an add or a save
+  std::size_t linked_ = 0;                    // rows that link() has finished with
 };
 
 }  // namespace lichen

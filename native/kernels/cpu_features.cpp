@@ -5,7 +5,8 @@ namespace lichen {
 CpuFeatures detect_cpu_features() {
   CpuFeatures features;
 #if defined(__x86_64__)
-  // The compiler's own probe asks CPUID and XGETBV, so a kernel that does not save the registers counts too.
+  // The compiler's own probe asks CPUID and XGETBV, so a kernel that does not save the registers
+  // counts too.
   __builtin_cpu_init();
   features.avx2_fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   features.avx512 = features.avx2_fma && __builtin_cpu_supports("avx512f") &&

@@ -1,5 +1,6 @@
 #pragma once
-// What the processor (and the operating system, which must save the wide registers) lets this process run.
+// What the processor (and the operating system, which must save the wide registers) lets this
+// process run.
 
 namespace lichen {
 

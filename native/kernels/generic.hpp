@@ -1,12 +1,14 @@
-// The kernels, written once over a small SIMD vocabulary. An instruction set's file defines `Simd` in its own unnamed
-// namespace and then includes this text inside it; so nothing here has external linkage, and code compiled for a
-// wide instruction set cannot be picked by the linker for a function that others call. For the same reason no
-// standard header with inline functions may be included by such a file.
+// The kernels, written once over a small SIMD vocabulary. An instruction set's file defines `Simd`
+// in its own unnamed namespace and then includes this text inside it; so nothing here has external
+// linkage, and code compiled for a wide instruction set cannot be picked by the linker for a
+// function that others call. For the same reason no standard header with inline functions may be
+// included by such a file.
 //
-// Simd has: Vector, kWidth, zero(), load(p), load_first(p, n) (n < kWidth, the rest 0), add, subtract,
-// multiply_add(a, b, sum), sum(v), sum8(v[8], out[8]), prefetch(p).
+// Simd has: Vector, kWidth, zero(), load(p), load_first(p, n) (n < kWidth, the rest 0), add,
+// subtract, multiply_add(a, b, sum), sum(v), sum8(v[8], out[8]), prefetch(p).
 
-// Eight rows at a time: eight independent sums hide the latency of the multiply-adds (4 cycles, 2 a cycle).
+// Eight rows at a time: eight independent sums hide the latency of the multiply-adds (4 cycles, 2 a
+// cycle).
 constexpr std::size_t kRowsAtOnce = 8;
 
 struct Dot {

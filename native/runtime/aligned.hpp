@@ -1,6 +1,6 @@
 #pragma once
-// AlignedBuffer: a growable array of trivial elements that starts on a cache line. Growing moves the elements, so
-// pointers into it are valid only until the next resize.
+// AlignedBuffer: a growable array of trivial elements that starts on a cache line. Growing moves
+// the elements, so pointers into it are valid only until the next resize.
 
 #include <algorithm>
 #include <cstddef>
@@ -43,7 +43,8 @@ class AlignedBuffer {
   T& operator[](std::size_t i) { return data_[i]; }
   const T& operator[](std::size_t i) const { return data_[i]; }
 
-  // Makes room for `wanted` elements without changing the size. Throws std::bad_alloc, changing nothing.
+  // Makes room for `wanted` elements without changing the size. Throws std::bad_alloc, changing
+  // nothing.
   void reserve(std::size_t wanted) {
     if (wanted <= capacity_) return;
     if (wanted > std::numeric_limits<std::size_t>::max() / sizeof(T) - kCacheLine) {
@@ -58,7 +59,8 @@ class AlignedBuffer {
     capacity_ = bytes / sizeof(T);
   }
 
-  // Like reserve, but grows by half at least, so that repeated appends cost amortized constant time.
+  // Like reserve, but grows by half at least, so that repeated appends cost amortized constant
+  // time.
   void reserve_growing(std::size_t wanted) {
     if (wanted <= capacity_) return;
     reserve(size_ == 0 ? wanted : std::max(wanted, capacity_ + capacity_ / 2));

@@ -6,7 +6,8 @@
 namespace lichen {
 namespace {
 
-// tables[s][b] advances byte b through s further zero bytes, so that eight bytes are folded a step ("slicing by 8").
+// tables[s][b] advances byte b through s further zero bytes, so that eight bytes are folded a step
+// ("slicing by 8").
 constexpr std::array<std::array<std::uint32_t, 256>, 8> make_tables() {
   std::array<std::array<std::uint32_t, 256>, 8> tables{};
   for (std::uint32_t byte = 0; byte < 256; ++byte) {

@@ -1,5 +1,6 @@
 #pragma once
-// CRC-32C (Castagnoli polynomial, reflected 0x82F63B78), the checksum of every section of a snapshot file.
+// CRC-32C (Castagnoli polynomial, reflected 0x82F63B78), the checksum of every section of a
+// snapshot file.
 
 #include <cstddef>
 #include <cstdint>

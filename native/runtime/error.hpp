@@ -1,6 +1,6 @@
 #pragma once
-// The one exception type of the core. Each code maps to one ERR_LICHEN_… code at the JavaScript boundary
-// (addon/convert.hpp); a message says what was expected and what came.
+// The one exception type of the core. Each code maps to one ERR_LICHEN_… code at the JavaScript
+// boundary (addon/convert.hpp); a message says what was expected and what came.
 
 #include <stdexcept>
 #include <string>

@@ -1,6 +1,6 @@
 #pragma once
-// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): a hash of a counter, so that the n-th number of a seed can be had
-// without the ones before it and does not depend on which thread asks.
+// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014): a hash of a counter, so that the n-th number of
+// a seed can be had without the ones before it and does not depend on which thread asks.
 
 #include <cstdint>
 

@@ -1,6 +1,6 @@
 #pragma once
-// RwLock: many readers or one writer. A waiting writer holds the door, so that a stream of readers cannot keep it
-// out for ever (std::shared_mutex alone lets them, with glibc).
+// RwLock: many readers or one writer. A waiting writer holds the door, so that a stream of readers
+// cannot keep it out for ever (std::shared_mutex alone lets them, with glibc).
 
 #include <mutex>
 #include <shared_mutex>

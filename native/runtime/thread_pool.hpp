@@ -1,7 +1,8 @@
 #pragma once
-// ThreadPool: the fixed set of threads that runs searches. One a process, shared by every index and every
-// JavaScript thread; libuv's four threads are left to the file system and DNS. Tasks must not wait for other tasks.
-// Long writers (builds, saves) run on threads of their own, so that they cannot keep searches waiting.
+// ThreadPool: the fixed set of threads that runs searches. One a process, shared by every index and
+// every JavaScript thread; libuv's four threads are left to the file system and DNS. Tasks must not
+// wait for other tasks. Long writers (builds, saves) run on threads of their own, so that they
+// cannot keep searches waiting.
 
 #include <condition_variable>
 #include <cstddef>
@@ -23,8 +24,8 @@ class ThreadPool {
   std::size_t size() const { return threads_.size(); }
   void submit(std::function<void()> task);
 
-  // The process-wide pool: LICHEN_THREADS threads, else one a usable processor. Never destroyed: a thread may
-  // still be at work while the process exits.
+  // The process-wide pool: LICHEN_THREADS threads, else one a usable processor. Never destroyed: a
+  // thread may still be at work while the process exits.
   static ThreadPool& shared();
 
  private:

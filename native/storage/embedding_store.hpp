@@ -1,7 +1,8 @@
 #pragma once
-// EmbeddingStore: the rows of an index, f32, each row starting on a cache line and padded with zeros to a whole
-// number of lines (zeros change neither a dot product nor a squared distance, so kernels may run over the padding
-// and need no tail). For the cosine metric rows are kept normalized.
+// EmbeddingStore: the rows of an index, f32, each row starting on a cache line and padded with
+// zeros to a whole number of lines (zeros change neither a dot product nor a squared distance, so
+// kernels may run over the padding and need no tail). For the cosine metric rows are kept
+// normalized.
 //
 // Not synchronized: the index that owns it says who may append while others read.
 
@@ -31,7 +32,8 @@ class EmbeddingStore {
   const float* data() const { return data_.data(); }
   const float* row(std::size_t r) const { return data_.data() + r * stride_; }
 
-  // Appends `count` vectors of dim() floats. They must be finite (see require_finite). May move the rows.
+  // Appends `count` vectors of dim() floats. They must be finite (see require_finite). May move the
+  // rows.
   void append(const float* vectors, std::size_t count);
   void truncate(std::size_t rows);
   // Takes rows as a snapshot holds them, stride() floats each.
@@ -50,7 +52,8 @@ class EmbeddingStore {
   AlignedBuffer<float> data_;
 };
 
-// Throws Error(kNotFinite) naming the first value of `vectors` (count × dim) that is NaN or infinite.
+// Throws Error(kNotFinite) naming the first value of `vectors` (count × dim) that is NaN or
+// infinite.
 void require_finite(const float* vectors, std::size_t count, std::size_t dim, const char* what);
 
 }  // namespace lichen

@@ -9,7 +9,9 @@
 
 namespace lichen {
 
-std::uint64_t KeyMap::hash(std::int64_t key) { return splitmix64(static_cast<std::uint64_t>(key), 0); }
+std::uint64_t KeyMap::hash(std::int64_t key) {
+  return splitmix64(static_cast<std::uint64_t>(key), 0);
+}
 
 std::uint64_t KeyMap::hash(std::string_view key) {
   // FNV-1a over the bytes, then mixed: its low bits alone are weak for a power-of-two table.
@@ -40,8 +42,7 @@ std::uint32_t* KeyMap::slot_of(K key) {
 }
 
 bool KeyMap::insert_row(std::uint32_t row) {
-  std::uint32_t* slot =
-      kind_ == KeyKind::kInteger ? slot_of(integers_[row]) : slot_of(string(row));
+  std::uint32_t* slot = kind_ == KeyKind::kInteger ? slot_of(integers_[row]) : slot_of(string(row));
   if (*slot != kNoRow) return false;
   *slot = row;
   return true;
@@ -69,7 +70,8 @@ std::string KeyMap::describe(std::size_t row) const {
   return quoted;
 }
 
-// Makes the table large enough for `expected` rows (at most 3/4 full) and enters the rows that are there.
+// Makes the table large enough for `expected` rows (at most 3/4 full) and enters the rows that are
+// there.
 void KeyMap::rebuild(std::size_t expected) {
   std::size_t slots = 16;
   while (slots * 3 / 4 < expected) slots *= 2;
@@ -88,10 +90,9 @@ void KeyMap::append(const KeyBatch& batch, std::size_t count) {
   if (count == 0) return;
   if (size_ > 0 && batch.kind != kind_) {
     static const char* const kNames[] = {"row numbers (no keys given)", "integers", "strings"};
-    throw Error(Code::kArgument,
-                std::string("the keys of this index are ") +
-                    kNames[static_cast<std::uint32_t>(kind_)] + ", got " +
-                    kNames[static_cast<std::uint32_t>(batch.kind)]);
+    throw Error(Code::kArgument, std::string("the keys of this index are ") +
+                                     kNames[static_cast<std::uint32_t>(kind_)] + ", got " +
+                                     kNames[static_cast<std::uint32_t>(batch.kind)]);
   }
   kind_ = batch.kind;
   if (kind_ == KeyKind::kRow) {
@@ -111,9 +112,8 @@ void KeyMap::append(const KeyBatch& batch, std::size_t count) {
     std::size_t total = before == 0 ? 0 : offsets_[before];
     for (const std::string& key : batch.strings) {
       if (key.empty() || key.size() > kMaxKeyBytes) {
-        throw Error(Code::kArgument, "a string key must have 1 to " +
-                                         std::to_string(kMaxKeyBytes) + " bytes, got " +
-                                         std::to_string(key.size()));
+        throw Error(Code::kArgument, "a string key must have 1 to " + std::to_string(kMaxKeyBytes) +
+                                         " bytes, got " + std::to_string(key.size()));
       }
       total += key.size();
     }
@@ -157,7 +157,8 @@ void KeyMap::load(KeyKind kind, std::size_t rows, AlignedBuffer<std::int64_t> in
     throw Error(Code::kFormat, "the key section does not have one key a row");
   }
   if (kind == KeyKind::kString) {
-    bool sound = offsets.size() == rows + 1 && offsets[0] == 0 && offsets[rows] == characters.size();
+    bool sound =
+        offsets.size() == rows + 1 && offsets[0] == 0 && offsets[rows] == characters.size();
     for (std::size_t r = 0; sound && r < rows; ++r) {
       sound = offsets[r] < offsets[r + 1] && offsets[r + 1] - offsets[r] <= kMaxKeyBytes;
     }

@@ -1,7 +1,8 @@
 #pragma once
-// KeyMap: the caller's keys of an index's rows. Row r's key is an integer (a JavaScript safe integer), a string
-// (UTF-8), or, where the caller gave none, r itself, which costs no memory. The kind is fixed by the first rows.
-// Look-up is by open addressing over row numbers, four bytes a slot.
+// KeyMap: the caller's keys of an index's rows. Row r's key is an integer (a JavaScript safe
+// integer), a string (UTF-8), or, where the caller gave none, r itself, which costs no memory. The
+// kind is fixed by the first rows. Look-up is by open addressing over row numbers, four bytes a
+// slot.
 //
 // Not synchronized: see the index that owns it.
 
@@ -33,12 +34,13 @@ class KeyMap {
   std::size_t size() const { return size_; }
   std::size_t bytes() const;
 
-  // Appends the keys of `count` new rows. Throws Error(kDuplicateKey | kArgument), changing nothing, if a key is there
-  // already or stands twice in the batch, is out of range, or is of another kind than those there.
+  // Appends the keys of `count` new rows. Throws Error(kDuplicateKey | kArgument), changing
+  // nothing, if a key is there already or stands twice in the batch, is out of range, or is of
+  // another kind than those there.
   void append(const KeyBatch& batch, std::size_t count);
   void truncate(std::size_t rows);
 
-  std::int64_t integer(std::size_t row) const;   // kinds kRow and kInteger
+  std::int64_t integer(std::size_t row) const;     // kinds kRow and kInteger
   std::string_view string(std::size_t row) const;  // kind kString
   // Row of a key, or kNoRow.
   std::uint32_t find(std::int64_t key) const;

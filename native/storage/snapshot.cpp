@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "runtime/crc32c.hpp"
@@ -17,7 +18,8 @@ namespace {
 
 constexpr std::uint64_t kSectionAlignment = 64;
 constexpr std::uint32_t kMaxSections = 64;
-constexpr std::size_t kMaxTransfer = std::size_t{1} << 30;  // a single write moves at most 2 GiB on Linux
+constexpr std::size_t kMaxTransfer = std::size_t{4}
+                                     << 20;  // small enough to heed a wish to stop soon
 
 std::uint64_t align_up(std::uint64_t offset) {
   return (offset + kSectionAlignment - 1) / kSectionAlignment * kSectionAlignment;
@@ -36,12 +38,28 @@ std::uint32_t header_checksum(SnapshotHeader header, const std::vector<SectionEn
   return crc32c(crc, sections.data(), sections.size() * sizeof(SectionEntry));
 }
 
+// Where the file really lies: a symbolic link is followed, and what is no regular file is refused,
+// since renaming over /dev/null would replace it.
+std::string resolve_target(const std::string& path) {
+  struct stat status;
+  if (::stat(path.c_str(), &status) != 0) return path;
+  if (!S_ISREG(status.st_mode)) {
+    throw Error(Code::kIo, "cannot write " + path + ": it is not a regular file");
+  }
+  char* const resolved = ::realpath(path.c_str(), nullptr);
+  if (resolved == nullptr) throw_io("write", path);
+  const std::string target = resolved;
+  std::free(resolved);
+  return target;
+}
+
 // The file beside the target; removed again unless it is published.
 class DraftFile {
  public:
-  explicit DraftFile(const std::string& target) : target_(target) {
+  DraftFile(const std::string& target, Progress& progress)
+      : target_(resolve_target(target)), progress_(progress) {
     static std::atomic<unsigned> counter{0};
-    path_ = target + ".draft-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+    path_ = target_ + ".draft-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
     file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (file_ < 0) throw_io("create", target_);
   }
@@ -53,12 +71,17 @@ class DraftFile {
   void write_at(std::uint64_t offset, const void* data, std::size_t bytes) {
     const char* at = static_cast<const char*>(data);
     while (bytes > 0) {
-      const ssize_t done = ::pwrite(file_, at, std::min(bytes, kMaxTransfer), static_cast<off_t>(offset));
+      if (progress_.cancel.load(std::memory_order_relaxed)) {
+        throw Error(Code::kAborted, "writing " + target_ + " was aborted");
+      }
+      const ssize_t done =
+          ::pwrite(file_, at, std::min(bytes, kMaxTransfer), static_cast<off_t>(offset));
       if (done < 0 && errno == EINTR) continue;
       if (done < 0) throw_io("write", target_);
       at += done;
       offset += static_cast<std::uint64_t>(done);
       bytes -= static_cast<std::size_t>(done);
+      progress_.done.fetch_add(static_cast<std::uint64_t>(done), std::memory_order_relaxed);
     }
   }
 
@@ -69,7 +92,8 @@ class DraftFile {
     if (closed != 0) throw_io("write", target_);
     if (::rename(path_.c_str(), target_.c_str()) != 0) throw_io("write", target_);
     published_ = true;
-    // The rename itself is durable once the folder is; not every file system lets a folder be synced.
+    // The rename itself is durable once the folder is; not every file system lets a folder be
+    // synced.
     const std::size_t slash = target_.find_last_of('/');
     const std::string folder = slash == std::string::npos ? "." : target_.substr(0, slash + 1);
     const int handle = ::open(folder.c_str(), O_RDONLY | O_CLOEXEC);
@@ -81,6 +105,7 @@ class DraftFile {
 
  private:
   std::string target_;
+  Progress& progress_;
   std::string path_;
   int file_ = -1;
   bool published_ = false;
@@ -109,7 +134,7 @@ const char* section_name(std::uint32_t type) {
 }
 
 std::uint64_t write_snapshot(const std::string& path, SnapshotHeader header,
-                             const std::vector<SectionData>& sections) {
+                             const std::vector<SectionData>& sections, Progress& progress) {
   std::vector<SectionEntry> table;
   std::uint64_t end = sizeof(SnapshotHeader) + sections.size() * sizeof(SectionEntry);
   for (const SectionData& section : sections) {
@@ -121,17 +146,19 @@ std::uint64_t write_snapshot(const std::string& path, SnapshotHeader header,
     end = entry.offset + entry.bytes;
     table.push_back(entry);
   }
+  progress.total.store(end);
   header.sections = static_cast<std::uint32_t>(table.size());
   header.file_bytes = end;
   header.checksum = header_checksum(header, table);
 
-  DraftFile draft(path);
+  DraftFile draft(path, progress);
   draft.write_at(0, &header, sizeof header);
   draft.write_at(sizeof header, table.data(), table.size() * sizeof(SectionEntry));
   for (std::size_t i = 0; i < table.size(); ++i) {
     draft.write_at(table[i].offset, sections[i].data, sections[i].bytes);
   }
   draft.publish();
+  progress.done.store(end);  // the gaps between sections are not written
   return end;
 }
 
@@ -149,11 +176,11 @@ SnapshotReader::SnapshotReader(const std::string& path) : path_(path) {
     read_at(0, &header_, sizeof header_);
     if (header_.magic != kSnapshotMagic) malformed("it does not start with the magic bytes");
     if (header_.version != kSnapshotVersion || header_.features != 0) {
-      throw Error(Code::kUnsupported,
-                  path + " has format version " + std::to_string(header_.version) +
-                      " and features " + std::to_string(header_.features) +
-                      "; this lichen reads version " + std::to_string(kSnapshotVersion) +
-                      " without features");
+      throw Error(Code::kUnsupported, path + " has format version " +
+                                          std::to_string(header_.version) + " and features " +
+                                          std::to_string(header_.features) +
+                                          "; this lichen reads version " +
+                                          std::to_string(kSnapshotVersion) + " without features");
     }
     if (header_.header_bytes != sizeof header_ || header_.sections > kMaxSections) {
       malformed("the header is damaged");
@@ -212,7 +239,8 @@ void SnapshotReader::require_size(const SectionEntry& entry, std::uint64_t count
 void SnapshotReader::read_at(std::uint64_t offset, void* target, std::size_t bytes) const {
   char* at = static_cast<char*>(target);
   while (bytes > 0) {
-    const ssize_t done = ::pread(file_, at, std::min(bytes, kMaxTransfer), static_cast<off_t>(offset));
+    const ssize_t done =
+        ::pread(file_, at, std::min(bytes, kMaxTransfer), static_cast<off_t>(offset));
     if (done < 0 && errno == EINTR) continue;
     if (done < 0) throw_io("read", path_);
     if (done == 0) malformed("it ended while it was read");

@@ -1,14 +1,16 @@
 #pragma once
 // The snapshot file (.lichen), format version 1. Everything is little-endian.
 //
-//   header, 128 bytes   magic, version, counts and parameters (SnapshotHeader); its last field is the CRC-32C of the
+//   header, 128 bytes   magic, version, counts and parameters (SnapshotHeader); its last field is
+//   the CRC-32C of the
 //                       header (that field zero) followed by the section table
 //   section table       32 bytes a section (SectionEntry)
 //   sections            each starts at a multiple of 64 bytes, gaps are zero
 //
-// A file is written beside its target and renamed over it once it is on disk, so a reader sees the old file or the
-// new one and never a part. A reader trusts nothing: sizes are checked against the file's length before memory is
-// taken, checksums before content is used, and the index checks every number it will follow.
+// A file is written beside its target and renamed over it once it is on disk, so a reader sees the
+// old file or the new one and never a part. A reader trusts nothing: sizes are checked against the
+// file's length before memory is taken, checksums before content is used, and the index checks
+// every number it will follow.
 
 #include <array>
 #include <cstddef>
@@ -17,6 +19,7 @@
 #include <vector>
 
 #include "runtime/aligned.hpp"
+#include "runtime/progress.hpp"
 
 namespace lichen {
 
@@ -76,13 +79,15 @@ struct SectionData {
   std::size_t bytes;
 };
 
-// Writes atomically; returns the file's size. Throws Error(kIo), leaving nothing behind.
+// Writes atomically; returns the file's size. Progress counts bytes. Throws Error(kNotFound | kIo |
+// kAborted), leaving nothing behind and `path` as it was.
 std::uint64_t write_snapshot(const std::string& path, SnapshotHeader header,
-                             const std::vector<SectionData>& sections);
+                             const std::vector<SectionData>& sections, Progress& progress);
 
 class SnapshotReader {
  public:
-  // Reads and checks header and section table. Throws Error(kNotFound | kIo | kFormat | kUnsupported).
+  // Reads and checks header and section table. Throws Error(kNotFound | kIo | kFormat |
+  // kUnsupported).
   explicit SnapshotReader(const std::string& path);
   ~SnapshotReader();
   SnapshotReader(const SnapshotReader&) = delete;

@@ -1,6 +1,6 @@
 #pragma once
-// The few lines of test framework that the native tests need: no package of the npm registry brings one, and the
-// tests must build on a machine that has only a compiler and CMake.
+// The few lines of test framework that the native tests need: no package of the npm registry brings
+// one, and the tests must build on a machine that has only a compiler and CMake.
 
 #include <functional>
 #include <sstream>
@@ -23,7 +23,9 @@ inline std::vector<Test>& tests() {
 }
 
 struct Register {
-  Register(const char* name, std::function<void()> body) { tests().push_back({name, std::move(body)}); }
+  Register(const char* name, std::function<void()> body) {
+    tests().push_back({name, std::move(body)});
+  }
 };
 
 [[noreturn]] inline void fail(const char* file, int line, const std::string& what) {
@@ -55,14 +57,15 @@ Code code_of(const char* file, int line, Body&& body) {
 
 #define LICHEN_JOIN_(a, b) a##b
 #define LICHEN_JOIN(a, b) LICHEN_JOIN_(a, b)
-#define TEST_CASE(name)                                                                     \
-  static void LICHEN_JOIN(test_, __LINE__)();                                               \
-  static const lichen::test::Register LICHEN_JOIN(register_, __LINE__)(name,                \
-                                                                       LICHEN_JOIN(test_, __LINE__)); \
+#define TEST_CASE(name)                                                 \
+  static void LICHEN_JOIN(test_, __LINE__)();                           \
+  static const lichen::test::Register LICHEN_JOIN(register_, __LINE__)( \
+      name, LICHEN_JOIN(test_, __LINE__));                              \
   static void LICHEN_JOIN(test_, __LINE__)()
 #define CHECK(condition) \
   if (!(condition)) lichen::test::fail(__FILE__, __LINE__, #condition)
-#define CHECK_EQUAL(a, b) \
-  lichen::test::check_equal(__FILE__, __LINE__, #a " == " #b, static_cast<long long>(a), static_cast<long long>(b))
+#define CHECK_EQUAL(a, b)                                                                \
+  lichen::test::check_equal(__FILE__, __LINE__, #a " == " #b, static_cast<long long>(a), \
+                            static_cast<long long>(b))
 #define CHECK_THROWS(expected, ...) \
   CHECK(lichen::test::code_of(__FILE__, __LINE__, [&] { __VA_ARGS__; }) == (expected))

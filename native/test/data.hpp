@@ -9,7 +9,9 @@
 
 namespace lichen::test {
 
-inline double uniform(std::uint64_t seed, std::uint64_t n) { return 2.0 * uniform_open(seed, n) - 1.0; }
+inline double uniform(std::uint64_t seed, std::uint64_t n) {
+  return 2.0 * uniform_open(seed, n) - 1.0;
+}
 
 inline std::vector<float> uniform_floats(std::uint64_t seed, std::size_t count) {
   std::vector<float> values(count);
@@ -17,7 +19,8 @@ inline std::vector<float> uniform_floats(std::uint64_t seed, std::size_t count) 
   return values;
 }
 
-// Points around `clusters` centres: harder for a graph than uniform ones, and nearer to real embeddings.
+// Points around `clusters` centres: harder for a graph than uniform ones, and nearer to real
+// embeddings.
 inline std::vector<float> clustered(std::uint64_t seed, std::size_t rows, std::size_t dim,
                                     std::size_t clusters) {
   const std::vector<float> centres = uniform_floats(seed + 1, clusters * dim);

@@ -1,15 +1,17 @@
 #pragma once
 // Scratch files for tests.
 
+#include <dirent.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
-#include <dirent.h>
+#include "index/vector_index.hpp"
 
 namespace lichen::test {
 
@@ -48,6 +50,13 @@ inline std::vector<char> read_file(const std::string& path) {
 inline void write_file(const std::string& path, const std::vector<char>& bytes) {
   std::ofstream stream(path, std::ios::binary | std::ios::trunc);
   stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+inline std::uint64_t save(const VectorIndex& index, const std::string& path) {
+  Progress progress;
+  const std::uint64_t bytes = index.save(path, progress);
+  if (progress.done.load() > bytes) throw std::runtime_error("progress went past the end");
+  return bytes;
 }
 
 }  // namespace lichen::test

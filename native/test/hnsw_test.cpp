@@ -115,9 +115,27 @@ TEST_CASE("hnsw: one thread and one seed give one graph") {
     HnswIndex index(kDim, Metric::kL2, {8, 50, 3});
     add(index, vectors.data(), 500);
     add(index, vectors.data() + 500 * kDim, 300);
-    index.save(folder.file(name));
+    test::save(index, folder.file(name));
   }
   CHECK(test::read_file(folder.file("a")) == test::read_file(folder.file("b")));
+}
+
+TEST_CASE("hnsw: an exact search is the scan of a flat index") {
+  const std::vector<float> vectors = test::clustered(15, 600, kDim, 6);
+  FlatIndex flat(kDim, Metric::kL2);
+  HnswIndex index(kDim, Metric::kL2, {2, 4, 1});
+  add(flat, vectors.data(), 600);
+  add(index, vectors.data(), 600);
+  SearchOptions options;
+  options.k = 20;
+  options.exact = true;
+  for (std::size_t q = 0; q < 20; ++q) {
+    std::vector<Hit> hits(20);
+    const std::vector<float> query = test::clustered(500 + q, 1, kDim, 1);
+    CHECK_EQUAL(index.search(query.data(), options, hits.data()), 20);
+    const auto expected = rows_of(flat, query.data(), 20);
+    for (std::size_t i = 0; i < 20; ++i) CHECK_EQUAL(hits[i].row, expected[i]);
+  }
 }
 
 TEST_CASE("hnsw: rows that are all the same are all found") {
@@ -134,7 +152,7 @@ TEST_CASE("hnsw: an aborted add leaves the index exactly as it was") {
     for (const std::size_t threads : {1, 3}) {
       HnswIndex index(kDim, Metric::kDot, {6, 40, 5});
       if (before > 0) add(index, vectors.data(), before);
-      index.save(folder.file("before"));
+      test::save(index, folder.file("before"));
       Progress progress;
       index.append({}, vectors.data() + before * kDim, 500);
       std::thread canceller([&] {
@@ -148,10 +166,11 @@ TEST_CASE("hnsw: an aborted add leaves the index exactly as it was") {
         aborted = error.code() == Code::kAborted;
       }
       canceller.join();
-      // A very quick machine may link all rows before it sees the wish; then there is nothing to compare.
+      // A very quick machine may link all rows before it sees the wish; then there is nothing to
+      // compare.
       if (!aborted) continue;
       CHECK_EQUAL(index.rows(), before);
-      index.save(folder.file("after"));
+      test::save(index, folder.file("after"));
       CHECK(test::read_file(folder.file("before")) == test::read_file(folder.file("after")));
       add(index, vectors.data() + before * kDim, 500);
       CHECK_EQUAL(index.rows(), before + 500);
@@ -181,7 +200,7 @@ TEST_CASE("hnsw: searches run beside an add and a second add is refused") {
   Progress progress;
   index.append({}, vectors.data() + 500 * kDim, 2500);
   CHECK_THROWS(Code::kBusy, index.append({}, vectors.data(), 1));
-  CHECK_THROWS(Code::kBusy, index.save("/tmp/lichen-never-written"));
+  CHECK_THROWS(Code::kBusy, test::save(index, "/tmp/lichen-never-written"));
   index.link(2, progress);
   CHECK_EQUAL(progress.done.load(), 2500);
   done = true;

@@ -38,7 +38,8 @@ void require_near(const Kernels& table, float got, const Expected& expected, std
                  std::to_string(got) + ", expected " + std::to_string(expected.sum));
 }
 
-// Runs all four kernels of a table over the given rows, and checks each score and that nothing else was written.
+// Runs all four kernels of a table over the given rows, and checks each score and that nothing else
+// was written.
 void check_all(const Kernels& table, const float* query, const float* rows, std::size_t stride,
                std::size_t count, std::size_t dim) {
   std::vector<std::uint32_t> ids(count);
@@ -126,7 +127,8 @@ TEST_CASE("kernels: infinities come out where the sum overflows") {
 
 TEST_CASE("kernels: LICHEN_ISA chooses the table") {
   const char* wanted = std::getenv("LICHEN_ISA");
-  const std::string expected = wanted != nullptr && *wanted != '\0' ? wanted : runnable_kernels().back()->isa;
+  const std::string expected =
+      wanted != nullptr && *wanted != '\0' ? wanted : runnable_kernels().back()->isa;
   CHECK(kernels().isa == expected);
 }
 

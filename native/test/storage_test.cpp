@@ -164,7 +164,7 @@ TEST_CASE("snapshot: what was saved comes back, for each kind of index and key")
     for (const KeyKind kind : {KeyKind::kRow, KeyKind::kInteger, KeyKind::kString}) {
       const auto index = sample(hnsw, kind);
       const std::string path = folder.file("index.lichen");
-      const std::uint64_t bytes = index->save(path);
+      const std::uint64_t bytes = test::save(*index, path);
       CHECK_EQUAL(test::read_file(path).size(), bytes);
       const auto opened = VectorIndex::open(path);
       CHECK_EQUAL(opened->rows(), 300);
@@ -182,7 +182,7 @@ TEST_CASE("snapshot: what was saved comes back, for each kind of index and key")
       if (kind == KeyKind::kInteger) CHECK_EQUAL(opened->find(std::int64_t{-397}), 1);
       if (kind == KeyKind::kString) CHECK_EQUAL(opened->find("key-49"), 7);
       // Saving is deterministic, and an opened index takes further rows.
-      CHECK_EQUAL(opened->save(folder.file("again.lichen")), bytes);
+      CHECK_EQUAL(test::save(*opened, folder.file("again.lichen")), bytes);
       CHECK(test::read_file(path) == test::read_file(folder.file("again.lichen")));
       KeyBatch more;
       more.kind = kind;
@@ -198,7 +198,7 @@ TEST_CASE("snapshot: what was saved comes back, for each kind of index and key")
 TEST_CASE("snapshot: an empty index can be saved and opened") {
   const test::ScratchFolder folder;
   HnswIndex index(3, Metric::kDot, {});
-  index.save(folder.file("empty.lichen"));
+  test::save(index, folder.file("empty.lichen"));
   const auto opened = VectorIndex::open(folder.file("empty.lichen"));
   CHECK_EQUAL(opened->rows(), 0);
   add(*opened, {}, {1.0f, 2.0f, 3.0f});
@@ -208,7 +208,7 @@ TEST_CASE("snapshot: an empty index can be saved and opened") {
 TEST_CASE("snapshot: every truncation and every flipped byte is noticed") {
   const test::ScratchFolder folder;
   const std::string path = folder.file("index.lichen");
-  sample(true, KeyKind::kString)->save(path);
+  test::save(*sample(true, KeyKind::kString), path);
   const std::vector<char> good = test::read_file(path);
   for (std::size_t length = 0; length < good.size(); length += length < 600 ? 1 : 997) {
     test::write_file(path, {good.begin(), good.begin() + static_cast<std::ptrdiff_t>(length)});
@@ -233,7 +233,7 @@ TEST_CASE("snapshot: every truncation and every flipped byte is noticed") {
 TEST_CASE("snapshot: hostile content behind sound checksums is refused or harmless") {
   const test::ScratchFolder folder;
   const std::string path = folder.file("index.lichen");
-  sample(true, KeyKind::kString)->save(path);
+  test::save(*sample(true, KeyKind::kString), path);
   const std::vector<char> good = test::read_file(path);
   for (std::uint64_t round = 0; round < 4000; ++round) {
     std::vector<char> bad = good;
@@ -277,10 +277,31 @@ TEST_CASE("snapshot: hostile content behind sound checksums is refused or harmle
 TEST_CASE("snapshot: a save that fails leaves nothing behind and the old file as it was") {
   const test::ScratchFolder folder;
   const auto index = sample(false, KeyKind::kRow);
-  CHECK_THROWS(Code::kNotFound, index->save(folder.file("missing/index.lichen")));
+  CHECK_THROWS(Code::kNotFound, test::save(*index, folder.file("missing/index.lichen")));
   CHECK_EQUAL(folder.names().size(), 0);
-  CHECK_THROWS(Code::kIo, index->save("/tmp"));  // a folder
+  CHECK_THROWS(Code::kIo, test::save(*index, "/tmp"));       // a folder
+  CHECK_THROWS(Code::kIo, test::save(*index, "/dev/null"));  // a rename would replace the device
   CHECK_THROWS(Code::kNotFound, VectorIndex::open(folder.file("missing.lichen")));
+
+  const std::string path = folder.file("index.lichen");
+  test::save(*index, path);
+  const std::vector<char> before = test::read_file(path);
+  Progress cancelled;
+  cancelled.cancel.store(true);
+  CHECK_THROWS(Code::kAborted, index->save(path, cancelled));
+  CHECK(test::read_file(path) == before);
+  CHECK_EQUAL(folder.names().size(), 1);
+}
+
+TEST_CASE("snapshot: a link is followed, the file behind it replaced") {
+  const test::ScratchFolder folder;
+  const auto index = sample(false, KeyKind::kRow);
+  const std::string path = folder.file("index.lichen");
+  test::write_file(path, {});
+  CHECK(::symlink(path.c_str(), folder.file("link").c_str()) == 0);
+  test::save(*index, folder.file("link"));
+  CHECK(!test::read_file(path).empty());
+  CHECK_EQUAL(folder.names().size(), 2);
 }
 
 }  // namespace lichen

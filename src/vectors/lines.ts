@@ -1,5 +1,5 @@
 import { LichenFileError } from '../errors.js';
-import { byteChunks, type FileOptions } from './bytes.js';
+import { byteChunks, writeChunks, type FileOptions } from './bytes.js';
 
 /** Receives one line: `bytes[start … end - 1]` (valid during the call only) and its number, from 1. */
 export type LineConsumer = (bytes: Buffer, start: number, end: number, line: number) => void;
@@ -62,4 +62,13 @@ export async function forEachLine(
 
 function startsWithMark(bytes: Buffer, from: number, to: number): boolean {
   return to - from >= 3 && bytes.readUIntBE(from, 3) === 0xefbbbf;
+}
+
+/** Writes lines of text, atomically, compressed if the name ends in .gz; errors as `writeChunks`. */
+export async function writeLines(
+  path: string,
+  lines: readonly string[],
+  options: FileOptions = {},
+): Promise<void> {
+  await writeChunks(path, () => [Buffer.from(lines.map((line) => `${line}\n`).join(''))], options);
 }

@@ -1,0 +1,48 @@
+#include "addon/arguments.hpp"
+
+#include <utility>
+
+namespace lichen::addon {
+namespace {
+
+constexpr napi_type_tag kIndexTag = {0x6c696368656e0001ull, 0x9d1f4c6be2a74f10ull};
+constexpr napi_type_tag kProgressTag = {0x6c696368656e0002ull, 0x3be0a9f1c58d4e77ull};
+
+}  // namespace
+
+Napi::Object wrap_index(Napi::Env env, IndexPointer index) {
+  return wrap_handle<VectorIndex>(env, std::move(index), kIndexTag);
+}
+
+IndexPointer index_argument(const Napi::Value& value) {
+  const IndexPointer& index = unwrap_handle<VectorIndex>(value, kIndexTag);
+  if (index == nullptr) throw Error(Code::kClosed, "the index is closed");
+  return index;
+}
+
+void close_index(const Napi::Value& value) { unwrap_handle<VectorIndex>(value, kIndexTag).reset(); }
+
+Napi::Object wrap_progress(Napi::Env env) {
+  return wrap_handle<Progress>(env, std::make_shared<Progress>(), kProgressTag);
+}
+
+std::shared_ptr<Progress> progress_argument(const Napi::Value& value) {
+  return unwrap_handle<Progress>(value, kProgressTag);
+}
+
+Metric metric_argument(const Napi::Value& value) {
+  const std::string name = string_argument(value, "metric");
+  for (std::size_t i = 0; i < std::size(kMetricNames); ++i) {
+    if (name == kMetricNames[i]) return static_cast<Metric>(i);
+  }
+  throw Error(Code::kArgument, "metric must be dot, cosine or l2, got '" + name + "'");
+}
+std::size_t vector_count(const Span<float>& vectors, std::size_t dim) {
+  if (vectors.size == 0 || vectors.size % dim != 0) {
+    throw Error(Code::kDimension, "vectors: dim is " + std::to_string(dim) + ", got " +
+                                      std::to_string(vectors.size) + " values");
+  }
+  return vectors.size / dim;
+}
+
+}  // namespace lichen::addon

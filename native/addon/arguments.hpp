@@ -1,0 +1,35 @@
+#pragma once
+// Arguments that the bindings of an index share, and the handles that stand for native objects in
+// JavaScript.
+
+#include <napi.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "addon/convert.hpp"
+#include "index/vector_index.hpp"
+
+namespace lichen::addon {
+
+using IndexPointer = std::shared_ptr<VectorIndex>;
+
+inline constexpr const char* kMetricNames[] = {"dot", "cosine", "l2"};
+inline constexpr const char* kKeyKindNames[] = {"row", "integer", "string"};
+
+Napi::Object wrap_index(Napi::Env env, IndexPointer index);
+// Throws Error(kArgument) for anything but an index handle, Error(kClosed) for a closed one.
+IndexPointer index_argument(const Napi::Value& value);
+// Empties the handle; what still uses the index keeps it alive until it is done.
+void close_index(const Napi::Value& value);
+
+Napi::Object wrap_progress(Napi::Env env);
+std::shared_ptr<Progress> progress_argument(const Napi::Value& value);
+
+Metric metric_argument(const Napi::Value& value);
+// How many vectors of `dim` values the array holds. Throws Error(kDimension) unless they are whole
+// and at least one.
+std::size_t vector_count(const Span<float>& vectors, std::size_t dim);
+
+}  // namespace lichen::addon

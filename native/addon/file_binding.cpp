@@ -1,0 +1,129 @@
+#include <vector>
+
+#include "addon/arguments.hpp"
+#include "addon/index_binding.hpp"
+#include "addon/jobs.hpp"
+#include "storage/snapshot.hpp"
+
+namespace lichen::addon {
+namespace {
+
+class SaveJob final : public Job {
+ public:
+  SaveJob(Napi::Env env, IndexPointer index, std::string path, std::shared_ptr<Progress> progress)
+      : Job(env),
+        index_(std::move(index)),
+        path_(std::move(path)),
+        progress_(std::move(progress)) {}
+  void run() override { bytes_ = index_->save(path_, *progress_); }
+  Napi::Value result(Napi::Env env) override {
+    return Napi::Number::New(env, static_cast<double>(bytes_));
+  }
+  void cancel() override { progress_->cancel.store(true); }
+
+ private:
+  IndexPointer index_;
+  std::string path_;
+  std::shared_ptr<Progress> progress_;
+  std::uint64_t bytes_ = 0;
+};
+
+// (handle, path, progress) -> Promise<bytes>
+Napi::Value save(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    return Jobs::of(info.Env())
+        .start(
+            std::make_unique<SaveJob>(info.Env(), index_argument(info[0]),
+                                      string_argument(info[1], "path"), progress_argument(info[2])),
+            Jobs::Where::kOwnThread);
+  });
+}
+
+class OpenJob final : public Job {
+ public:
+  OpenJob(Napi::Env env, std::string path) : Job(env), path_(std::move(path)) {}
+  void run() override { index_ = VectorIndex::open(path_); }
+  Napi::Value result(Napi::Env env) override { return wrap_index(env, std::move(index_)); }
+
+ private:
+  std::string path_;
+  IndexPointer index_;
+};
+
+Napi::Value open(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    return Jobs::of(info.Env())
+        .start(std::make_unique<OpenJob>(info.Env(), string_argument(info[0], "path")),
+               Jobs::Where::kOwnThread);
+  });
+}
+
+class InspectJob final : public Job {
+ public:
+  InspectJob(Napi::Env env, std::string path) : Job(env), path_(std::move(path)) {}
+
+  void run() override {
+    reader_ = std::make_unique<SnapshotReader>(path_);
+    for (const SectionEntry& section : reader_->sections()) {
+      sound_.push_back(reader_->verify(section));
+    }
+  }
+
+  Napi::Value result(Napi::Env env) override {
+    const SnapshotHeader& header = reader_->header();
+    const auto name = [&](auto& names, std::uint32_t at) {
+      return Napi::String::New(env, at < std::size(names) ? names[at] : "unknown");
+    };
+    Napi::Object report = Napi::Object::New(env);
+    const bool hnsw = header.kind == static_cast<std::uint32_t>(IndexKind::kHnsw);
+    report.Set("version", header.version);
+    report.Set("index", hnsw ? "hnsw" : "flat");
+    report.Set("rows", static_cast<double>(header.rows));
+    report.Set("dim", header.dim);
+    report.Set("metric", name(kMetricNames, header.metric));
+    report.Set("storage", "f32");
+    report.Set("keys", name(kKeyKindNames, header.key_kind));
+    report.Set("bytes", static_cast<double>(header.file_bytes));
+    if (hnsw) {
+      report.Set("m", header.m);
+      report.Set("efConstruction", header.ef_construction);
+      report.Set("seed", static_cast<double>(header.seed));
+      report.Set("maxLevel", header.max_level);
+    }
+    Napi::Array sections = Napi::Array::New(env, sound_.size());
+    for (std::size_t i = 0; i < sound_.size(); ++i) {
+      const SectionEntry& entry = reader_->sections()[i];
+      Napi::Object section = Napi::Object::New(env);
+      section.Set("name", section_name(entry.type));
+      section.Set("offset", static_cast<double>(entry.offset));
+      section.Set("bytes", static_cast<double>(entry.bytes));
+      section.Set("checksum", entry.checksum);
+      section.Set("ok", static_cast<bool>(sound_[i]));
+      sections.Set(static_cast<std::uint32_t>(i), section);
+    }
+    report.Set("sections", sections);
+    return report;
+  }
+
+ private:
+  std::string path_;
+  std::unique_ptr<SnapshotReader> reader_;
+  std::vector<bool> sound_;
+};
+
+Napi::Value inspect(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    return Jobs::of(info.Env())
+        .start(std::make_unique<InspectJob>(info.Env(), string_argument(info[0], "path")),
+               Jobs::Where::kOwnThread);
+  });
+}
+}  // namespace
+
+void export_file_functions(Napi::Env env, Napi::Object exports) {
+  export_function(env, exports, "indexSave", save);
+  export_function(env, exports, "indexOpen", open);
+  export_function(env, exports, "indexInspect", inspect);
+}
+
+}  // namespace lichen::addon

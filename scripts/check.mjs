@@ -1,0 +1,88 @@
+// What `npm test` runs, step by step; a failing step shows its output and ends the run. The last line counts the tests.
+
+import { mkdirSync, readFileSync } from 'node:fs';
+import { run } from './run.mjs';
+
+const REPORT = 'build/vitest.json';
+const cmake = (folder, ...options) => ['cmake', ['-S', 'native', '-B', folder, ...options]];
+const compile = (folder) => ['cmake', ['--build', folder, '--parallel']];
+const ctest = (folder) => ['ctest', ['--test-dir', folder, '--verbose']];
+const npx = (...args) => ['npx', ['--no-install', ...args]];
+const sanitized = (folder, sanitizers) => [
+  cmake(folder, '-DLICHEN_ADDON=OFF', '-DLICHEN_TESTS=ON', `-DLICHEN_SANITIZE=${sanitizers}`),
+  compile(folder),
+  ctest(folder),
+];
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+
+function countNative(output) {
+  for (const [, passed, failed] of output.matchAll(/(\d+) passed, (\d+) failed/g)) {
+    counts.passed += Number(passed);
+    counts.failed += Number(failed);
+  }
+  for (const [line] of output.matchAll(/skipped: .*/g)) process.stdout.write(`  ${line}\n`);
+}
+
+function countVitest() {
+  const report = JSON.parse(readFileSync(REPORT, 'utf8'));
+  counts.passed += report.numPassedTests;
+  counts.failed += report.numFailedTests;
+  counts.skipped += report.numPendingTests;
+  for (const file of report.testResults) {
+    for (const { status, fullName } of file.assertionResults) {
+      if (status === 'skipped' || status === 'pending') {
+        process.stdout.write(`  skipped: ${fullName}\n`);
+      }
+    }
+  }
+}
+
+const vitest = (...args) =>
+  npx('vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile=${REPORT}`, ...args);
+
+const STEPS = [
+  { name: 'format', commands: [['node', ['scripts/format.mjs']]] },
+  { name: 'lint', commands: [npx('eslint', '.', '--max-warnings', '0')] },
+  { name: 'types', commands: [npx('tsc', '-p', 'tsconfig.json')] },
+  {
+    name: 'native tests, address and undefined-behaviour sanitizers',
+    commands: sanitized('native/build/asan', 'address,undefined'),
+    count: countNative,
+  },
+  {
+    name: 'native tests, thread sanitizer',
+    commands: sanitized('native/build/tsan', 'thread'),
+    count: countNative,
+  },
+  { name: 'addon by cmake-js', commands: [['npm', ['run', 'build:cmake']]] },
+  { name: 'tests', commands: [vitest()], count: countVitest },
+  // What rests on the kernels, once more on each narrower instruction set.
+  ...['avx2', 'scalar'].map((isa) => ({
+    name: `index tests, LICHEN_ISA=${isa}`,
+    commands: [vitest('test/index')],
+    env: { LICHEN_ISA: isa },
+    count: countVitest,
+  })),
+];
+
+mkdirSync('build', { recursive: true });
+for (const { name, commands, env, count } of STEPS) {
+  const started = performance.now();
+  for (const [command, args] of commands) {
+    const { status, output } = run(command, args, { env });
+    if (status !== 0) {
+      process.stdout.write(`${output}\nFAILED: ${name}\n`);
+      process.stdout.write(
+        `tests: ${counts.passed} passed, ${Math.max(1, counts.failed)} failed\n`,
+      );
+      process.exit(1);
+    }
+    count?.(output);
+  }
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  process.stdout.write(`ok  ${name} (${seconds} s)\n`);
+}
+process.stdout.write(
+  `tests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`,
+);

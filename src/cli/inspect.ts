@@ -1,0 +1,67 @@
+import { Command } from 'commander';
+import { LichenFileError } from '../errors.js';
+import { inspectSnapshot } from '../index/snapshot.js';
+import { machine } from '../native.js';
+import { grouped, openTerminal, table } from './terminal.js';
+
+interface InspectFlags {
+  index?: string;
+  system?: boolean;
+  json?: boolean;
+}
+
+/** `lichen inspect` */
+export function inspectCommand(): Command {
+  const command = new Command('inspect')
+    .description('Tell what is in a snapshot file and whether its checksums hold.')
+    .option('--index <file>', 'a snapshot that lichen build saved')
+    .option('--system', 'tell instead what lichen uses of this machine')
+    .option('--json', 'print the result as JSON');
+  return command.action(async (flags: InspectFlags) => {
+    if ((flags.index === undefined) !== (flags.system === true)) {
+      command.error("error: expected one of '--index <file>' and '--system'");
+    }
+    await (flags.index === undefined ? inspectSystem(flags) : inspectFile(flags.index, flags));
+  });
+}
+
+async function inspectFile(path: string, flags: InspectFlags): Promise<void> {
+  const terminal = openTerminal(flags.json === true);
+  const report = await inspectSnapshot(path);
+  const { sections, ...facts } = report;
+  for (const [name, value] of Object.entries(facts)) {
+    terminal.say(`${name.padEnd(16)}${typeof value === 'number' ? grouped(value) : value}`);
+  }
+  terminal.say('');
+  terminal.say(
+    table([
+      ['section', 'offset', 'bytes', 'crc32c', 'checksum'],
+      ...sections.map(({ name, offset, bytes, checksum, ok }) => [
+        name,
+        grouped(offset),
+        grouped(bytes),
+        checksum.toString(16).padStart(8, '0'),
+        ok ? 'holds' : 'DOES NOT HOLD',
+      ]),
+    ]),
+  );
+  const damaged = sections.filter(({ ok }) => !ok).map(({ name }) => name);
+  terminal.result({ ...report, ok: damaged.length === 0 });
+  if (damaged.length > 0) {
+    throw new LichenFileError(
+      'ERR_LICHEN_FORMAT',
+      `${path} is damaged: the checksum does not hold for ${damaged.join(', ')}`,
+    );
+  }
+}
+
+function inspectSystem(flags: InspectFlags): Promise<void> {
+  const terminal = openTerminal(flags.json === true);
+  const { isa, runnable, threads } = machine();
+  const system = { isa, runnable, threads, node: process.version, platform: process.platform };
+  for (const [name, value] of Object.entries(system)) {
+    terminal.say(`${name.padEnd(16)}${Array.isArray(value) ? value.join(', ') : value}`);
+  }
+  terminal.result(system);
+  return Promise.resolve();
+}

@@ -1,0 +1,86 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { LichenError } from '../errors.js';
+import { buildCommand } from './build.js';
+import { demoCommand } from './demo.js';
+import { embedCommand } from './embed.js';
+import { evalCommand } from './eval.js';
+import { inspectCommand } from './inspect.js';
+import { searchCommand } from './search.js';
+import { trainCommand } from './train.js';
+
+/** Wrong usage, as opposed to a failure of the work itself. */
+const USAGE_STATUS = 2;
+
+function version(): string {
+  const text = readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function program(): Command {
+  const root = new Command('lichen')
+    .description('Embedding retrieval: train two towers, embed, build an index, search, evaluate.')
+    .version(version())
+    .showHelpAfterError(false)
+    .helpCommand(false);
+  const commands = [
+    trainCommand(),
+    embedCommand(),
+    buildCommand(),
+    searchCommand(),
+    evalCommand(),
+    inspectCommand(),
+    demoCommand(),
+  ];
+  for (const command of commands) root.addCommand(command);
+  for (const command of [root, ...commands]) {
+    command
+      .exitOverride()
+      .allowExcessArguments(false)
+      .configureOutput({ writeErr: () => {} });
+  }
+  return root;
+}
+
+/** One line on stderr: what went wrong and its code. */
+function complain(what: string, code: string): void {
+  process.stderr.write(`lichen: ${what.replace(/\s*\n\s*/g, ' ')} (${code})\n`);
+}
+
+async function main(): Promise<number> {
+  // A reader that closes the pipe early, such as head, is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0);
+    throw error;
+  });
+  const root = program();
+  try {
+    if (process.argv.length < 3) throw new CommanderError(1, 'lichen.noCommand', usage(root));
+    await root.parseAsync();
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return 0;
+      complain(error.message.replace(/^error: /, ''), 'ERR_LICHEN_ARGUMENT');
+      return USAGE_STATUS;
+    }
+    if (error instanceof LichenError) {
+      complain(error.message, error.code);
+      return 1;
+    }
+    complain(error instanceof Error ? error.message : String(error), 'ERR_LICHEN_INTERNAL');
+    if (process.env['LICHEN_DEBUG'] !== undefined) console.error(error);
+    return 1;
+  }
+}
+
+function usage(root: Command): string {
+  const names = root.commands.map((command) => command.name()).join(', ');
+  return `expected a command (${names}); lichen --help tells more`;
+}
+
+void main().then((status) => {
+  process.exitCode = status;
+});

@@ -1,0 +1,70 @@
+import { Command } from 'commander';
+import { LichenArgumentError } from '../errors.js';
+import { openIndex } from '../index/open.js';
+import type { Key } from '../index/types.js';
+import { readMatrix, writeIntMatrix } from '../vectors/files.js';
+import { openTerminal, timed } from './terminal.js';
+import { integer } from './usage.js';
+
+interface SearchFlags {
+  index: string;
+  queries: string;
+  k: number;
+  ef?: number;
+  exact?: boolean;
+  threads?: number;
+  output?: string;
+  json?: boolean;
+}
+
+/** `lichen search` */
+export function searchCommand(): Command {
+  return new Command('search')
+    .description('Search an index for the nearest vectors of each query.')
+    .requiredOption('--index <file>', 'a snapshot that lichen build saved')
+    .requiredOption('--queries <file>', 'vectors, any kind that lichen build reads')
+    .option('--k <n>', 'results a query', integer(1), 10)
+    .option('--ef <n>', 'search beam of a graph index (default: 64)', integer(1))
+    .option('--exact', 'score every vector')
+    .option('--threads <n>', 'threads (default: every processor)', integer(1, 1024))
+    .option('--output <file>', 'write the keys, one row a query: .npy, .ivecs or .ibin')
+    .option('--json', 'print the result as JSON')
+    .action(search);
+}
+
+async function search(flags: SearchFlags): Promise<void> {
+  const terminal = openTerminal(flags.json === true);
+  const { signal } = terminal;
+  const { k, ef, exact, threads, output } = flags;
+  using index = await openIndex<Key>(flags.index);
+  const queries = await readMatrix(flags.queries, { signal });
+  const [result, seconds] = await timed(() =>
+    terminal.withProgress('searching', (onProgress) =>
+      index.searchBatch(queries, { k, ef, exact, threads, signal, onProgress }),
+    ),
+  );
+  const { keys, scores, counts, rows } = result;
+  if (output !== undefined) {
+    if (keys instanceof Array) {
+      throw new LichenArgumentError(
+        'ERR_LICHEN_UNSUPPORTED',
+        `cannot write ${output}: the keys of ${flags.index} are strings; leave --output out`,
+      );
+    }
+    await writeIntMatrix(output, { data: keys, rows, dim: k }, { signal });
+    terminal.say(`${rows} × ${k} keys written to ${output} (${seconds.toFixed(3)} s)`);
+    terminal.result({ queries: rows, k, seconds, output });
+    return;
+  }
+  const results = Array.from({ length: rows }, (_, query) =>
+    Array.from({ length: counts[query]! }, (_, place) => ({
+      key: keys[query * k + place]!,
+      score: scores[query * k + place]!,
+    })),
+  );
+  results.forEach((hits, query) => {
+    const line = hits.map(({ key, score }) => `${key}:${score.toPrecision(6)}`).join(' ');
+    terminal.say(`${query}\t${line}`);
+  });
+  terminal.result({ queries: rows, k, seconds, results });
+}

@@ -1,0 +1,97 @@
+import { SingleBar } from 'cli-progress';
+
+/** What a command needs from the terminal: where it writes, its progress bar, its wish to stop. */
+export interface Terminal {
+  /** Whether stdout holds one JSON document and nothing else. */
+  readonly json: boolean;
+  /** Fires at Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** Writes a line to stdout, unless it is JSON that is wanted. */
+  say(line: string): void;
+  /** Writes the JSON document to stdout, if it is wanted. */
+  result(document: unknown): void;
+  /** Runs `work` under a progress bar, which shows on a terminal once a second has passed. */
+  withProgress<T>(
+    label: string,
+    work: (report: (done: number, total: number) => void) => Promise<T>,
+  ): Promise<T>;
+}
+
+const BAR_AFTER_MS = 1000;
+
+/** The terminal of this process. */
+export function openTerminal(json: boolean): Terminal {
+  const controller = new AbortController();
+  process.once('SIGINT', () => controller.abort(new Error('interrupted')));
+  return {
+    json,
+    signal: controller.signal,
+    say(line) {
+      if (!json) process.stdout.write(`${line}\n`);
+    },
+    result(document) {
+      if (json) process.stdout.write(`${JSON.stringify(document)}\n`);
+    },
+    async withProgress(label, work) {
+      const started = performance.now();
+      let bar: SingleBar | undefined;
+      const report = (done: number, total: number): void => {
+        if (!process.stderr.isTTY || total === 0) return;
+        if (bar === undefined) {
+          if (performance.now() - started < BAR_AFTER_MS) return;
+          bar = new SingleBar({
+            format: `${label} [{bar}] {percentage}% | {eta_formatted} left`,
+            stream: process.stderr,
+            clearOnComplete: true,
+            hideCursor: true,
+          });
+          bar.start(total, done);
+          return;
+        }
+        bar.setTotal(total);
+        bar.update(done);
+      };
+      try {
+        return await work(report);
+      } finally {
+        bar?.stop();
+      }
+    },
+  };
+}
+
+/** Rows of cells in columns, the first row being the head; numbers stand to the right. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => [...(row[column] ?? '')].length)),
+  );
+  const isNumeric = widths.map((_, column) =>
+    rows.slice(1).every((row) => /^[-\d.,%]*$/.test(row[column] ?? '')),
+  );
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => {
+          const blanks = ' '.repeat(widths[column]! - [...cell].length);
+          return isNumeric[column] ? blanks + cell : cell + blanks;
+        })
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** A number with thousands separated. */
+export function grouped(value: number, digits = 0): string {
+  return value.toLocaleString('en-US', {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+}
+
+/** Runs `work` and says how many seconds it took. */
+export async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
+  const start = performance.now();
+  const result = await work();
+  return [result, (performance.now() - start) / 1000];
+}

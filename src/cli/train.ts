@@ -1,0 +1,129 @@
+import { Command } from 'commander';
+import { rankingMetrics } from '../evaluation/ranking.js';
+import { FlatIndex } from '../index/flat.js';
+import type { Interactions } from '../interactions/interactions.js';
+import { readInteractions } from '../interactions/reader.js';
+import { recommendBatch } from '../serving/recommend.js';
+import { TWO_TOWER_DEFAULTS, type TwoTowerOptions } from '../towers/options.js';
+import { TwoTowerModel } from '../towers/two-tower-model.js';
+import { grouped, openTerminal, timed, type Terminal } from './terminal.js';
+import { integer, numberAbove, oneOf } from './usage.js';
+
+interface TrainFlags extends Pick<TwoTowerOptions, 'dim' | 'epochs' | 'batchSize' | 'seed'> {
+  interactions: string;
+  test?: string;
+  output: string;
+  loss: 'softmax';
+  lr?: number;
+  temperature?: number;
+  weightDecay?: number;
+  backend?: 'auto' | 'wasm' | 'cpu';
+  json?: boolean;
+}
+
+/** Cut-offs of the metrics that a test file gives. */
+const CUT_OFFS = [20, 50];
+
+/** `lichen train` */
+export function trainCommand(): Command {
+  const { dim, epochs, batchSize, learningRate, temperature, seed } = TWO_TOWER_DEFAULTS;
+  return new Command('train')
+    .description('Train two towers on interactions; save the model to a folder.')
+    .requiredOption(
+      '--interactions <file>',
+      'lines "user item item …", or .csv/.tsv rows "user item [rating] [timestamp]"; .gz too',
+    )
+    .option('--test <file>', 'interactions to measure recall@k and ndcg@k on')
+    .requiredOption('--output <folder>', 'where the model is saved')
+    .option('--dim <n>', `values a vector (default: ${dim})`, integer(1, 4096))
+    .option('--epochs <n>', `passes over the pairs (default: ${epochs})`, integer(1, 10000))
+    .option('--loss <name>', 'loss: softmax', oneOf(['softmax']), 'softmax')
+    .option('--batch-size <n>', `pairs a step (default: ${batchSize})`, integer(2, 65536))
+    .option('--lr <x>', `learning rate (default: ${learningRate})`, numberAbove(0))
+    .option('--temperature <x>', `of the softmax (default: ${temperature})`, numberAbove(0))
+    .option('--weight-decay <x>', 'share of a touched row taken off a step', numberAbove(-1e-12))
+    .option('--seed <n>', `decides every random choice (default: ${seed})`, integer(0))
+    .option('--backend <name>', 'TensorFlow.js backend', oneOf(['auto', 'wasm', 'cpu']))
+    .option('--json', 'print the result as JSON')
+    .action(train);
+}
+
+async function train(flags: TrainFlags): Promise<void> {
+  const terminal = openTerminal(flags.json === true);
+  const { signal } = terminal;
+  const interactions = await terminal.withProgress('reading', (onProgress) =>
+    readInteractions(flags.interactions, { signal, onProgress }),
+  );
+  const test =
+    flags.test &&
+    (await readInteractions(flags.test, {
+      users: interactions.users,
+      items: interactions.items,
+      signal,
+    }));
+  const { users, items, report } = interactions;
+  terminal.say(
+    `${grouped(users.size)} users, ${grouped(items.size)} items, ${grouped(report.kept)} pairs`,
+  );
+  const [model, seconds] = await timed(() =>
+    terminal.withProgress('training', (report) =>
+      TwoTowerModel.train(interactions, {
+        ...trainingOptions(flags),
+        signal,
+        onProgress: ({ epoch, epochs, step, steps }) =>
+          report((epoch - 1) * steps + step, epochs * steps),
+      }),
+    ),
+  );
+  const metrics = test ? await testMetrics(model, interactions, test, terminal) : {};
+  await model.save(flags.output, { metrics });
+  const { epochs, loss } = model.info;
+  terminal.say(`${epochs} epochs in ${seconds.toFixed(1)} s, loss ${loss.toFixed(4)}`);
+  for (const [name, value] of Object.entries(metrics)) terminal.say(`${name} ${value.toFixed(4)}`);
+  terminal.say(`saved to ${flags.output}`);
+  terminal.result({
+    users: users.size,
+    items: items.size,
+    epochs,
+    seconds,
+    loss,
+    metrics,
+    output: flags.output,
+  });
+}
+
+function trainingOptions(flags: TrainFlags): TwoTowerOptions {
+  const { dim, epochs, batchSize, seed, lr, temperature, weightDecay, backend } = flags;
+  const given = {
+    dim,
+    epochs,
+    batchSize,
+    seed,
+    learningRate: lr,
+    temperature,
+    weightDecay,
+    backend,
+  };
+  return Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined),
+  ) as TwoTowerOptions;
+}
+
+/** recall@k and ndcg@k by exact search over all items that a user does not have yet. */
+async function testMetrics(
+  model: TwoTowerModel,
+  known: Interactions,
+  test: Interactions,
+  { signal, withProgress }: Terminal,
+): Promise<Readonly<Record<string, number>>> {
+  const { items, userVectors, itemVectors } = model;
+  using index = new FlatIndex({ dim: model.dim, metric: 'dot' });
+  await index.add(itemVectors, { signal });
+  const cutOffs = CUT_OFFS.filter((k) => k <= items.size);
+  const k = Math.max(...cutOffs, 1);
+  const users = Int32Array.from({ length: model.users.size }, (_, user) => user);
+  const ranked = await withProgress('testing', (onProgress) =>
+    recommendBatch({ index, items, queries: userVectors, users, known }, { k, signal, onProgress }),
+  );
+  return rankingMetrics(ranked, test, cutOffs).values;
+}

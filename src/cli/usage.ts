@@ -1,0 +1,36 @@
+import { InvalidArgumentError } from 'commander';
+
+// Parsers of option values. Commander turns what they throw into a usage error, exit status 2.
+
+/** Parses a whole number of a range. */
+export function integer(low: number, high = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : NaN;
+    if (value >= low && value <= high) return value;
+    const range = high === Number.MAX_SAFE_INTEGER ? `of at least ${low}` : `${low} to ${high}`;
+    throw new InvalidArgumentError(`Expected a whole number ${range}.`);
+  };
+}
+
+/** Parses a finite number above a bound. */
+export function numberAbove(bound: number): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? NaN : Number(text);
+    if (Number.isFinite(value) && value > bound) return value;
+    throw new InvalidArgumentError(`Expected a number above ${bound}.`);
+  };
+}
+
+/** Parses whole numbers of at least 1, separated by commas. */
+export function integers(text: string): number[] {
+  return text.split(',').map((part) => integer(1)(part.trim()));
+}
+
+/** Parses one of some words. */
+export function oneOf<T extends string>(words: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = words.find((word) => word === text);
+    if (found !== undefined) return found;
+    throw new InvalidArgumentError(`Expected one of ${words.join(', ')}.`);
+  };
+}

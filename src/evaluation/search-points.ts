@@ -1,0 +1,144 @@
+import { LichenArgumentError, throwIfAborted } from '../errors.js';
+import type { Key, SearchSyncOptions } from '../index/types.js';
+import type { VectorIndex } from '../index/vector-index.js';
+import { matrixRow, type Matrix } from '../vectors/matrix.js';
+import { latencySummary } from './latency.js';
+import { recallAtK, recallAtKByScore, type Neighbours } from './neighbours.js';
+
+/** The exact neighbours of the queries, by their keys or, fairer where rows tie, by their scores. */
+export type Truth =
+  | { readonly by: 'key'; readonly neighbours: Neighbours<Key> }
+  | { readonly by: 'score'; readonly neighbours: Neighbours<number> };
+
+/** Options of {@link measureSearch}. */
+export interface MeasureOptions {
+  k: number;
+  /** Search beams, one point each; a flat index ignores them and gives one point. */
+  efs: readonly number[];
+  /** `single`: one query a call; `batch`: all in one call. Default single. */
+  mode?: 'single' | 'batch' | undefined;
+  /** Queries (or threads of a batch) at work side by side. Default 1. */
+  threads?: number | undefined;
+  /** Each point is measured for at least so long, in whole passes over the queries. Default 0.5. */
+  secondsAPoint?: number | undefined;
+  signal?: AbortSignal | undefined;
+  /** Called after each point. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** Accuracy and speed at one `ef`. */
+export interface SearchPoint {
+  /** Undefined for an index without a beam. */
+  readonly ef?: number;
+  /** recall@k against the truth. */
+  readonly recall: number;
+  /** Queries a second, all threads together. */
+  readonly qps: number;
+  /** Latency of a query as the caller sees it; in batch mode of a whole batch. */
+  readonly p50us: number;
+  readonly p99us: number;
+}
+
+/** The exact neighbours by scoring every row of the index itself. */
+export async function exactTruth(
+  index: VectorIndex<Key>,
+  queries: Matrix,
+  k: number,
+  signal?: AbortSignal,
+): Promise<Truth> {
+  const { scores, rows } = await index.searchBatch(queries, { k, exact: true, signal });
+  return { by: 'score', neighbours: { values: scores, rows, width: k } };
+}
+
+/**
+ * Measures recall, throughput and latency of an index at each `ef`, on one warm-up pass (from which recall is taken)
+ * and as many measured passes as fill `secondsAPoint`.
+ * @throws ERR_LICHEN_EMPTY without queries, ERR_LICHEN_DIMENSION when queries or truth do not fit the index or k.
+ */
+export async function measureSearch(
+  index: VectorIndex<Key>,
+  queries: Matrix,
+  truth: Truth,
+  options: MeasureOptions,
+): Promise<SearchPoint[]> {
+  const { k, mode = 'single', threads = 1, secondsAPoint = 0.5, signal, onProgress } = options;
+  if (queries.rows === 0) throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'queries: none');
+  const beams: (number | undefined)[] = 'm' in index ? [...options.efs] : [undefined];
+  const points: SearchPoint[] = [];
+  for (const ef of beams) {
+    const search: SearchSyncOptions = { k, ef };
+    const found = await index.searchBatch(queries, { ...search, signal });
+    const pass = passOf(index, queries, search, { mode, threads });
+    const micros: number[] = [];
+    let seconds = 0;
+    let passes = 0;
+    while (seconds < secondsAPoint) {
+      throwIfAborted(signal, 'measuring');
+      const start = performance.now();
+      await pass(micros);
+      seconds += (performance.now() - start) / 1000;
+      passes++;
+    }
+    const { p50us, p99us } = latencySummary(Float64Array.from(micros));
+    points.push({
+      ...(ef !== undefined && { ef }),
+      recall: recallOf(found, truth, k, index),
+      qps: (passes * queries.rows) / seconds,
+      p50us,
+      p99us,
+    });
+    onProgress?.(points.length, beams.length);
+  }
+  return points;
+}
+
+function recallOf(
+  found: { keys: ArrayLike<Key>; scores: Float32Array; rows: number; k: number },
+  truth: Truth,
+  k: number,
+  { metric }: VectorIndex<Key>,
+): number {
+  const shape = { rows: found.rows, width: found.k };
+  return truth.by === 'key'
+    ? recallAtK({ values: found.keys, ...shape }, truth.neighbours, k)
+    : recallAtKByScore({ values: found.scores, ...shape }, truth.neighbours, { k, metric });
+}
+
+/** One pass over the queries, which appends the latencies in microseconds. */
+function passOf(
+  index: VectorIndex<Key>,
+  queries: Matrix,
+  search: SearchSyncOptions,
+  { mode, threads }: { mode: 'single' | 'batch'; threads: number },
+): (micros: number[]) => Promise<void> {
+  if (mode === 'batch') {
+    return async (micros) => {
+      const start = performance.now();
+      await index.searchBatch(queries, { ...search, threads });
+      micros.push((performance.now() - start) * 1000);
+    };
+  }
+  const vectors = Array.from({ length: queries.rows }, (_, row) => matrixRow(queries, row));
+  if (threads === 1) {
+    return (micros) => {
+      for (const vector of vectors) {
+        const start = performance.now();
+        index.searchSync(vector, search);
+        micros.push((performance.now() - start) * 1000);
+      }
+      return Promise.resolve();
+    };
+  }
+  return async (micros) => {
+    let next = 0;
+    const client = async (): Promise<void> => {
+      while (next < vectors.length) {
+        const vector = vectors[next++]!;
+        const start = performance.now();
+        await index.search(vector, search);
+        micros.push((performance.now() - start) * 1000);
+      }
+    };
+    await Promise.all(Array.from({ length: threads }, client));
+  };
+}

@@ -1,0 +1,82 @@
+/**
+ * lichen: an embedding retrieval engine. The package's public surface; see README.md for a first program.
+ * @packageDocumentation
+ */
+export * from './errors.js';
+export {
+  machine,
+  type KeyKind,
+  type Machine,
+  type SnapshotReport,
+  type SnapshotSection,
+} from './native.js';
+
+export { matrix, matrixRow, type IntMatrix, type Matrix } from './vectors/matrix.js';
+export { METRICS, type Metric } from './vectors/metric.js';
+export {
+  readIntMatrix,
+  readMatrix,
+  writeIntMatrix,
+  writeMatrix,
+  type Integers,
+  type ReadMatrixOptions,
+  type WriteMatrixOptions,
+} from './vectors/files.js';
+export type { FileOptions } from './vectors/bytes.js';
+export { Random } from './vectors/random.js';
+
+export { Vocabulary, type VocabularyJson } from './interactions/vocabulary.js';
+export {
+  interactionsFromPairs,
+  itemsOf,
+  type Interactions,
+  type InteractionsReport,
+  type PairsOptions,
+  type VocabularyOptions,
+} from './interactions/interactions.js';
+export {
+  readInteractions,
+  type InteractionsFormat,
+  type ReadInteractionsOptions,
+} from './interactions/reader.js';
+
+export type * from './index/types.js';
+export { VectorIndex } from './index/vector-index.js';
+export { FlatIndex } from './index/flat.js';
+export { HnswIndex, type HnswOptions } from './index/hnsw.js';
+export { openIndex } from './index/open.js';
+export { inspectSnapshot } from './index/snapshot.js';
+
+export { TWO_TOWER_DEFAULTS, type TwoTowerOptions } from './towers/options.js';
+export { TwoTowerModel } from './towers/two-tower-model.js';
+
+export {
+  NO_ITEM,
+  recommendBatch,
+  type RecommendOptions,
+  type RecommendRequest,
+} from './serving/recommend.js';
+
+export { latencySummary, type LatencySummary } from './evaluation/latency.js';
+export {
+  recallAtK,
+  recallAtKByScore,
+  type Neighbours,
+  type ScoreRecallOptions,
+} from './evaluation/neighbours.js';
+export { rankingMetrics, type RankingMetrics } from './evaluation/ranking.js';
+export {
+  exactTruth,
+  measureSearch,
+  type MeasureOptions,
+  type SearchPoint,
+  type Truth,
+} from './evaluation/search-points.js';
+
+export {
+  makeCatalogue,
+  type Catalogue,
+  type CatalogueOptions,
+  type Listener,
+  type Track,
+} from './catalogue/catalogue.js';

@@ -1,0 +1,154 @@
+import { LichenArgumentError } from '../errors.js';
+import { EXACT, type NativeKeys } from '../native.js';
+import type { Key, KeysInput, SearchSyncOptions, VectorInput, VectorsInput } from './types.js';
+
+/** Results of a search that names no `k`. */
+const DEFAULT_K = 10;
+/** Rows an index holds at most, and so the largest k and ef that can mean anything. */
+const MAX_ROWS = 2 ** 31 - 1;
+
+/** Shows a value in a message. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (value === null || typeof value !== 'object') return String(value);
+  return Array.isArray(value) ? 'an array' : `a ${value.constructor?.name ?? 'value'}`;
+}
+
+function bad(message: string): LichenArgumentError {
+  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
+}
+
+/** An integer of a range; ERR_LICHEN_ARGUMENT naming the argument otherwise. */
+export function requireInteger(name: string, value: unknown, low: number, high: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high) {
+    return value;
+  }
+  throw bad(`${name} must be an integer from ${low} to ${high}, got ${show(value)}`);
+}
+
+/** The options object, or an empty one; ERR_LICHEN_ARGUMENT for an option that is not known. */
+export function requireOptions<T extends object>(
+  options: T | undefined,
+  known: readonly (keyof T & string)[],
+): T {
+  if (options === undefined) return {} as T;
+  if (options === null || typeof options !== 'object') {
+    throw bad(`options must be an object, got ${show(options)}`);
+  }
+  for (const name of Object.keys(options)) {
+    if (!(known as readonly string[]).includes(name)) {
+      throw bad(`unknown option '${name}', expected ${known.join(', ')}`);
+    }
+  }
+  return options;
+}
+
+/** A path that the file system can take. */
+export function requirePath(path: unknown): string {
+  if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path;
+  throw bad(`path must be a string that is not empty, got ${show(path)}`);
+}
+
+/** `k` of a search, at most the size of the index. */
+export function resolveK(options: SearchSyncOptions, size: number): number {
+  const { k = DEFAULT_K } = options;
+  if (typeof k === 'number' && Number.isInteger(k) && k >= 1 && k <= size) return k;
+  throw bad(`k must be an integer from 1 to the size of the index (${size}), got ${show(k)}`);
+}
+
+/** `ef` as the addon takes it: 0 for the default, EXACT for an exact search. */
+export function resolveEf(options: SearchSyncOptions): number {
+  const { ef, exact } = options;
+  if (exact !== undefined && typeof exact !== 'boolean') {
+    throw bad(`exact must be true or false, got ${show(exact)}`);
+  }
+  const beam = ef === undefined ? 0 : requireInteger('ef', ef, 1, MAX_ROWS);
+  return exact === true ? EXACT : beam;
+}
+
+/** Threads of an operation. */
+export function resolveThreads(threads: number | undefined, most: number): number {
+  return threads === undefined ? most : requireInteger('threads', threads, 1, 1024);
+}
+
+function wrongDim(name: string, dim: number, got: number): LichenArgumentError {
+  return new LichenArgumentError(
+    'ERR_LICHEN_DIMENSION',
+    `${name}: dim is ${dim}, got ${got} value${got === 1 ? '' : 's'}`,
+  );
+}
+
+function isNumberArray(value: unknown): value is ArrayLike<number> {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+}
+
+/** One vector as the addon takes it. Values that are no numbers become NaN, which the addon refuses. */
+export function toVector(name: string, vector: VectorInput, dim: number): Float32Array {
+  if (!isNumberArray(vector)) {
+    throw bad(`${name} must be a Float32Array or an array of numbers, got ${show(vector)}`);
+  }
+  if (vector.length !== dim) throw wrongDim(name, dim, vector.length);
+  return vector instanceof Float32Array ? vector : Float32Array.from(vector, toNumber);
+}
+
+/** A value that is no number must not slip in as 0 (null, '') or 1 (true). */
+function toNumber(value: unknown): number {
+  return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : NaN;
+}
+
+/** Vectors as the addon takes them: `rows * dim` values, at least one row. */
+export function toVectors(name: string, vectors: VectorsInput, dim: number): Float32Array {
+  const data = toMatrixData(name, vectors, dim);
+  if (data.length === 0) {
+    throw new LichenArgumentError('ERR_LICHEN_EMPTY', `${name} must hold at least one vector`);
+  }
+  if (data.length % dim !== 0) throw wrongDim(name, dim, data.length);
+  return data;
+}
+
+function toMatrixData(name: string, vectors: VectorsInput, dim: number): Float32Array {
+  if (vectors instanceof Float32Array) return vectors;
+  if (Array.isArray(vectors)) {
+    if (typeof vectors[0] === 'number') {
+      throw bad(`${name} must be a Float32Array, a Matrix or one array a vector, got numbers`);
+    }
+    const data = new Float32Array(vectors.length * dim);
+    (vectors as readonly VectorInput[]).forEach((vector, row) => {
+      data.set(toVector(`${name}[${row}]`, vector, dim), row * dim);
+    });
+    return data;
+  }
+  const given = vectors as { data?: unknown; dim?: unknown; rows?: unknown } | null | undefined;
+  if (given?.data instanceof Float32Array && typeof given.dim === 'number') {
+    if (given.dim !== dim) throw wrongDim(name, dim, given.dim);
+    return given.data;
+  }
+  throw bad(
+    `${name} must be a Float32Array, a Matrix or an array of vectors, got ${show(vectors)}`,
+  );
+}
+
+/** Keys as the addon takes them: null for none, a Float64Array of safe integers, or strings. */
+export function toKeys<K extends Key>(keys: KeysInput<K> | undefined, count: number): NativeKeys {
+  if (keys === undefined) return null;
+  if (!isNumberArray(keys) && !Array.isArray(keys)) {
+    throw bad(`keys must be an array of integers or of strings, got ${show(keys)}`);
+  }
+  if (keys.length !== count) throw bad(`keys: got ${keys.length} keys for ${count} vectors`);
+  const given = keys as ArrayLike<unknown>;
+  const strings = typeof given[0] === 'string';
+  for (let at = 0; at < count; at++) {
+    const key = given[at];
+    if (strings ? typeof key === 'string' : Number.isSafeInteger(key)) continue;
+    throw bad(
+      `keys[${at}] must be a ${strings ? 'string, as the first key is' : 'safe integer'}, got ${show(key)}`,
+    );
+  }
+  if (strings) return given as unknown as readonly string[];
+  return keys instanceof Float64Array ? keys : Float64Array.from(keys as ArrayLike<number>);
+}
+
+/** Values a vector of an index. */
+export function requireDim(dim: unknown): number {
+  return requireInteger('dim', dim, 1, 65536);
+}

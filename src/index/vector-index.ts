@@ -1,0 +1,223 @@
+import {
+  native,
+  type IndexDescription,
+  type IndexHandle,
+  type KeyKind,
+  type NativeSlots,
+} from '../native.js';
+import { matrix } from '../vectors/matrix.js';
+import type { Metric } from '../vectors/metric.js';
+import {
+  requireOptions,
+  requirePath,
+  resolveEf,
+  resolveK,
+  resolveThreads,
+  show,
+  toKeys,
+  toVector,
+  toVectors,
+} from './arguments.js';
+import { runOperation } from './operation.js';
+import type {
+  AddOptions,
+  AddSyncOptions,
+  Key,
+  KeysOf,
+  OperationOptions,
+  SearchBatchOptions,
+  SearchBatchResult,
+  SearchOptions,
+  SearchResult,
+  SearchSyncOptions,
+  VectorInput,
+  VectorsInput,
+} from './types.js';
+import { LichenArgumentError } from '../errors.js';
+
+const ADD_SYNC_OPTIONS = ['keys', 'threads'] as const;
+const SEARCH_SYNC_OPTIONS = ['k', 'ef', 'exact'] as const;
+
+/**
+ * What flat and graph indexes share. Vectors are copied when they are added; searches may run side by side and beside
+ * an add. One add or save at a time: another meanwhile fails with ERR_LICHEN_BUSY.
+ *
+ * Every call on a closed index throws ERR_LICHEN_CLOSED.
+ */
+export abstract class VectorIndex<K extends Key = number> {
+  /** Values a vector. */
+  readonly dim: number;
+  readonly metric: Metric;
+  /** The native index. */
+  protected readonly handle: IndexHandle;
+  /** Asked for afresh after each add: the first rows decide. */
+  #keyKind: KeyKind | undefined;
+
+  protected constructor(handle: IndexHandle) {
+    const { dim, metric } = native().indexDescribe(handle);
+    this.handle = handle;
+    this.dim = dim;
+    this.metric = metric;
+  }
+
+  /** Number of vectors. */
+  get size(): number {
+    return native().indexSize(this.handle);
+  }
+
+  /** Bytes of memory that vectors, keys and links take. */
+  get bytes(): number {
+    return this.describe().bytes;
+  }
+
+  /** Kind of its keys: `row` (none were given), `integer` or `string`. */
+  get keyKind(): KeyKind {
+    return this.describe().keys;
+  }
+
+  /**
+   * Adds vectors; they are copied before this returns, and found by searches once the promise is fulfilled.
+   * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_EMPTY, ERR_LICHEN_ARGUMENT (keys that do not fit),
+   * ERR_LICHEN_DUPLICATE_KEY, ERR_LICHEN_BUSY, ERR_LICHEN_MEMORY, ERR_LICHEN_ABORTED; the index is then as it was.
+   */
+  async add(vectors: VectorsInput, options?: AddOptions<K>): Promise<void> {
+    const given = requireOptions(options, [...ADD_SYNC_OPTIONS, 'signal', 'onProgress']);
+    const add = this.#resolveAdd(vectors, given);
+    try {
+      await runOperation('add', given, (progress) =>
+        native().indexAdd(this.handle, add.keys, add.data, add.threads, progress),
+      );
+    } finally {
+      this.#keyKind = undefined;
+    }
+  }
+
+  /** As {@link add}, but blocks the thread until the vectors are searchable. */
+  addSync(vectors: VectorsInput, options?: AddSyncOptions<K>): void {
+    const add = this.#resolveAdd(vectors, requireOptions(options, ADD_SYNC_OPTIONS));
+    const addon = native();
+    addon.indexAddSync(this.handle, add.keys, add.data, add.threads, addon.createProgress());
+  }
+
+  /**
+   * The `k` nearest vectors of one query, found on this thread: the quickest way for a single small search, since
+   * no promise has to be kept.
+   * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_ARGUMENT (also for a `k` above the size).
+   */
+  searchSync(query: VectorInput, options?: SearchSyncOptions): SearchResult<K> {
+    const given = requireOptions(options, SEARCH_SYNC_OPTIONS);
+    const addon = native();
+    const vector = toVector('query', query, this.dim);
+    const k = resolveK(given, addon.indexSize(this.handle));
+    const slots = this.#slots(k);
+    const scores = new Float32Array(k);
+    const ef = resolveEf(given);
+    const count = addon.indexSearchSync(this.handle, vector, k, ef, slots, scores);
+    if (count === k) return { keys: this.#keysIn(slots), scores };
+    return { keys: this.#keysIn(slots.subarray(0, count)), scores: scores.subarray(0, count) };
+  }
+
+  /** As {@link searchSync}, on a thread of lichen's own pool. */
+  async search(query: VectorInput, options?: SearchOptions): Promise<SearchResult<K>> {
+    const given = requireOptions(options, [...SEARCH_SYNC_OPTIONS, 'signal']);
+    const vector = toVector('query', query, this.dim);
+    const { keys, scores, counts } = await this.#searchMany(vector, { ...given, threads: 1 });
+    const count = counts[0]!;
+    if (count === scores.length) return { keys, scores };
+    return { keys: keys.slice(0, count) as KeysOf<K>, scores: scores.slice(0, count) };
+  }
+
+  /** The `k` nearest vectors of each query, spread over the threads of lichen's pool. */
+  async searchBatch(
+    queries: VectorsInput,
+    options?: SearchBatchOptions,
+  ): Promise<SearchBatchResult<K>> {
+    const given = requireOptions(options, [
+      ...SEARCH_SYNC_OPTIONS,
+      'signal',
+      'onProgress',
+      'threads',
+    ]);
+    return this.#searchMany(toVectors('queries', queries, this.dim), given);
+  }
+
+  /** Whether the key is there. */
+  has(key: K): boolean {
+    return native().indexHas(this.handle, requireKey(key));
+  }
+
+  /** A copy of a key's vector (normalized if the metric is cosine), or undefined if the key is not there. */
+  get(key: K): Float32Array | undefined {
+    const vector = new Float32Array(this.dim);
+    return native().indexGet(this.handle, requireKey(key), vector) ? vector : undefined;
+  }
+
+  /**
+   * Writes the index to a snapshot file, atomically: `path` holds the old file or the whole new one, never a part.
+   * @returns the file's size in bytes.
+   * @throws ERR_LICHEN_NOT_FOUND for a missing folder, ERR_LICHEN_IO, ERR_LICHEN_BUSY, ERR_LICHEN_ABORTED.
+   */
+  async save(path: string, options?: OperationOptions): Promise<number> {
+    const given = requireOptions(options, ['signal', 'onProgress']);
+    const target = requirePath(path);
+    return runOperation(`writing ${target}`, given, (progress) =>
+      native().indexSave(this.handle, target, progress),
+    );
+  }
+
+  /** Frees the memory once running operations have ended. Closing twice does nothing. */
+  close(): void {
+    native().indexClose(this.handle);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  protected describe(): IndexDescription {
+    return native().indexDescribe(this.handle);
+  }
+
+  #resolveAdd(vectors: VectorsInput, options: AddSyncOptions<K>) {
+    this.#keyKind = undefined;
+    const data = toVectors('vectors', vectors, this.dim);
+    const keys = toKeys<K>(options.keys, data.length / this.dim);
+    return { data, keys, threads: resolveThreads(options.threads, native().machine().threads) };
+  }
+
+  async #searchMany(
+    queries: Float32Array,
+    options: SearchBatchOptions,
+  ): Promise<SearchBatchResult<K>> {
+    const addon = native();
+    const { rows } = matrix(queries, this.dim);
+    const k = resolveK(options, addon.indexSize(this.handle));
+    const ef = resolveEf(options);
+    const threads = resolveThreads(options.threads, 1024);
+    const slots = this.#slots(rows * k);
+    const scores = new Float32Array(rows * k);
+    const counts = new Uint32Array(rows);
+    await runOperation('search', options, (progress) =>
+      addon.indexSearch(this.handle, queries, k, ef, threads, progress, slots, scores, counts),
+    );
+    return { keys: this.#keysIn(slots), scores, counts, rows, k };
+  }
+
+  #slots(length: number): NativeSlots {
+    this.#keyKind ??= this.keyKind;
+    return this.#keyKind === 'string' ? new Uint32Array(length) : new Float64Array(length);
+  }
+
+  #keysIn(slots: NativeSlots): KeysOf<K> {
+    const keys = slots instanceof Uint32Array ? native().indexStringsOf(this.handle, slots) : slots;
+    return keys as KeysOf<K>;
+  }
+}
+
+function requireKey(key: unknown): Key {
+  if (typeof key === 'string' || typeof key === 'number') return key;
+  throw new LichenArgumentError(
+    'ERR_LICHEN_ARGUMENT',
+    `key must be an integer or a string, got ${show(key)}`,
+  );
+}

@@ -1,0 +1,182 @@
+import { join } from 'node:path';
+import load from 'node-gyp-build';
+import {
+  LichenAbortError,
+  LichenArgumentError,
+  LichenError,
+  LichenFileError,
+  type LichenErrorCode,
+} from './errors.js';
+
+declare const nativeKind: unique symbol;
+/** A native index, shared by whoever holds the handle; freed when closed everywhere or collected. */
+export type IndexHandle = { readonly [nativeKind]: 'index' };
+/** How far a native operation is, and the wish that it stop. */
+export type ProgressHandle = { readonly [nativeKind]: 'progress' };
+
+/** Kinds of keys: none given (row numbers), integers, strings. */
+export type KeyKind = 'row' | 'integer' | 'string';
+
+/** What an index says of itself. */
+export interface IndexDescription {
+  readonly index: 'flat' | 'hnsw';
+  readonly dim: number;
+  readonly metric: 'dot' | 'cosine' | 'l2';
+  readonly keys: KeyKind;
+  /** Memory held: vectors, keys, links. */
+  readonly bytes: number;
+  readonly m?: number;
+  readonly efConstruction?: number;
+  readonly seed?: number;
+}
+
+/** A section of a snapshot file and whether its bytes have the checksum that the file gives. */
+export interface SnapshotSection {
+  readonly name: string;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly checksum: number;
+  readonly ok: boolean;
+}
+
+/** What stands in a snapshot file, read without building the index. */
+export interface SnapshotReport extends IndexDescription {
+  /** Version of the file format. */
+  readonly version: number;
+  readonly rows: number;
+  readonly storage: 'f32';
+  readonly maxLevel?: number;
+  readonly sections: readonly SnapshotSection[];
+}
+
+/** The processor as the kernels see it. */
+export interface Machine {
+  /** Instruction set in use. */
+  readonly isa: string;
+  /** Instruction sets that can run here, narrowest first; `LICHEN_ISA` names one to use. */
+  readonly runnable: readonly string[];
+  /** Processors this process may use. */
+  readonly threads: number;
+}
+
+/** Keys of an add: null for row numbers. */
+export type NativeKeys = null | Float64Array | readonly string[];
+/** Where a search writes: keys where they are integers, row numbers where they are strings. */
+export type NativeSlots = Float64Array | Uint32Array;
+/** `ef` of a search that scores every row. */
+export const EXACT = -1;
+
+/** The addon's functions. Arguments are checked there too, but the messages for people are made here. */
+export interface Addon {
+  setErrorFactory(factory: (code: LichenErrorCode, message: string) => Error): void;
+  machine(): Machine;
+  createFlat(dim: number, metric: string): IndexHandle;
+  createHnsw(
+    dim: number,
+    metric: string,
+    m: number,
+    efConstruction: number,
+    seed: number,
+  ): IndexHandle;
+  indexOpen(path: string): Promise<IndexHandle>;
+  indexInspect(path: string): Promise<SnapshotReport>;
+  indexDescribe(index: IndexHandle): IndexDescription;
+  indexSize(index: IndexHandle): number;
+  indexHas(index: IndexHandle, key: number | string): boolean;
+  indexGet(index: IndexHandle, key: number | string, vector: Float32Array): boolean;
+  indexStringsOf(index: IndexHandle, rows: Uint32Array): string[];
+  indexAdd(
+    index: IndexHandle,
+    keys: NativeKeys,
+    vectors: Float32Array,
+    threads: number,
+    progress: ProgressHandle,
+  ): Promise<void>;
+  indexAddSync(
+    index: IndexHandle,
+    keys: NativeKeys,
+    vectors: Float32Array,
+    threads: number,
+    progress: ProgressHandle,
+  ): void;
+  indexSearchSync(
+    index: IndexHandle,
+    query: Float32Array,
+    k: number,
+    ef: number,
+    slots: NativeSlots,
+    scores: Float32Array,
+  ): number;
+  indexSearch(
+    index: IndexHandle,
+    queries: Float32Array,
+    k: number,
+    ef: number,
+    threads: number,
+    progress: ProgressHandle,
+    slots: NativeSlots,
+    scores: Float32Array,
+    counts: Uint32Array,
+  ): Promise<void>;
+  indexSave(index: IndexHandle, path: string, progress: ProgressHandle): Promise<number>;
+  indexClose(index: IndexHandle): void;
+  createProgress(): ProgressHandle;
+  progressState(progress: ProgressHandle, state: Float64Array): void;
+  progressCancel(progress: ProgressHandle): void;
+}
+
+const FILE_CODES: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
+  'ERR_LICHEN_NOT_FOUND',
+  'ERR_LICHEN_IO',
+  'ERR_LICHEN_FORMAT',
+]);
+const ARGUMENT_CODES: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
+  'ERR_LICHEN_ARGUMENT',
+  'ERR_LICHEN_DIMENSION',
+  'ERR_LICHEN_NOT_FINITE',
+  'ERR_LICHEN_DUPLICATE_KEY',
+  'ERR_LICHEN_UNKNOWN_KEY',
+  'ERR_LICHEN_EMPTY',
+]);
+
+function toLichenError(code: LichenErrorCode, message: string): LichenError {
+  if (code === 'ERR_LICHEN_ABORTED') return new LichenAbortError(message);
+  if (FILE_CODES.has(code)) return new LichenFileError(code, message);
+  if (ARGUMENT_CODES.has(code)) return new LichenArgumentError(code, message);
+  return new LichenError(code, message);
+}
+
+/** Gives an addon the class of errors it throws; returns it. */
+export function prepareAddon(addon: Addon): Addon {
+  addon.setErrorFactory(toLichenError);
+  return addon;
+}
+
+let loaded: Addon | undefined;
+
+/**
+ * The addon, loaded on first use: the prebuilt one that fits this machine, else the one that the installation built.
+ * @throws ERR_LICHEN_ADDON when there is none or it cannot be loaded.
+ */
+export function native(): Addon {
+  if (loaded === undefined) {
+    let addon: Addon;
+    try {
+      addon = load(join(__dirname, '..')) as Addon;
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+      throw new LichenError(
+        'ERR_LICHEN_ADDON',
+        `the native addon cannot be loaded (${reason}); a C++ compiler and 'npm rebuild lichen' build it anew`,
+        { cause },
+      );
+    }
+    loaded = prepareAddon(addon);
+  }
+  return loaded;
+}
+
+/** The processor as the kernels see it; ERR_LICHEN_UNSUPPORTED if LICHEN_ISA names what cannot run here. */
+export function machine(): Machine {
+  return native().machine();
+}

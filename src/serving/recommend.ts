@@ -1,0 +1,95 @@
+import { LichenArgumentError } from '../errors.js';
+import type { Key, SearchBatchOptions } from '../index/types.js';
+import type { VectorIndex } from '../index/vector-index.js';
+import type { Interactions } from '../interactions/interactions.js';
+import type { Vocabulary } from '../interactions/vocabulary.js';
+import type { Matrix } from '../vectors/matrix.js';
+
+/** A place of a ranking that holds no item. */
+export const NO_ITEM = 0xffffffff;
+
+/** Users a batch; a batch's results are held at once. */
+const USERS_A_BATCH = 4096;
+
+/** What {@link recommendBatch} ranks. */
+export interface RecommendRequest {
+  /** Item vectors. Its keys are row numbers (then row i is item i of `items`) or the ids of `items`. */
+  readonly index: VectorIndex<Key>;
+  /** The items' ids. */
+  readonly items: Vocabulary;
+  /** One vector a user: row i belongs to `users[i]`. */
+  readonly queries: Matrix;
+  /** Which row of `known` a query's user is; -1 for a user without known items. */
+  readonly users: Int32Array | Uint32Array;
+  /** What users have already; not recommended again. Its items are `items`. */
+  readonly known: Pick<Interactions, 'offsets' | 'itemIndices'>;
+}
+
+/** Options of {@link recommendBatch}; `k` is the number of recommendations a user. */
+export type RecommendOptions = SearchBatchOptions & { k: number };
+
+/**
+ * The `k` items of the highest score for each user, without those the user has. A user with n known items is
+ * searched for the k + n nearest, so the known ones cannot crowd the others out.
+ * @returns `queries.rows * k` item indices, best first; {@link NO_ITEM} where there are fewer.
+ * @throws as `searchBatch`; ERR_LICHEN_DIMENSION when users and queries differ in number.
+ */
+export async function recommendBatch(
+  request: RecommendRequest,
+  options: RecommendOptions,
+): Promise<Uint32Array> {
+  const { index, items, queries, users, known } = request;
+  if (users.length !== queries.rows) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_DIMENSION',
+      `users must have one entry a query, ${queries.rows}, got ${users.length}`,
+    );
+  }
+  const { k, onProgress, ...search } = options;
+  const { offsets, itemIndices } = known;
+  const knownCount = (user: number): number => (user < 0 ? 0 : offsets[user + 1]! - offsets[user]!);
+  const itemOf = itemNumbers(index, items);
+  // Users with about as many known items go together, so that one k serves the batch without much waste.
+  const order = Uint32Array.from(users, (_, row) => row).sort(
+    (a, b) => knownCount(users[a]!) - knownCount(users[b]!) || a - b,
+  );
+  const ranked = new Uint32Array(queries.rows * k).fill(NO_ITEM);
+  const size = index.size;
+  const stamp = new Int32Array(items.size).fill(-1);
+  for (let from = 0; from < order.length; from += USERS_A_BATCH) {
+    const rows = order.subarray(from, from + USERS_A_BATCH);
+    const most = knownCount(users[rows[rows.length - 1]!]!);
+    const wanted = Math.min(size, k + most);
+    const result = await index.searchBatch(gather(queries, rows), { ...search, k: wanted });
+    rows.forEach((row, at) => {
+      const user = users[row]!;
+      for (let i = 0; i < knownCount(user); i++) stamp[itemIndices[offsets[user]! + i]!] = row;
+      let place = 0;
+      for (let i = 0; i < result.counts[at]! && place < k; i++) {
+        const item = itemOf(result.keys[at * wanted + i]!);
+        if (item >= 0 && stamp[item] !== row) ranked[row * k + place++] = item;
+      }
+    });
+    onProgress?.(Math.min(order.length, from + USERS_A_BATCH), order.length);
+  }
+  return ranked;
+}
+
+/** How the keys of the index say which item they are. */
+function itemNumbers(index: VectorIndex<Key>, items: Vocabulary): (key: Key) => number {
+  if (index.keyKind !== 'row') return (key) => items.indexOf(key);
+  if (index.size !== items.size) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_DIMENSION',
+      `an index without keys must hold one vector an item, ${items.size}, got ${index.size}`,
+    );
+  }
+  return (key) => key as number;
+}
+
+function gather(from: Matrix, rows: Uint32Array): Matrix {
+  const { dim } = from;
+  const data = new Float32Array(rows.length * dim);
+  rows.forEach((row, at) => data.set(from.data.subarray(row * dim, (row + 1) * dim), at * dim));
+  return { data, rows: rows.length, dim };
+}
