@@ -85,6 +85,12 @@ class DraftFile {
     }
   }
 
+  // Makes the file `bytes` long, also where the last section is empty and nothing was written up to
+  // there.
+  void set_size(std::uint64_t bytes) {
+    if (::ftruncate(file_, static_cast<off_t>(bytes)) != 0) throw_io("write", target_);
+  }
+
   void publish() {
     if (::fsync(file_) != 0) throw_io("write", target_);
     const int closed = ::close(file_);
@@ -157,6 +163,7 @@ std::uint64_t write_snapshot(const std::string& path, SnapshotHeader header,
   for (std::size_t i = 0; i < table.size(); ++i) {
     draft.write_at(table[i].offset, sections[i].data, sections[i].bytes);
   }
+  draft.set_size(end);
   draft.publish();
   progress.done.store(end);  // the gaps between sections are not written
   return end;

@@ -197,12 +197,16 @@ TEST_CASE("snapshot: what was saved comes back, for each kind of index and key")
 
 TEST_CASE("snapshot: an empty index can be saved and opened") {
   const test::ScratchFolder folder;
-  HnswIndex index(3, Metric::kDot, {});
-  test::save(index, folder.file("empty.lichen"));
-  const auto opened = VectorIndex::open(folder.file("empty.lichen"));
-  CHECK_EQUAL(opened->rows(), 0);
-  add(*opened, {}, {1.0f, 2.0f, 3.0f});
-  CHECK_EQUAL(search(*opened, {1.0f, 1.0f, 1.0f}, 1).size(), 1);
+  const std::unique_ptr<VectorIndex> indexes[] = {
+      std::make_unique<HnswIndex>(3, Metric::kDot, HnswParameters{}),
+      std::make_unique<FlatIndex>(3, Metric::kDot)};
+  for (const auto& index : indexes) {
+    test::save(*index, folder.file("empty.lichen"));
+    const auto opened = VectorIndex::open(folder.file("empty.lichen"));
+    CHECK_EQUAL(opened->rows(), 0);
+    add(*opened, {}, {1.0f, 2.0f, 3.0f});
+    CHECK_EQUAL(search(*opened, {1.0f, 1.0f, 1.0f}, 1).size(), 1);
+  }
 }
 
 TEST_CASE("snapshot: every truncation and every flipped byte is noticed") {

@@ -25,18 +25,18 @@ export async function runOperation<T>(
   const cancel = (): void => addon.progressCancel(progress);
   const running = start(progress);
   signal?.addEventListener('abort', cancel);
-  // A failing callback must not bring the process down from within a timer; it fails the operation instead.
+  // A failing callback must not bring the process down from within a timer; the operation is given up instead.
   let failure: { readonly error: unknown } | undefined;
-  const timer =
-    onProgress &&
-    setInterval(() => {
-      try {
-        report();
-      } catch (error) {
-        failure ??= { error };
-        cancel();
-      }
-    }, REPORT_EVERY_MS);
+  const tick = (): void => {
+    try {
+      report();
+    } catch (error) {
+      failure ??= { error };
+      cancel();
+    }
+  };
+  if (onProgress !== undefined) tick();
+  const timer = onProgress && setInterval(tick, REPORT_EVERY_MS);
   try {
     const result = await running;
     if (onProgress !== undefined && failure === undefined) report();

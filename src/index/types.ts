@@ -28,7 +28,10 @@ export interface IndexOptions {
 export interface OperationOptions {
   /** Gives up with ERR_LICHEN_ABORTED when it fires; nothing has changed then. */
   signal?: AbortSignal | undefined;
-  /** Called some times a second, and at the end, with how much is done and how much there is. */
+  /**
+   * Called at the start, some times a second, and at the end, with how much is done and how much there is (0 while
+   * that is not known). What it throws gives the operation up and rejects its promise.
+   */
   onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
