@@ -12,7 +12,7 @@ export {
 } from './native.js';
 
 export { matrix, matrixRow, type IntMatrix, type Matrix } from './vectors/matrix.js';
-export { METRICS, type Metric } from './vectors/metric.js';
+export { METRICS, parseMetric, type Metric } from './vectors/metric.js';
 export {
   readIntMatrix,
   readMatrix,

@@ -55,8 +55,7 @@ async function demo(flags: DemoFlags): Promise<void> {
         dim: flags.dim,
         seed: flags.seed,
         signal,
-        onProgress: ({ epoch, epochs, step, steps }) =>
-          report((epoch - 1) * steps + step, epochs * steps),
+        onProgress: ({ step, steps }) => report(step, steps),
       }),
     ),
   );

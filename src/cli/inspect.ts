@@ -60,7 +60,7 @@ function inspectSystem(flags: InspectFlags): Promise<void> {
   const { isa, runnable, threads } = machine();
   const system = { isa, runnable, threads, node: process.version, platform: process.platform };
   for (const [name, value] of Object.entries(system)) {
-    terminal.say(`${name.padEnd(16)}${Array.isArray(value) ? value.join(', ') : value}`);
+    terminal.say(`${name.padEnd(16)}${[value].flat().join(', ')}`);
   }
   terminal.result(system);
   return Promise.resolve();

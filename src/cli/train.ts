@@ -65,13 +65,20 @@ async function train(flags: TrainFlags): Promise<void> {
   terminal.say(
     `${grouped(users.size)} users, ${grouped(items.size)} items, ${grouped(report.kept)} pairs`,
   );
+  const { dim, batchSize, seed, lr: learningRate, temperature, weightDecay, backend } = flags;
   const [model, seconds] = await timed(() =>
     terminal.withProgress('training', (report) =>
       TwoTowerModel.train(interactions, {
-        ...trainingOptions(flags),
+        dim,
+        epochs: flags.epochs,
+        batchSize,
+        seed,
+        learningRate,
+        temperature,
+        weightDecay,
+        backend,
         signal,
-        onProgress: ({ epoch, epochs, step, steps }) =>
-          report((epoch - 1) * steps + step, epochs * steps),
+        onProgress: ({ step, steps }) => report(step, steps),
       }),
     ),
   );
@@ -92,37 +99,21 @@ async function train(flags: TrainFlags): Promise<void> {
   });
 }
 
-function trainingOptions(flags: TrainFlags): TwoTowerOptions {
-  const { dim, epochs, batchSize, seed, lr, temperature, weightDecay, backend } = flags;
-  const given = {
-    dim,
-    epochs,
-    batchSize,
-    seed,
-    learningRate: lr,
-    temperature,
-    weightDecay,
-    backend,
-  };
-  return Object.fromEntries(
-    Object.entries(given).filter(([, value]) => value !== undefined),
-  ) as TwoTowerOptions;
-}
-
 /** recall@k and ndcg@k by exact search over all items that a user does not have yet. */
 async function testMetrics(
   model: TwoTowerModel,
   known: Interactions,
   test: Interactions,
-  { signal, withProgress }: Terminal,
+  terminal: Terminal,
 ): Promise<Readonly<Record<string, number>>> {
+  const { signal } = terminal;
   const { items, userVectors, itemVectors } = model;
   using index = new FlatIndex({ dim: model.dim, metric: 'dot' });
   await index.add(itemVectors, { signal });
   const cutOffs = CUT_OFFS.filter((k) => k <= items.size);
   const k = Math.max(...cutOffs, 1);
   const users = Int32Array.from({ length: model.users.size }, (_, user) => user);
-  const ranked = await withProgress('testing', (onProgress) =>
+  const ranked = await terminal.withProgress('testing', (onProgress) =>
     recommendBatch({ index, items, queries: userVectors, users, known }, { k, signal, onProgress }),
   );
   return rankingMetrics(ranked, test, cutOffs).values;

@@ -1,0 +1,28 @@
+/** A row of a suite's results: a name and numbers. */
+export type Result = { name: string } & Record<string, string | number>;
+
+/** What a suite is given. */
+export interface SuiteContext {
+  /** Options after the suite's name, `--name value` or `--name`. */
+  readonly options: ReadonlyMap<string, string>;
+  /** Prints a line of the report. */
+  say(line: string): void;
+}
+
+/** A benchmark suite: `npm run bench -- NAME`. */
+export interface Suite {
+  readonly name: string;
+  readonly description: string;
+  /** Names of its options, with what they mean. */
+  readonly options: Readonly<Record<string, string>>;
+  run(context: SuiteContext): Promise<Result[]>;
+}
+
+/** A whole-number option. */
+export function integerOption(context: SuiteContext, name: string, fallback: number): number {
+  const text = context.options.get(name);
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new Error(`--${name} must be a whole number of at least 1, got ${text}`);
+}

@@ -1,0 +1,64 @@
+import { readMatrix, type Matrix, Random } from '../../src/index.js';
+import { integerOption, type SuiteContext } from './suite.js';
+
+/** Options of suites that need base vectors and queries. */
+export const VECTOR_OPTIONS = {
+  input: 'vectors to index, any file that lichen build reads (default: made from a seed)',
+  queries: 'vectors to search for (default: made like the others)',
+  rows: 'vectors that are made (default 20,000)',
+  dim: 'values of a vector that is made (default 64)',
+  limit: 'queries used at most (default 2,000)',
+  metric: 'dot, cosine or l2 (default l2)',
+};
+
+/**
+ * Base vectors and queries: of files, or a seeded low-rank mixture with noise, which is nearer to real embeddings
+ * than uniform points: a vector is a random combination of `rank` shared directions around one of some centres.
+ */
+export async function vectorsOf(
+  context: SuiteContext,
+): Promise<{ base: Matrix; queries: Matrix; label: string }> {
+  const limit = integerOption(context, 'limit', 2000);
+  const input = context.options.get('input');
+  if (input !== undefined) {
+    const queriesFile = context.options.get('queries');
+    if (queriesFile === undefined) throw new Error('--input needs --queries');
+    const base = await readMatrix(input);
+    const all = await readMatrix(queriesFile);
+    const rows = Math.min(limit, all.rows);
+    const queries = { data: all.data.subarray(0, rows * all.dim), rows, dim: all.dim };
+    return { base, queries, label: `${input}, ${base.rows} × ${base.dim}` };
+  }
+  const rows = integerOption(context, 'rows', 20_000);
+  const dim = integerOption(context, 'dim', 64);
+  const drawn = mixture(42, rows + limit, dim);
+  return {
+    base: { data: drawn.subarray(0, rows * dim), rows, dim },
+    queries: { data: drawn.subarray(rows * dim), rows: limit, dim },
+    label: `seeded mixture, ${rows} × ${dim}`,
+  };
+}
+
+/** `rows * dim` values of the seeded mixture, each row of length 1. */
+export function mixture(seed: number, rows: number, dim: number): Float32Array {
+  const random = new Random(seed);
+  const rank = Math.max(2, Math.round(dim / 4));
+  const centres = 64;
+  const gaussians = (count: number): Float32Array =>
+    Float32Array.from({ length: count }, () => random.gaussian());
+  const directions = gaussians(rank * dim);
+  const centre = gaussians(centres * dim);
+  const data = new Float32Array(rows * dim);
+  for (let row = 0; row < rows; row++) {
+    const vector = data.subarray(row * dim, (row + 1) * dim);
+    const from = random.below(centres) * dim;
+    for (let d = 0; d < dim; d++) vector[d] = centre[from + d]! + 0.3 * random.gaussian();
+    for (let r = 0; r < rank; r++) {
+      const weight = random.gaussian();
+      for (let d = 0; d < dim; d++) vector[d]! += weight * directions[r * dim + d]!;
+    }
+    const length = Math.hypot(...vector);
+    for (let d = 0; d < dim; d++) vector[d]! /= length;
+  }
+  return data;
+}

@@ -1,0 +1,76 @@
+import { writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { machine } from '../src/index.js';
+import { table } from '../src/cli/terminal.js';
+import type { Result, Suite } from './harness/suite.js';
+import { callsSuite } from './suites/calls.js';
+import { hnswlibSuite } from './suites/hnswlib.js';
+
+const SUITES: readonly Suite[] = [callsSuite, hnswlibSuite];
+
+function usage(): string {
+  const lines = SUITES.flatMap(({ name, description, options }) => [
+    `  ${name.padEnd(16)}${description}`,
+    ...Object.entries(options).map(([option, meaning]) => `    --${option.padEnd(18)}${meaning}`),
+  ]);
+  return ['npm run bench -- SUITE [--json FILE] [options]', ...lines].join('\n');
+}
+
+function parse(args: readonly string[]): { suite: Suite; options: Map<string, string> } {
+  const suite = SUITES.find(({ name }) => name === args[0]);
+  if (suite === undefined) throw new Error(`no suite '${args[0] ?? ''}'\n${usage()}`);
+  const options = new Map<string, string>();
+  for (let at = 1; at < args.length; at += 2) {
+    const name = args[at]!.replace(/^--/, '');
+    const value = args[at + 1];
+    const isKnown = name === 'json' || name in suite.options;
+    if (!args[at]!.startsWith('--') || !isKnown || value === undefined) {
+      throw new Error(`unknown or incomplete option ${args[at]}\n${usage()}`);
+    }
+    options.set(name, value);
+  }
+  return { suite, options };
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  if (args.length === 0 || args.includes('--help')) {
+    console.log(usage());
+    return;
+  }
+  const { suite, options } = parse(args);
+  const { isa, threads } = machine();
+  const description = {
+    processor: cpus()[0]?.model ?? 'unknown',
+    threads,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+    platform: `${process.platform}-${process.arch}`,
+  };
+  console.log(
+    `${suite.name}: ${description.processor}, ${threads} threads, ${isa}, node ${process.version}`,
+  );
+  const results = await suite.run({ options, say: (line) => console.log(line) });
+  console.log(`\n${resultTable(results)}`);
+  const file = options.get('json');
+  if (file !== undefined) {
+    const document = { suite: suite.name, machine: description, isa, results };
+    writeFileSync(file, `${JSON.stringify(document, null, 2)}\n`);
+  }
+}
+
+function resultTable(results: readonly Result[]): string {
+  const columns = [...new Set(results.flatMap((result) => Object.keys(result)))];
+  const cell = (value: string | number | undefined): string =>
+    typeof value === 'number' ? significant(value) : (value ?? '');
+  return table([columns, ...results.map((row) => columns.map((column) => cell(row[column])))]);
+}
+
+function significant(value: number): string {
+  if (Number.isInteger(value)) return String(value);
+  return Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(4);
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});

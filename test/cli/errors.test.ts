@@ -1,0 +1,148 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { writeMatrix } from '../../src/vectors/files.js';
+import { matrix } from '../../src/vectors/matrix.js';
+import { clustered } from '../index/data.js';
+import { temporaryFolder } from '../vectors/temporary-folder.js';
+import { lichen, lichenJson } from './run.js';
+
+describe('the command line, given bad input', () => {
+  const at = temporaryFolder();
+  const out = at('out');
+
+  beforeAll(async () => {
+    mkdirSync(out);
+    await writeMatrix(at('ok.npy'), matrix(clustered(1, 40, 8), 8));
+    await writeMatrix(at('dim4.npy'), matrix(clustered(1, 10, 4), 4));
+    lichenJson('build', '--input', at('ok.npy'), '--metric', 'l2', '--output', at('ok.lichen'));
+    await writeMatrix(at('nan.npy'), matrix(Float32Array.of(1, NaN), 2));
+    writeFileSync(at('empty.fvecs'), '');
+    writeFileSync(at('ragged.fvecs'), Buffer.from(Int32Array.of(1, 0, 2, 0, 0).buffer));
+    writeFileSync(at('cut.npy'), Buffer.from('\x93NUMPY\x01\x00', 'latin1'));
+    writeFileSync(at('empty.txt'), '\n\n');
+    writeFileSync(at('pairs.txt'), '0 1 2 3\n1 2 3\n');
+    writeFileSync(at('bad.csv'), 'user,item\n1,2\n3\n');
+    writeFileSync(at('keys.txt'), 'a\nb\n');
+    writeFileSync(at('twice.txt'), `${'same\n'.repeat(40)}`);
+    writeFileSync(at('text.lichen'), 'no index'.repeat(99));
+  });
+
+  const build = (input: string, ...more: string[]): string[] => [
+    ...['build', '--input', input, '--metric', 'l2', '--output', `${out}/x.lichen`],
+    ...more,
+  ];
+  const train = (interactions: string, ...more: string[]): string[] => [
+    ...['train', '--interactions', interactions, '--output', `${out}/model`],
+    ...more,
+  ];
+  const search = (...more: string[]): string[] => ['search', '--index', at('ok.lichen'), ...more];
+
+  const cases: [string, () => string[], number, string, RegExp][] = [
+    ['no command', () => [], 2, 'ARGUMENT', /expected a command \(train, embed, build/],
+    ['an unknown command', () => ['trian'], 2, 'ARGUMENT', /unknown command 'trian'/],
+    ['an unknown option', () => build(at('ok.npy'), '--M', '3'), 2, 'ARGUMENT', /option '--M'/],
+    ['a missing option', () => ['build'], 2, 'ARGUMENT', /option '--input <file>' not specified/],
+    ['an option without value', () => ['build', '--input'], 2, 'ARGUMENT', /argument missing/],
+    ['a bad metric', () => build(at('ok.npy'), '--metric', 'ip'), 2, 'ARGUMENT', /dot, cosine, l2/],
+    ['a bad storage', () => build(at('ok.npy'), '--storage', 'i3'), 2, 'ARGUMENT', /one of f32/],
+    ['a bad number', () => search('--queries', 'x', '--k', '0'), 2, 'ARGUMENT', /at least 1/],
+    ['a bad list', () => ['eval', '--index', 'x', '--ef', '1,b'], 2, 'ARGUMENT', /--ef/],
+    ['an excess argument', () => ['inspect', '--system', 'x'], 2, 'ARGUMENT', /too many arguments/],
+    ['nothing to inspect', () => ['inspect'], 2, 'ARGUMENT', /one of '--index/],
+    [
+      'half of what recommendations need',
+      () => ['eval', '--index', at('ok.lichen'), '--model', 'x'],
+      2,
+      'ARGUMENT',
+      /go together/,
+    ],
+    ['a missing file', () => build(at('no.npy')), 1, 'NOT_FOUND', /no such file or folder/],
+    ['another kind of file', () => build(at('keys.txt')), 1, 'UNSUPPORTED', /must end in \.npy/],
+    ['NaN', () => build(at('nan.npy')), 1, 'NOT_FINITE', /row 0, column 1 is NaN/],
+    ['no vectors', () => build(at('empty.fvecs')), 1, 'EMPTY', /holds no vectors/],
+    ['ragged rows', () => build(at('ragged.fvecs')), 1, 'FORMAT', /ragged/],
+    ['a cut file', () => build(at('cut.npy')), 1, 'FORMAT', /cut\.npy/],
+    [
+      'too few keys',
+      () => build(at('ok.npy'), '--keys', at('keys.txt')),
+      1,
+      'DIMENSION',
+      /2 keys, expected one a vector, 40/,
+    ],
+    [
+      'a key twice',
+      () => build(at('ok.npy'), '--keys', at('twice.txt')),
+      1,
+      'DUPLICATE_KEY',
+      /'same' at position 1 stands twice/,
+    ],
+    [
+      'a folder that is not there',
+      () => build(at('ok.npy'), '--output', `${out}/no/x.lichen`),
+      1,
+      'NOT_FOUND',
+      /no such file or folder/,
+    ],
+    ['no interactions', () => train(at('empty.txt')), 1, 'EMPTY', /holds no interactions/],
+    ['missing interactions', () => train(at('no.txt')), 1, 'NOT_FOUND', /no\.txt/],
+    ['a ragged row', () => train(at('bad.csv')), 1, 'FORMAT', /line 3: expected 2 fields, got 1/],
+    [
+      'a missing test file',
+      () => train(at('pairs.txt'), '--test', at('no.txt')),
+      1,
+      'NOT_FOUND',
+      /no\.txt/,
+    ],
+    [
+      'no model',
+      () => ['embed', '--model', at('no'), '--side', 'user', '--output', `${out}/x.npy`],
+      1,
+      'NOT_FOUND',
+      /no/,
+    ],
+    ['another dim', () => search('--queries', at('dim4.npy')), 1, 'DIMENSION', /dim is 8, got 4/],
+    [
+      'k above the size',
+      () => search('--queries', at('ok.npy'), '--k', '41'),
+      1,
+      'ARGUMENT',
+      /size of the index \(40\), got 41/,
+    ],
+    [
+      'no index',
+      () => ['search', '--index', at('text.lichen'), '--queries', at('ok.npy')],
+      1,
+      'FORMAT',
+      /not a sound lichen file/,
+    ],
+    ['no index to inspect', () => ['inspect', '--index', at('no')], 1, 'NOT_FOUND', /no such file/],
+  ];
+
+  it.each(cases)(
+    'tells %s in one line and leaves nothing behind',
+    (_, args, status, code, text) => {
+      const run = lichen(...args());
+      expect(run.stderr).toMatch(/^lichen: [^\n]*\n$/);
+      expect(run.stderr).toMatch(text);
+      expect(run.stderr).toContain(`(ERR_LICHEN_${code})`);
+      expect(run.status).toBe(status);
+      expect(run.stdout).toBe('');
+      expect(readdirSync(out)).toEqual([]);
+      expect(existsSync(at('model'))).toBe(false);
+    },
+  );
+
+  it('keeps stdout empty also with --json', () => {
+    const run = lichen(...build(at('nan.npy')), '--json');
+    expect([run.status, run.stdout]).toEqual([1, '']);
+  });
+
+  it('explains every command', () => {
+    for (const command of ['train', 'embed', 'build', 'search', 'eval', 'inspect', 'demo']) {
+      const { status, stdout } = lichen(command, '--help');
+      expect(status).toBe(0);
+      expect(stdout).toMatch(new RegExp(`^Usage: lichen ${command} \\[options\\]\n\n\\w`));
+    }
+    expect(lichen('--version').stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});

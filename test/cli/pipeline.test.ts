@@ -1,0 +1,168 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { makeCatalogue } from '../../src/catalogue/catalogue.js';
+import { itemsOf, type Interactions } from '../../src/interactions/interactions.js';
+import { readIntMatrix, readMatrix, writeIntMatrix } from '../../src/vectors/files.js';
+import { temporaryFolder } from '../vectors/temporary-folder.js';
+import { lichen, lichenJson } from './run.js';
+
+interface Points {
+  k: number;
+  queries: number;
+  threads: number;
+  points: { ef?: number; recall: number; qps: number; p50us: number; p99us: number }[];
+}
+
+function adjacency(interactions: Interactions, idOf: (item: number) => string): string {
+  return Array.from({ length: interactions.users.size }, (_, user) => {
+    const items = Array.from(itemsOf(interactions, user), idOf);
+    return `listener${user} ${items.join(' ')}\n`;
+  }).join('');
+}
+
+describe('the command line, from interactions to recommendations', () => {
+  const at = temporaryFolder();
+  const { train, test } = makeCatalogue({ listeners: 300, tracks: 400 });
+  const idOf = (item: number): string => `track${train.items.idAt(item)}`;
+
+  beforeAll(() => {
+    writeFileSync(at('train.txt'), adjacency(train, idOf));
+    writeFileSync(at('test.txt.gz'), gzipSync(adjacency(test, idOf)));
+    lichenJson(
+      ...['train', '--interactions', at('train.txt'), '--dim', '16', '--epochs', '6'],
+      ...['--seed', '3', '--output', at('model')],
+    );
+    for (const side of ['user', 'item']) {
+      lichenJson(
+        ...['embed', '--model', at('model'), '--side', side, '--output', at(`${side}s.npy`)],
+        ...['--keys', at(`${side}s.txt`)],
+      );
+    }
+  });
+
+  it('trains and tells how good the model is', () => {
+    const result = lichenJson<{ metrics: Record<string, number> } & Record<string, unknown>>(
+      ...['train', '--interactions', at('train.txt'), '--test', at('test.txt.gz')],
+      ...['--dim', '8', '--epochs', '5', '--output', at('other')],
+    );
+    expect(Object.keys(result).sort()).toEqual(
+      ['users', 'items', 'epochs', 'seconds', 'loss', 'metrics', 'output'].sort(),
+    );
+    expect(result).toMatchObject({ users: 300, epochs: 5, output: at('other') });
+    expect(Object.keys(result.metrics)).toEqual(['recall@20', 'ndcg@20', 'recall@50', 'ndcg@50']);
+    // Twenty of some 400 tracks at random would be 0.05.
+    expect(result.metrics['recall@20']).toBeGreaterThan(0.2);
+  });
+
+  it('trains the same model for the same seed', () => {
+    const again = ['--dim', '16', '--epochs', '6', '--seed', '3', '--output', at('again')];
+    lichenJson('train', '--interactions', at('train.txt'), ...again);
+    for (const file of ['items.npy', 'users.npy']) {
+      expect(readFileSync(at(`again/${file}`))).toEqual(readFileSync(at(`model/${file}`)));
+    }
+  });
+
+  it('embeds, builds, searches, evaluates and inspects', async () => {
+    const items = await readMatrix(at('items.npy'));
+    expect([items.rows, items.dim]).toEqual([train.items.size, 16]);
+    const build = lichenJson<Record<string, unknown>>(
+      ...['build', '--input', at('items.npy'), '--metric', 'dot', '--index', 'hnsw'],
+      ...['--m', '8', '--ef-construction', '60', '--output', at('items.lichen')],
+    );
+    expect(build).toEqual({
+      rows: items.rows,
+      dim: 16,
+      metric: 'dot',
+      index: 'hnsw',
+      storage: 'f32',
+      seconds: expect.any(Number) as number,
+      bytes: readFileSync(at('items.lichen')).length,
+      bytesPerVector: readFileSync(at('items.lichen')).length / items.rows,
+      output: at('items.lichen'),
+    });
+
+    const searched = ['--index', at('items.lichen'), '--queries', at('users.npy'), '--k', '5'];
+    const found = lichenJson<{ results: { key: number; score: number }[][] }>(
+      'search',
+      ...searched,
+    );
+    expect(found.results.length).toBe(300);
+    expect(found.results[0]!.map(({ score }) => score)).toEqual(
+      found.results[0]!.map(({ score }) => score).sort((a, b) => b - a),
+    );
+    lichenJson('search', ...searched, '--exact', '--output', at('truth.ivecs'));
+    const truth = await readIntMatrix(at('truth.ivecs'));
+    expect([truth.rows, truth.dim]).toEqual([300, 5]);
+
+    const points = ['--k', '5', '--ef', '5,50,400'];
+    const evaluate = (...more: string[]): Points =>
+      lichenJson<Points>('eval', ...searched, ...points, ...more);
+    const judged = evaluate();
+    expect(judged).toMatchObject({ k: 5, queries: 300, threads: 1 });
+    expect(judged.points.map(({ ef }) => ef)).toEqual([5, 50, 400]);
+    expect(Object.keys(judged.points[0]!)).toEqual(['ef', 'recall', 'qps', 'p50us', 'p99us']);
+    expect(judged.points[2]!.recall).toBeGreaterThan(0.99);
+    const recalls = ({ points }: Points): number[] => points.map(({ recall }) => recall);
+    expect(recalls(evaluate('--exact-input', at('items.npy')))).toEqual(recalls(judged));
+    recalls(evaluate('--truth', at('truth.ivecs'), '--mode', 'batch', '--threads', '2')).forEach(
+      (recall, point) => expect(recall).toBeCloseTo(judged.points[point]!.recall, 2),
+    );
+
+    const inspected = lichenJson<Record<string, unknown>>('inspect', '--index', at('items.lichen'));
+    expect(inspected).toMatchObject({ index: 'hnsw', rows: items.rows, ok: true });
+    expect(lichenJson('inspect', '--system')).toHaveProperty('isa');
+  });
+
+  it('recommends through an index as well as by exact search', () => {
+    lichenJson(
+      ...['build', '--input', at('items.npy'), '--metric', 'dot', '--keys', at('items.txt')],
+      ...['--output', at('named.lichen')],
+    );
+    const result = lichenJson<{
+      exact: Record<string, number>;
+      points: Record<string, number>[];
+    }>(
+      ...['eval', '--index', at('named.lichen'), '--model', at('model'), '--k', '20', '--ef', '64'],
+      ...['--interactions', at('train.txt'), '--test', at('test.txt.gz')],
+    );
+    expect(result.exact['recall@20']).toBeGreaterThan(0.2);
+    expect(result.points[0]!['recall@20']).toBeGreaterThan(result.exact['recall@20']! * 0.99);
+    const named = lichen(
+      ...['search', '--index', at('named.lichen'), '--queries', at('items.npy'), '--k', '1'],
+    );
+    expect(named.stdout.split('\n')[0]).toMatch(/^0\ttrack\d+:[\d.]+$/);
+  });
+
+  it('prints tables where no JSON is asked for', () => {
+    lichenJson('build', '--input', at('items.npy'), '--metric', 'l2', '--output', at('l2.lichen'));
+    const { stdout } = lichen(
+      ...['eval', '--index', at('l2.lichen'), '--queries', at('users.npy'), '--ef', '10,20'],
+    );
+    expect(stdout).toMatch(/^ef {2}recall@10 {2}queries\/s {2}p50 µs {2}p99 µs\n10 {2} +0\.\d{4} /);
+    expect(lichen('inspect', '--index', at('l2.lichen')).stdout).toMatch(/baseLinks .* holds/);
+  });
+
+  it('runs the demonstration on the built-in catalogue', () => {
+    const demo = lichenJson<Record<string, Record<string, number>>>(
+      ...['demo', '--listeners', '800', '--tracks', '1000', '--dim', '16'],
+    );
+    expect(demo['search']!['recall']).toBeGreaterThan(0.95);
+    expect(demo['recommendations']!['recall@20']).toBeGreaterThan(
+      demo['popularity']!['recall@20']!,
+    );
+  });
+
+  it('measures against truth of fewer neighbours than k as an error', async () => {
+    await writeIntMatrix(at('short.ivecs'), { data: new Int32Array(300), rows: 300, dim: 1 });
+    lichenJson('build', '--input', at('items.npy'), '--metric', 'dot', '--output', at('d.lichen'));
+    const run = lichen(
+      ...['eval', '--index', at('d.lichen'), '--queries', at('users.npy')],
+      ...['--truth', at('short.ivecs')],
+    );
+    expect(run.status).toBe(1);
+    expect(run.stderr).toMatch(
+      /^lichen: truth must have at least k = 10 .*\(ERR_LICHEN_DIMENSION\)\n$/,
+    );
+  });
+});
