@@ -51,7 +51,7 @@ const layering = ROOMS.map((room, at) => {
 }).filter((block) => block.rules['no-restricted-imports'][1].patterns[0].group.length > 0);
 
 export default tseslint.config(
-  { ignores: ['dist/', 'build/', 'node_modules/'] },
+  { ignores: ['dist/', '**/build/', 'node_modules/'] },
   ...tseslint.configs.recommendedTypeChecked.map((config) => ({
     ...config,
     files: ['**/*.ts', '**/*.mts'],

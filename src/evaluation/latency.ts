@@ -12,12 +12,19 @@ export interface LatencySummary {
   readonly maxUs: number;
 }
 
-/** Summarizes latencies in microseconds, in any order; ERR_LICHEN_EMPTY when there are none. */
-export function latencySummary(micros: Float64Array): LatencySummary {
+/**
+ * Summarizes latencies in microseconds, in any order.
+ * @throws ERR_LICHEN_EMPTY when there are none, ERR_LICHEN_NOT_FINITE or ERR_LICHEN_ARGUMENT when one is not finite or
+ * negative.
+ */
+export function latencySummary(micros: ArrayLike<number>): LatencySummary {
   if (micros.length === 0) {
     throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'micros: no latencies to summarize');
   }
-  const sorted = micros.slice().sort();
+  // The sort of a plain array would compare texts.
+  const sorted = Float64Array.from(micros);
+  sorted.forEach(requireLatency);
+  sorted.sort();
   return {
     count: sorted.length,
     meanUs: sorted.reduce((sum, value) => sum + value, 0) / sorted.length,
@@ -31,5 +38,13 @@ export function latencySummary(micros: Float64Array): LatencySummary {
 
 /** The smallest value that at least `percent` % of the ascending values do not exceed (nearest rank). */
 function percentile(ascending: Float64Array, percent: number): number {
-  return ascending[Math.max(0, Math.ceil((percent / 100) * ascending.length) - 1)]!;
+  return ascending[Math.ceil((percent * ascending.length) / 100) - 1]!;
+}
+
+function requireLatency(micros: number, at: number): void {
+  if (Number.isFinite(micros) && micros >= 0) return;
+  const [code, expected] = Number.isFinite(micros)
+    ? (['ERR_LICHEN_ARGUMENT', 'a latency of 0 or more'] as const)
+    : (['ERR_LICHEN_NOT_FINITE', 'a finite value'] as const);
+  throw new LichenArgumentError(code, `micros[${at}] is ${micros}, expected ${expected}`);
 }

@@ -1,5 +1,5 @@
 import { LichenArgumentError } from '../errors.js';
-import { higherIsBetter, type Metric } from '../vectors/metric.js';
+import { higherIsBetter, parseMetric, type Metric } from '../vectors/metric.js';
 
 /** Neighbours of some queries, best first: `rows * width` values, row-major. */
 export interface Neighbours<T> {
@@ -13,8 +13,9 @@ export interface Neighbours<T> {
 
 /**
  * Share of the first k true neighbours that stand among the first k found, averaged over the queries. Where fewer
- * than k are true (a small index), they are the denominator.
- * @throws ERR_LICHEN_DIMENSION when the rows differ in number or are shorter than k, ERR_LICHEN_EMPTY without queries.
+ * than k are true (a small index), they are the denominator; a query without any (nothing passes a filter) counts as 1.
+ * @throws ERR_LICHEN_ARGUMENT unless k is a positive integer, ERR_LICHEN_DIMENSION when the rows differ in number, are
+ * shorter than k or do not make up the values, ERR_LICHEN_EMPTY without queries.
  */
 export function recallAtK<T extends number | string>(
   found: Neighbours<T>,
@@ -51,7 +52,7 @@ export interface ScoreRecallOptions {
  * true neighbour, whichever of several equal rows (duplicates) it is.
  * @param found exact scores of distinct rows found, such as an f32 index reports.
  * @param truth scores of an exact search.
- * @throws as {@link recallAtK}
+ * @throws as {@link recallAtK}; ERR_LICHEN_ARGUMENT for an unknown metric, or a tolerance negative or not finite.
  */
 export function recallAtKByScore(
   found: Neighbours<number>,
@@ -60,7 +61,13 @@ export function recallAtKByScore(
 ): number {
   const { k, metric, tolerance = 1e-5 } = options;
   requireSameQueries(found, truth, k);
-  const sign = higherIsBetter(metric) ? 1 : -1;
+  if (!(tolerance >= 0 && tolerance < Infinity)) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `tolerance must be a finite number of at least 0, got ${String(tolerance)}`,
+    );
+  }
+  const sign = higherIsBetter(parseMetric(metric)) ? 1 : -1;
   return meanOverRows(found.rows, (row) => {
     let last = k;
     while (last > 0 && Number.isNaN(truth.values[row * truth.width + last - 1])) last--;
@@ -76,18 +83,31 @@ export function recallAtKByScore(
 }
 
 function requireSameQueries<T>(found: Neighbours<T>, truth: Neighbours<T>, k: number): void {
+  if (!Number.isSafeInteger(k) || k < 1) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `k must be a positive integer, got ${String(k)}`,
+    );
+  }
   if (found.rows !== truth.rows) {
     throw new LichenArgumentError(
       'ERR_LICHEN_DIMENSION',
       `truth must have one row a query, ${found.rows}, got ${truth.rows}`,
     );
   }
-  for (const [name, { width }] of Object.entries({ found, truth })) {
-    if (width >= k) continue;
-    throw new LichenArgumentError(
-      'ERR_LICHEN_DIMENSION',
-      `${name} must have at least k = ${k} neighbours a query, got ${width}`,
-    );
+  for (const [name, { values, rows, width }] of Object.entries({ found, truth })) {
+    if (!(width >= k)) {
+      throw new LichenArgumentError(
+        'ERR_LICHEN_DIMENSION',
+        `${name} must have at least k = ${k} neighbours a query, got ${width}`,
+      );
+    }
+    if (values.length !== rows * width) {
+      throw new LichenArgumentError(
+        'ERR_LICHEN_DIMENSION',
+        `${name} must hold ${rows} x ${width} values, got ${values.length}`,
+      );
+    }
   }
   if (found.rows === 0) throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'found: no queries');
 }

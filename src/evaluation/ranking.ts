@@ -15,11 +15,11 @@ export interface RankingMetrics {
  * perfect ranking, min(k, |T|) hits in front. T includes the items that no ranking can hold
  * (`test.unknownItems`).
  *
- * @param ranked `test.users.size` rows of equal length: row u holds item indices for user u, best first, each at most
- * once; a value that is no item index (-1, 0xffffffff) is an empty place.
- * @param ks cut-offs, each at most the length of a row.
- * @throws ERR_LICHEN_DIMENSION when the rows do not fit the users, ERR_LICHEN_ARGUMENT for a bad cut-off,
- * ERR_LICHEN_EMPTY when no user has a test item.
+ * @param ranked `test.users.size` rows of equal length: row u holds item indices for user u, best first; a value that is
+ * no item index (-1, 0xffffffff) is an empty place, and an item that stands again no further hit.
+ * @param ks cut-offs, at least one, each at most the length of a row.
+ * @throws ERR_LICHEN_EMPTY when no user has a test item, ERR_LICHEN_DIMENSION when the rows do not fit the users,
+ * ERR_LICHEN_ARGUMENT for no or a bad cut-off.
  */
 export function rankingMetrics(
   ranked: Int32Array | Uint32Array,
@@ -27,8 +27,9 @@ export function rankingMetrics(
   ks: readonly number[],
 ): RankingMetrics {
   const userCount = test.users.size;
-  const width = userCount === 0 ? 0 : ranked.length / userCount;
-  if (!Number.isInteger(width)) {
+  if (userCount === 0) throw noTestItem();
+  const width = ranked.length / userCount;
+  if (!Number.isInteger(width) || width === 0) {
     throw new LichenArgumentError(
       'ERR_LICHEN_DIMENSION',
       `ranked must hold ${userCount} rows (one a test user) of equal length, got ${ranked.length} values`,
@@ -36,11 +37,15 @@ export function rankingMetrics(
   }
   requireCutOffs(ks, width);
 
-  const discounts = Float64Array.from({ length: width }, (_, rank) => 1 / Math.log2(rank + 2));
+  const deepest = ks.reduce((deep, k) => Math.max(deep, k), 0);
+  const discounts = Float64Array.from({ length: deepest }, (_, rank) => 1 / Math.log2(rank + 2));
   const ideal = runningSum(discounts);
   const recall = ks.map(() => 0);
   const ndcg = ks.map(() => 0);
-  /** The last user (plus one) that has the item in the test set. */
+  /** Of the user at hand, the hits and their discounts among the first k, by k. */
+  const hits = new Uint32Array(deepest + 1);
+  const gains = new Float64Array(deepest + 1);
+  /** The last user (plus one) that has the item in the test set and not yet in the ranking. */
   const wanted = new Uint32Array(test.items.size);
   let users = 0;
   for (let user = 0; user < userCount; user++) {
@@ -49,22 +54,20 @@ export function rankingMetrics(
     if (relevant === 0) continue;
     users++;
     for (const item of items) wanted[item] = user + 1;
+    for (let rank = 0; rank < deepest; rank++) {
+      const item = ranked[user * width + rank]!;
+      // An empty place reads undefined, which is no user.
+      const isHit = wanted[item] === user + 1;
+      if (isHit) wanted[item] = 0;
+      hits[rank + 1] = hits[rank]! + (isHit ? 1 : 0);
+      gains[rank + 1] = gains[rank]! + (isHit ? discounts[rank]! : 0);
+    }
     ks.forEach((k, at) => {
-      let hits = 0;
-      let gain = 0;
-      for (let rank = 0; rank < k; rank++) {
-        // An empty place reads undefined, which is no user.
-        if (wanted[ranked[user * width + rank]!] !== user + 1) continue;
-        hits++;
-        gain += discounts[rank]!;
-      }
-      recall[at]! += hits / relevant;
-      ndcg[at]! += gain / ideal[Math.min(k, relevant) - 1]!;
+      recall[at]! += hits[k]! / relevant;
+      ndcg[at]! += gains[k]! / ideal[Math.min(k, relevant) - 1]!;
     });
   }
-  if (users === 0) {
-    throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'test: no user has a test item');
-  }
+  if (users === 0) throw noTestItem();
   const values: Record<string, number> = {};
   ks.forEach((k, at) => {
     values[`recall@${k}`] = recall[at]! / users;
@@ -73,7 +76,14 @@ export function rankingMetrics(
   return { users, values };
 }
 
+function noTestItem(): LichenArgumentError {
+  return new LichenArgumentError('ERR_LICHEN_EMPTY', 'test: no user has a test item');
+}
+
 function requireCutOffs(ks: readonly number[], width: number): void {
+  if (ks.length === 0) {
+    throw new LichenArgumentError('ERR_LICHEN_ARGUMENT', 'ks must hold at least one cut-off');
+  }
   for (const k of ks) {
     if (Number.isSafeInteger(k) && k >= 1 && k <= width) continue;
     throw new LichenArgumentError(

@@ -35,8 +35,9 @@ export function requireOptions<T extends object>(
   if (options === null || typeof options !== 'object') {
     throw bad(`options must be an object, got ${show(options)}`);
   }
-  for (const name of Object.keys(options)) {
-    if (!(known as readonly string[]).includes(name)) {
+  // Not Object.keys: this stands in the way of every search.
+  for (const name in options) {
+    if (!known.includes(name)) {
       throw bad(`unknown option '${name}', expected ${known.join(', ')}`);
     }
   }
@@ -88,7 +89,10 @@ export function toVector(name: string, vector: VectorInput, dim: number): Float3
     throw bad(`${name} must be a Float32Array or an array of numbers, got ${show(vector)}`);
   }
   if (vector.length !== dim) throw wrongDim(name, dim, vector.length);
-  return vector instanceof Float32Array ? vector : Float32Array.from(vector, toNumber);
+  if (vector instanceof Float32Array) return vector;
+  const rounded = new Float32Array(dim);
+  for (let at = 0; at < dim; at++) rounded[at] = toNumber(vector[at]);
+  return rounded;
 }
 
 /** A value that is no number must not slip in as 0 (null, '') or 1 (true). */

@@ -36,7 +36,11 @@ import type {
 import { LichenArgumentError } from '../errors.js';
 
 const ADD_SYNC_OPTIONS = ['keys', 'threads'] as const;
+const ADD_OPTIONS = [...ADD_SYNC_OPTIONS, 'signal', 'onProgress'] as const;
 const SEARCH_SYNC_OPTIONS = ['k', 'ef', 'exact'] as const;
+const SEARCH_OPTIONS = [...SEARCH_SYNC_OPTIONS, 'signal'] as const;
+const SEARCH_BATCH_OPTIONS = [...SEARCH_OPTIONS, 'onProgress', 'threads'] as const;
+const SAVE_OPTIONS = ['signal', 'onProgress'] as const;
 
 /**
  * What flat and graph indexes share. Vectors are copied when they are added; searches may run side by side and beside
@@ -81,7 +85,7 @@ export abstract class VectorIndex<K extends Key = number> {
    * ERR_LICHEN_DUPLICATE_KEY, ERR_LICHEN_BUSY, ERR_LICHEN_MEMORY, ERR_LICHEN_ABORTED; the index is then as it was.
    */
   async add(vectors: VectorsInput, options?: AddOptions<K>): Promise<void> {
-    const given = requireOptions(options, [...ADD_SYNC_OPTIONS, 'signal', 'onProgress']);
+    const given = requireOptions(options, ADD_OPTIONS);
     const add = this.#resolveAdd(vectors, given);
     try {
       await runOperation('add', given, (progress) =>
@@ -119,7 +123,7 @@ export abstract class VectorIndex<K extends Key = number> {
 
   /** As {@link searchSync}, on a thread of lichen's own pool. */
   async search(query: VectorInput, options?: SearchOptions): Promise<SearchResult<K>> {
-    const given = requireOptions(options, [...SEARCH_SYNC_OPTIONS, 'signal']);
+    const given = requireOptions(options, SEARCH_OPTIONS);
     const vector = toVector('query', query, this.dim);
     const { keys, scores, counts } = await this.#searchMany(vector, { ...given, threads: 1 });
     const count = counts[0]!;
@@ -132,12 +136,7 @@ export abstract class VectorIndex<K extends Key = number> {
     queries: VectorsInput,
     options?: SearchBatchOptions,
   ): Promise<SearchBatchResult<K>> {
-    const given = requireOptions(options, [
-      ...SEARCH_SYNC_OPTIONS,
-      'signal',
-      'onProgress',
-      'threads',
-    ]);
+    const given = requireOptions(options, SEARCH_BATCH_OPTIONS);
     return this.#searchMany(toVectors('queries', queries, this.dim), given);
   }
 
@@ -158,7 +157,7 @@ export abstract class VectorIndex<K extends Key = number> {
    * @throws ERR_LICHEN_NOT_FOUND for a missing folder, ERR_LICHEN_IO, ERR_LICHEN_BUSY, ERR_LICHEN_ABORTED.
    */
   async save(path: string, options?: OperationOptions): Promise<number> {
-    const given = requireOptions(options, ['signal', 'onProgress']);
+    const given = requireOptions(options, SAVE_OPTIONS);
     const target = requirePath(path);
     return runOperation(`writing ${target}`, given, (progress) =>
       native().indexSave(this.handle, target, progress),

@@ -1,8 +1,19 @@
-import { canonicalInteger, Vocabulary } from './vocabulary.js';
+import { isUtf8 } from 'node:buffer';
+import { LichenError } from '../errors.js';
+import { idBudgetBytes } from './memory.js';
+import { lineError, shown } from './messages.js';
+import { canonicalInteger, MAX_IDS, Vocabulary } from './vocabulary.js';
+
+/** Heap that an id takes here and in the vocabulary, about, a text's own bytes aside. */
+const INTEGER_BYTES = 64;
+const TEXT_BYTES = 128;
+
+/** Longer ids are a sign of a file of another kind. */
+const MAX_ID_BYTES = 1 << 16;
 
 /**
  * Numbers ids while a file is read: those of a fixed vocabulary keep their indices, any other id gets the next
- * number from `known` on. Without a fixed vocabulary the numbers are provisional, in order of first appearance,
+ * number from `fixed.size` on. Without a fixed vocabulary the numbers are provisional, in order of first appearance,
  * and {@link finish} says how they map to the indices of the vocabulary that results.
  */
 export class IdNumbering {
@@ -10,10 +21,13 @@ export class IdNumbering {
   readonly #integers = new Map<number, number>();
   readonly #strings = new Map<string, number>();
   #next: number;
+  #heapLeft: number;
 
-  constructor(fixed: Vocabulary | undefined) {
+  /** @param heapBytes how much of the JavaScript heap the ids may take; running out of it would end the process. */
+  constructor(fixed: Vocabulary | undefined, heapBytes: number = idBudgetBytes()) {
     this.#fixed = fixed;
     this.#next = fixed?.size ?? 0;
+    this.#heapLeft = heapBytes;
   }
 
   /** Number of ids seen or fixed. */
@@ -21,23 +35,24 @@ export class IdNumbering {
     return this.#next;
   }
 
-  /** The number of the id in `bytes[start … end - 1]` (UTF-8). */
+  /** The number of the id in `bytes[start … end - 1]`; throws as {@link ofId} and {@link idText}. */
   ofBytes(bytes: Buffer, start: number, end: number): number {
     const integer = integerAt(bytes, start, end);
     if (integer >= 0) return this.ofInteger(integer);
-    return this.#ofText(bytes.toString('utf8', start, end));
+    return this.#ofText(idText(bytes, start, end));
   }
 
-  /** The number of an id. */
+  /** The number of an id; ERR_LICHEN_UNSUPPORTED or ERR_LICHEN_MEMORY when it is one more than can be kept. */
   ofId(id: string): number {
     const integer = canonicalInteger(id);
     return integer >= 0 ? this.ofInteger(integer) : this.#ofText(id);
   }
 
-  /** The number of an id that is a non-negative safe integer. */
+  /** The number of an id that is a non-negative safe integer; throws as {@link ofId}. */
   ofInteger(id: number): number {
-    const fixed = this.#fixed === undefined ? -1 : this.#fixed.indexOf(id);
-    return fixed >= 0 ? fixed : this.#numberOf(this.#integers, id);
+    const known = this.#fixed === undefined ? -1 : this.#fixed.indexOf(id);
+    if (known >= 0) return known;
+    return this.#integers.get(id) ?? this.#added(this.#integers, id, INTEGER_BYTES);
   }
 
   /** The vocabulary, and for each number its index in it (undefined when they are the same). */
@@ -49,29 +64,59 @@ export class IdNumbering {
       for (const [id, number] of this.#strings) ids[number] = id;
       return { vocabulary: Vocabulary.ordered(ids), indices: undefined };
     }
-    // A Map keeps the order of insertion, so the n-th key has number n.
-    const ids = Float64Array.from(this.#integers.keys());
+    const ids = new Float64Array(this.#next);
+    for (const [id, number] of this.#integers) ids[number] = id;
     const vocabulary = Vocabulary.fromIntegers(ids);
-    return { vocabulary, indices: Uint32Array.from(ids, (id) => vocabulary.indexOf(id)) };
+    const indices = new Uint32Array(this.#next);
+    for (let number = 0; number < ids.length; number++) {
+      indices[number] = vocabulary.indexOf(ids[number]!);
+    }
+    return { vocabulary, indices };
   }
 
   #ofText(id: string): number {
-    const fixed = this.#fixed === undefined ? -1 : this.#fixed.indexOf(id);
-    return fixed >= 0 ? fixed : this.#numberOf(this.#strings, id);
+    const known = this.#fixed === undefined ? -1 : this.#fixed.indexOf(id);
+    if (known >= 0) return known;
+    const before = this.#strings.get(id);
+    return before ?? this.#added(this.#strings, id, TEXT_BYTES + Buffer.byteLength(id));
   }
 
-  #numberOf<K>(numbers: Map<K, number>, id: K): number {
-    let number = numbers.get(id);
-    if (number === undefined) {
-      number = this.#next++;
-      numbers.set(id, number);
+  #added<K>(numbers: Map<K, number>, id: K, bytes: number): number {
+    const added = this.#integers.size + this.#strings.size;
+    if (added >= MAX_IDS) {
+      throw new LichenError(
+        'ERR_LICHEN_UNSUPPORTED',
+        `more than ${MAX_IDS} distinct ids are not supported`,
+      );
     }
-    return number;
+    this.#heapLeft -= bytes;
+    if (this.#heapLeft < 0) {
+      throw new LichenError(
+        'ERR_LICHEN_MEMORY',
+        `more than ${added} distinct ids do not fit into the JavaScript heap; node --max-old-space-size=MIB makes it larger`,
+      );
+    }
+    numbers.set(id, this.#next);
+    return this.#next++;
   }
 }
 
-/** `canonicalInteger` of bytes; integers of 16 digits, which may exceed 2^53, are left to the slow path. */
-function integerAt(bytes: Buffer, start: number, end: number): number {
+/** The id in `bytes[start … end - 1]`; ERR_LICHEN_FORMAT when it is no UTF-8 text or longer than 64 KiB. */
+export function idText(bytes: Buffer, start: number, end: number): string {
+  if (end - start > MAX_ID_BYTES) {
+    throw lineError(`expected ids of at most ${MAX_ID_BYTES} bytes, got one of ${end - start}`);
+  }
+  const text = bytes.toString('utf8', start, end);
+  // What is no UTF-8 reads as U+FFFD, and different ids would become one.
+  if (text.includes('\ufffd') && !isUtf8(bytes.subarray(start, end))) {
+    throw lineError(`expected UTF-8 text, got ${shown(text)}`);
+  }
+  if (text.includes('\0')) throw lineError('expected text, got a zero byte');
+  return text;
+}
+
+/** `canonicalInteger` of bytes. */
+export function integerAt(bytes: Buffer, start: number, end: number): number {
   const length = end - start;
   if (length < 1 || length > 16 || (length > 1 && bytes[start] === 48)) return -1;
   let value = 0;

@@ -1,7 +1,9 @@
 import { LichenArgumentError } from '../errors.js';
 import { Column } from './column.js';
 import { IdNumbering } from './id-numbering.js';
-import type { Vocabulary } from './vocabulary.js';
+import { withinMemory } from './memory.js';
+import { shown } from './messages.js';
+import { Vocabulary } from './vocabulary.js';
 
 /**
  * Which users met which items. User u's items are `itemIndices[offsets[u] … offsets[u + 1] - 1]`, each once, in the
@@ -16,9 +18,9 @@ export interface Interactions {
   readonly offsets: Uint32Array;
   /** Item indices, user after user. */
   readonly itemIndices: Uint32Array;
-  /** Of each interaction, beside `itemIndices`; absent when the source has none. */
+  /** Of each interaction, beside `itemIndices`; absent when the source has none. Finite. */
   readonly ratings?: Float32Array;
-  /** Of each interaction, beside `itemIndices`, in the source's unit; absent when the source has none. */
+  /** Of each interaction, beside `itemIndices`, in the source's unit; absent when the source has none. Finite. */
   readonly timestamps?: Float64Array;
   /**
    * `users.size` counts: distinct items of each user that are not in the given vocabulary, and so in no ranking.
@@ -61,49 +63,82 @@ export interface PairsOptions extends VocabularyOptions {
   timestamps?: ArrayLike<number> | undefined;
 }
 
-/** A view of the item indices of one user, not a copy. */
+/** A view of the item indices of one user, not a copy; ERR_LICHEN_ARGUMENT when there is no such user. */
 export function itemsOf(interactions: Interactions, user: number): Uint32Array {
   const { offsets, itemIndices } = interactions;
-  return itemIndices.subarray(offsets[user], offsets[user + 1]);
+  const end = offsets[user + 1];
+  if (!(user >= 0) || end === undefined) {
+    throw argumentError(`user must be in 0..${offsets.length - 2}, got ${shown(user)}`);
+  }
+  return itemIndices.subarray(offsets[user], end);
 }
 
 /**
  * Interactions from pairs in memory: pair i is user `users[i]` with item `items[i]`. Ids are strings or non-negative
  * integers (7 and '7' are the same id). No pairs at all give no users and no items.
- * @throws ERR_LICHEN_ARGUMENT when the lengths differ or an id is neither.
+ * @throws ERR_LICHEN_ARGUMENT when the lengths differ, or an id is neither, or a rating or timestamp no number;
+ * ERR_LICHEN_NOT_FINITE when one is not finite (a rating, as a 32-bit float).
  */
 export function interactionsFromPairs(
   users: ArrayLike<number> | readonly string[],
   items: ArrayLike<number> | readonly string[],
   options: PairsOptions = {},
 ): Interactions {
-  requireLength('items', items.length, users.length);
   const { ratings, timestamps } = options;
-  if (ratings !== undefined) requireLength('ratings', ratings.length, users.length);
-  if (timestamps !== undefined) requireLength('timestamps', timestamps.length, users.length);
+  requireLength('users', users, undefined);
+  requireLength('items', items, users.length);
+  if (ratings !== undefined) requireLength('ratings', ratings, users.length);
+  if (timestamps !== undefined) requireLength('timestamps', timestamps, users.length);
   const builder = new InteractionsBuilder(options);
   for (let at = 0; at < users.length; at++) {
-    const user = numberOf(builder.users, users[at]!, 'users', at);
-    const item = numberOf(builder.items, items[at]!, 'items', at);
-    builder.add(user, item, ratings?.[at], timestamps?.[at]);
+    const user = numberOf(builder.users, users[at], 'users', at);
+    const item = numberOf(builder.items, items[at], 'items', at);
+    const rating = ratings && finiteAt(ratings, 'ratings', at);
+    // A double may be finite where its float is not.
+    if (rating !== undefined) requireFinite(Math.fround(rating), rating, 'ratings', at);
+    builder.add(user, item, rating, timestamps && finiteAt(timestamps, 'timestamps', at));
   }
   return builder.finish();
 }
 
-function requireLength(name: string, got: number, expected: number): void {
-  if (got === expected) return;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `${name} must have as many entries as users, ${expected}, got ${got}`,
+function argumentError(text: string): LichenArgumentError {
+  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', text);
+}
+
+function requireLength(name: string, values: unknown, expected: number | undefined): void {
+  const isObject = typeof values === 'object' && values !== null;
+  const length = isObject ? (values as { length?: unknown }).length : undefined;
+  if (!Number.isSafeInteger(length)) {
+    throw argumentError(`${name} must be an array, got ${shown(values)}`);
+  }
+  if (expected === undefined || length === expected) return;
+  throw argumentError(
+    `${name} must have as many entries as users, ${expected}, got ${String(length)}`,
   );
 }
 
-function numberOf(ids: IdNumbering, id: string | number, name: string, at: number): number {
+function numberOf(ids: IdNumbering, id: unknown, name: string, at: number): number {
   if (typeof id === 'string' && id !== '') return ids.ofId(id);
   if (typeof id === 'number' && Number.isSafeInteger(id) && id >= 0) return ids.ofInteger(id);
+  throw argumentError(
+    `${name}[${at}] must be a non-negative integer or a string that is not empty, got ${shown(id)}`,
+  );
+}
+
+function finiteAt(values: ArrayLike<number>, name: string, at: number): number {
+  const value: unknown = values[at];
+  if (typeof value !== 'number') {
+    throw argumentError(`${name}[${at}] must be a number, got ${shown(value)}`);
+  }
+  requireFinite(value, value, name, at);
+  return value;
+}
+
+function requireFinite(value: number, got: number, name: string, at: number): void {
+  if (Number.isFinite(value)) return;
   throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `${name}[${at}] must be a non-negative integer or a string that is not empty, got ${JSON.stringify(id)}`,
+    'ERR_LICHEN_NOT_FINITE',
+    `${name}[${at}] is ${got}, expected a finite value`,
   );
 }
 
@@ -117,7 +152,13 @@ export class InteractionsBuilder {
   readonly #ratings = new Column((length) => new Float32Array(length));
   readonly #timestamps = new Column((length) => new Float64Array(length));
 
+  /** @throws ERR_LICHEN_ARGUMENT when a vocabulary is none. */
   constructor(options: VocabularyOptions) {
+    for (const name of ['users', 'items'] as const) {
+      const given: unknown = options[name];
+      if (given === undefined || given instanceof Vocabulary) continue;
+      throw argumentError(`${name} must be a Vocabulary, got ${shown(given)}`);
+    }
     this.#fixed = options;
     this.users = new IdNumbering(options.users);
     this.items = new IdNumbering(options.items);
@@ -138,6 +179,16 @@ export class InteractionsBuilder {
 
   /** The interactions of all pairs added; the builder is of no further use. */
   finish(): Interactions {
+    return withinMemory(this.#finishBytes(), () => this.#grouped());
+  }
+
+  /** What the result takes, about, besides the columns and the ids. */
+  #finishBytes(): number {
+    const perPair = 8 + (this.#ratings.length && 4) + (this.#timestamps.length && 8);
+    return this.pairs * perPair + this.users.size * 16 + this.items.size * 8;
+  }
+
+  #grouped(): Interactions {
     const users = this.users.finish();
     const items = this.items.finish();
     const order = this.#byUser(users.indices);
@@ -168,10 +219,8 @@ export class InteractionsBuilder {
     }
 
     const chosen = order.pairs.subarray(0, kept);
-    const itemIndices = Uint32Array.from(chosen, (pair) => {
-      const item = pairItems[pair]!;
-      return items.indices === undefined ? item : items.indices[item]!;
-    });
+    const itemIndices = gathered(pairItems, chosen, new Uint32Array(kept));
+    if (items.indices !== undefined) gathered(items.indices, itemIndices, itemIndices);
     const ratings = this.#ratings.values();
     const timestamps = this.#timestamps.values();
     const unknownUserPairs = this.pairs - order.pairs.length;
@@ -180,9 +229,9 @@ export class InteractionsBuilder {
       items: items.vocabulary,
       offsets,
       itemIndices,
-      ...(ratings.length > 0 && { ratings: Float32Array.from(chosen, (pair) => ratings[pair]!) }),
+      ...(ratings.length > 0 && { ratings: gathered(ratings, chosen, new Float32Array(kept)) }),
       ...(timestamps.length > 0 && {
-        timestamps: Float64Array.from(chosen, (pair) => timestamps[pair]!),
+        timestamps: gathered(timestamps, chosen, new Float64Array(kept)),
       }),
       unknownItems,
       report: {
@@ -215,4 +264,14 @@ export class InteractionsBuilder {
     }
     return { offsets, pairs };
   }
+}
+
+/** Puts `values[places[i]]` into `target[i]`, also where places and target are one. */
+function gathered<A extends Uint32Array | Float32Array | Float64Array>(
+  values: A,
+  places: Uint32Array,
+  target: A,
+): A {
+  for (let at = 0; at < places.length; at++) target[at] = values[places[at]!]!;
+  return target;
 }

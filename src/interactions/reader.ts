@@ -1,7 +1,8 @@
-import { LichenArgumentError, LichenFileError } from '../errors.js';
+import { LichenArgumentError, LichenError, LichenFileError } from '../errors.js';
 import type { FileOptions } from '../vectors/bytes.js';
 import { forEachLine, type LineConsumer } from '../vectors/lines.js';
 import { InteractionsBuilder, type Interactions, type VocabularyOptions } from './interactions.js';
+import { lineError, shown } from './messages.js';
 import { RowParser } from './rows.js';
 
 /** `adjacency`: lines `user item item …`; `rows`: lines `user item [rating] [timestamp]`. */
@@ -14,50 +15,81 @@ export interface ReadInteractionsOptions extends FileOptions, VocabularyOptions 
 }
 
 /**
- * Reads interactions. Adjacency lines are separated by spaces or tabs, and a user may stand on several; rows by tabs,
- * commas (fields may be "quoted") or spaces, whichever the first line has, and may begin with a line of column names.
- * The name may end in .gz; blank lines are skipped. With given vocabularies, users outside are skipped and items
- * outside counted (see `Interactions.unknownItems`).
+ * Reads interactions from UTF-8 text. Adjacency lines are separated by spaces or tabs, and a user may stand on several;
+ * rows by tabs, commas or spaces, whichever the first line has. Fields of rows may be "quoted" (without line breaks), and
+ * the first row may hold column names, which tell the columns then, in any order. The name may end in .gz; blank lines
+ * are skipped. With given vocabularies, users outside are skipped and items outside counted (see
+ * `Interactions.unknownItems`).
  * @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_ABORTED; ERR_LICHEN_FORMAT naming the line;
- * ERR_LICHEN_EMPTY when there is no pair, or none of a known user.
+ * ERR_LICHEN_EMPTY when there is no pair, or none of a known user; ERR_LICHEN_UNSUPPORTED for more than 2^24 distinct
+ * users or items, ERR_LICHEN_MEMORY for more than fit; ERR_LICHEN_ARGUMENT.
  */
 export async function readInteractions(
   path: string,
   options: ReadInteractionsOptions = {},
 ): Promise<Interactions> {
+  if (typeof path !== 'string' || path === '') {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `path must be the name of a file, got ${shown(path)}`,
+    );
+  }
   const builder = new InteractionsBuilder(options);
   const format = options.format ?? formatOf(path);
-  await forEachLine(path, lineConsumer(format, path, builder), options);
+  const consume = lineConsumer(format, builder);
+  await forEachLine(
+    path,
+    (bytes, start, end, line) => {
+      try {
+        consume(bytes, start, end, line);
+      } catch (error) {
+        throw located(error, path, line);
+      }
+    },
+    options,
+  );
   const interactions = builder.finish();
   const { pairs, unknownUserPairs } = interactions.report;
+  if (pairs === 0) {
+    const other = format === 'adjacency' ? 'rows' : 'adjacency';
+    throw new LichenFileError(
+      'ERR_LICHEN_EMPTY',
+      `${path} holds no interactions (read with format ${format}; the other one is ${other})`,
+    );
+  }
   if (pairs === unknownUserPairs) {
-    const reason =
-      pairs === 0 ? 'holds no interactions' : 'holds interactions of unknown users only';
-    throw new LichenFileError('ERR_LICHEN_EMPTY', `${path} ${reason}`);
+    throw new LichenFileError(
+      'ERR_LICHEN_EMPTY',
+      `${path} holds interactions of unknown users only`,
+    );
   }
   return interactions;
+}
+
+/** An error of ours with the place where it happened. */
+function located(error: unknown, path: string, line: number): unknown {
+  if (!(error instanceof LichenError)) return error;
+  return new LichenFileError(error.code, `${path}, line ${line}: ${error.message}`, {
+    cause: error,
+  });
 }
 
 function formatOf(path: string): InteractionsFormat {
   return /\.[ct]sv(?:\.gz)?$/i.test(path) ? 'rows' : 'adjacency';
 }
 
-function lineConsumer(
-  format: InteractionsFormat,
-  path: string,
-  builder: InteractionsBuilder,
-): LineConsumer {
+function lineConsumer(format: InteractionsFormat, builder: InteractionsBuilder): LineConsumer {
   switch (format) {
     case 'rows': {
-      const rows = new RowParser(path, builder);
-      return (bytes, start, end, line) => rows.add(bytes, start, end, line);
+      const rows = new RowParser(builder);
+      return (bytes, start, end) => rows.add(bytes, start, end);
     }
     case 'adjacency':
-      return (bytes, start, end, line) => addAdjacency(path, builder, bytes, start, end, line);
+      return (bytes, start, end) => addAdjacency(builder, bytes, start, end);
     default:
       throw new LichenArgumentError(
         'ERR_LICHEN_ARGUMENT',
-        `format must be adjacency or rows, got ${JSON.stringify(format)}`,
+        `format must be adjacency or rows, got ${shown(format)}`,
       );
   }
 }
@@ -66,30 +98,24 @@ const SPACE = 32;
 
 /** Adds the pairs of one `user item item …` line; a user alone is a user without items. */
 function addAdjacency(
-  path: string,
   builder: InteractionsBuilder,
   bytes: Buffer,
   start: number,
   end: number,
-  line: number,
 ): void {
+  const { users, items } = builder;
   let user = -1;
   let at = start;
   while (at < end) {
     // Control characters up to the space separate; a zero byte is a sign of a binary file.
     while (at < end && bytes[at]! <= SPACE) {
-      if (bytes[at] === 0) {
-        throw new LichenFileError(
-          'ERR_LICHEN_FORMAT',
-          `${path}, line ${line}: expected text (user item item …), got a zero byte`,
-        );
-      }
+      if (bytes[at] === 0) throw lineError('expected text (user item item …), got a zero byte');
       at++;
     }
     const from = at;
     while (at < end && bytes[at]! > SPACE) at++;
     if (from === at) break;
-    if (user < 0) user = builder.users.ofBytes(bytes, from, at);
-    else builder.add(user, builder.items.ofBytes(bytes, from, at));
+    if (user < 0) user = users.ofBytes(bytes, from, at);
+    else builder.add(user, items.ofBytes(bytes, from, at));
   }
 }

@@ -1,5 +1,6 @@
-import { LichenFileError } from '../errors.js';
+import { idText, integerAt, type IdNumbering } from './id-numbering.js';
 import type { InteractionsBuilder } from './interactions.js';
+import { lineError, shown } from './messages.js';
 
 const TAB = 9;
 const SPACE = 32;
@@ -8,131 +9,163 @@ const COMMA = 44;
 
 type Role = 'user' | 'item' | 'rating' | 'timestamp';
 
-/** Column names that say what a column is; lower case, letters only. */
+/** Column names that say what a column is; lower case, letters and digits only. */
 const ROLE_NAMES: Readonly<Record<Role, RegExp>> = {
-  user: /^(?:user|userid|uid|u|customer|customerid|visitorid)$/,
-  item: /^(?:item|itemid|iid|i|product|productid|movieid|artistid)$/,
+  user: /^(?:user|userid|uid|u|customer|customerid|visitorid|reviewerid)$/,
+  item: /^(?:item|itemid|iid|i|product|productid|(?:movie|artist|track|song|book|article|news|video|business)id|asin)$/,
   rating: /^(?:rating|score|weight|count|plays|value)$/,
   timestamp: /^(?:timestamp|time|ts|unixtime|date)$/,
 };
 
 const POSITIONS: readonly Role[] = ['user', 'item', 'rating', 'timestamp'];
 
+/** Column names are looked for in so many fields; the fields of other lines are only counted beyond. */
+const MAX_FIELDS = 1024;
+
+const MAX_NUMBER_BYTES = 400;
+const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
+
+/** Where a field stands in a line, without the spaces and quotes around it. */
+interface Field {
+  start: number;
+  end: number;
+  /** Whether quotes within are doubled. */
+  doubled: boolean;
+}
+
 /**
  * Reads `user item [rating] [timestamp]` lines into a builder. The first line says the separator and, if its names
  * are those of columns, their order; every line must have as many fields as the first.
  */
 export class RowParser {
-  readonly #path: string;
   readonly #builder: InteractionsBuilder;
   #separator = 0;
   /** Where each role stands in a line; set by the first line. */
-  #columns: ReadonlyMap<Role, number> | undefined;
+  #columns: Readonly<Partial<Record<Role, number>>> | undefined;
   #fieldCount = 0;
+  /** The fields of the line at hand, in objects that serve line after line. */
+  readonly #fields: Field[] = [];
 
-  constructor(path: string, builder: InteractionsBuilder) {
-    this.#path = path;
+  constructor(builder: InteractionsBuilder) {
     this.#builder = builder;
   }
 
-  /** Adds the pair of one line; a blank line is skipped. */
-  add(bytes: Buffer, start: number, end: number, line: number): void {
-    const isBlank = bytes.subarray(start, end).every((byte) => byte <= SPACE);
-    if (isBlank) return;
-    if (this.#columns === undefined) {
-      this.#separator = separatorOf(bytes.subarray(start, end));
-      if (this.#begin(this.#fields(bytes, start, end, line), line)) return;
+  /** Adds the pair of one line; a blank line is skipped. Throws ERR_LICHEN_FORMAT without the line's number. */
+  add(bytes: Buffer, start: number, end: number): void {
+    let first = start;
+    while (first < end && bytes[first]! <= SPACE) first++;
+    if (first === end) return;
+    if (this.#columns === undefined) this.#separator = separatorOf(bytes.subarray(start, end));
+    const count = this.#split(bytes, start, end);
+    if (this.#columns === undefined && this.#begin(bytes, count)) return;
+    if (count !== this.#fieldCount) {
+      throw lineError(`expected ${this.#fieldCount} fields, got ${count}`);
     }
-    const fields = this.#fields(bytes, start, end, line);
-    if (fields.length !== this.#fieldCount) {
-      throw this.#failure(line, `expected ${this.#fieldCount} fields, got ${fields.length}`);
-    }
-    const user = this.#id(fields, 'user', line);
-    const item = this.#id(fields, 'item', line);
-    this.#builder.add(
-      this.#builder.users.ofId(user),
-      this.#builder.items.ofId(item),
-      this.#number(fields, 'rating', line),
-      this.#number(fields, 'timestamp', line),
-    );
+    const { users, items } = this.#builder;
+    // Every value is read before an id gets a number.
+    const rating = this.#number(bytes, 'rating');
+    const timestamp = this.#number(bytes, 'timestamp');
+    const user = this.#id(bytes, 'user', users);
+    this.#builder.add(user, this.#id(bytes, 'item', items), rating, timestamp);
   }
 
   /** Learns the columns from the first line; says whether it held their names only. */
-  #begin(fields: readonly string[], line: number): boolean {
-    this.#fieldCount = fields.length;
-    const named = columnsByName(fields);
-    this.#columns =
-      named ?? new Map(POSITIONS.slice(0, fields.length).map((role, at) => [role, at]));
-    if (fields.length < 2 || (named === undefined && fields.length > 4)) {
-      const got = `got ${fields.length} field${fields.length === 1 ? '' : 's'}`;
-      throw this.#failure(line, `expected user item [rating] [timestamp], ${got}`);
+  #begin(bytes: Buffer, count: number): boolean {
+    const names = this.#fields
+      .slice(0, Math.min(count, MAX_FIELDS))
+      .map((field) => textOf(bytes, field));
+    const named = columnsByName(names);
+    if (count < 2 || (named === undefined && count > 4)) {
+      const got = `got ${count} field${count === 1 ? '' : 's'}`;
+      throw lineError(
+        `expected user item [rating] [timestamp], or column names with user and item, ${got}`,
+      );
     }
+    this.#fieldCount = count;
+    this.#columns =
+      named ?? Object.fromEntries(POSITIONS.slice(0, count).map((role, at) => [role, at]));
     return named !== undefined;
   }
 
-  #id(fields: readonly string[], role: Role, line: number): string {
-    const id = fields[this.#columns!.get(role)!]!;
-    if (id === '')
-      throw this.#failure(line, `expected ${role === 'user' ? 'a user' : 'an item'}, got nothing`);
-    return id;
+  #id(bytes: Buffer, role: 'user' | 'item', ids: IdNumbering): number {
+    const field = this.#fields[this.#columns![role]!]!;
+    if (field.start === field.end) {
+      throw lineError(`expected ${role === 'user' ? 'a user' : 'an item'}, got nothing`);
+    }
+    return field.doubled
+      ? ids.ofId(textOf(bytes, field))
+      : ids.ofBytes(bytes, field.start, field.end);
   }
 
-  #number(fields: readonly string[], role: Role, line: number): number | undefined {
-    const column = this.#columns!.get(role);
+  #number(bytes: Buffer, role: 'rating' | 'timestamp'): number | undefined {
+    const column = this.#columns![role];
     if (column === undefined) return undefined;
-    const text = fields[column]!;
-    const value = text === '' ? NaN : Number(text);
-    if (!Number.isFinite(value)) {
-      throw this.#failure(line, `${role} must be a number, got ${JSON.stringify(text)}`);
+    const { start, end } = this.#fields[column]!;
+    const integer = integerAt(bytes, start, end);
+    if (integer >= 0) return integer;
+    const text = bytes.toString('latin1', start, Math.min(end, start + MAX_NUMBER_BYTES + 1));
+    const value = text.length <= MAX_NUMBER_BYTES && DECIMAL.test(text) ? Number(text) : NaN;
+    // Ratings are kept as 32-bit floats.
+    if (!Number.isFinite(role === 'rating' ? Math.fround(value) : value)) {
+      throw lineError(`${role} must be a finite number, got ${shown(text)}`);
     }
     return value;
   }
 
-  /** The fields of a line; spaces around them are left out, and quotes too. */
-  #fields(bytes: Buffer, start: number, end: number, line: number): string[] {
-    const fields: string[] = [];
+  /** Finds the fields of a line; gives their number, which may exceed that of the fields kept. */
+  #split(bytes: Buffer, start: number, end: number): number {
     const separator = this.#separator;
+    let count = 0;
     let at = start;
     for (;;) {
       while (at < end && bytes[at] === SPACE) at++;
       // A run of spaces separates once, so spaces at the end begin no further field.
       if (separator === SPACE && at >= end) break;
-      if (bytes[at] === QUOTE && at < end) {
-        let text: string;
-        [text, at] = this.#quoted(bytes, at, end, line);
-        fields.push(text);
+      const field = this.#fieldAt(count++);
+      field.doubled = false;
+      if (at < end && bytes[at] === QUOTE) {
+        at = takeQuoted(bytes, at, end, field);
         while (at < end && bytes[at] === SPACE && separator !== SPACE) at++;
         if (at < end && bytes[at] !== separator) {
-          throw this.#failure(line, `expected the end of a field after its closing quote`);
+          throw lineError('expected the end of a field after its closing quote');
         }
       } else {
-        const found = bytes.indexOf(separator, at);
-        const stop = found < 0 || found > end ? end : found;
-        fields.push(bytes.toString('utf8', at, stop).trimEnd());
-        at = stop;
+        field.start = at;
+        while (at < end && bytes[at] !== separator) at++;
+        field.end = at;
+        while (field.end > field.start && bytes[field.end - 1] === SPACE) field.end--;
       }
       if (at >= end) break;
       at++;
     }
-    return fields;
+    return count;
   }
 
-  /** The text between quotes (a quote within is doubled) and the position after them. */
-  #quoted(bytes: Buffer, open: number, end: number, line: number): [string, number] {
-    for (let at = open + 1; at < end; at++) {
-      if (bytes[at] !== QUOTE) continue;
-      if (at + 1 < end && bytes[at + 1] === QUOTE) {
-        at++;
-        continue;
-      }
-      return [bytes.toString('utf8', open + 1, at).replaceAll('""', '"'), at + 1];
+  #fieldAt(place: number): Field {
+    const at = Math.min(place, MAX_FIELDS);
+    return (this.#fields[at] ??= { start: 0, end: 0, doubled: false });
+  }
+}
+
+/** Sets a field to what stands between quotes (a quote within is doubled); gives the position after them. */
+function takeQuoted(bytes: Buffer, open: number, end: number, field: Field): number {
+  field.start = open + 1;
+  for (let at = open + 1; at < end; at++) {
+    if (bytes[at] !== QUOTE) continue;
+    if (at + 1 < end && bytes[at + 1] === QUOTE) {
+      field.doubled = true;
+      at++;
+      continue;
     }
-    throw this.#failure(line, 'a quoted field has no closing quote');
+    field.end = at;
+    return at + 1;
   }
+  throw lineError('a quoted field has no closing quote');
+}
 
-  #failure(line: number, text: string): LichenFileError {
-    return new LichenFileError('ERR_LICHEN_FORMAT', `${this.#path}, line ${line}: ${text}`);
-  }
+function textOf(bytes: Buffer, { start, end, doubled }: Field): string {
+  const text = idText(bytes, start, end);
+  return doubled ? text.replaceAll('""', '"') : text;
 }
 
 function separatorOf(line: Buffer): number {
@@ -140,13 +173,15 @@ function separatorOf(line: Buffer): number {
   return line.includes(COMMA) ? COMMA : SPACE;
 }
 
-/** The columns by their names, if the line names at least a user and an item. */
-function columnsByName(fields: readonly string[]): Map<Role, number> | undefined {
-  const columns = new Map<Role, number>();
-  fields.forEach((field, at) => {
-    const name = field.toLowerCase().replace(/[^a-z]/g, '');
+/** The columns by their names, if the line names at least a user and an item and holds no number. */
+function columnsByName(names: readonly string[]): Partial<Record<Role, number>> | undefined {
+  if (names.some((name) => DECIMAL.test(name))) return undefined;
+  const columns: Partial<Record<Role, number>> = {};
+  names.forEach((given, at) => {
+    // Digits tell ids from names: user1 and item1 are no columns.
+    const name = given.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
     const role = POSITIONS.find((candidate) => ROLE_NAMES[candidate].test(name));
-    if (role !== undefined && !columns.has(role)) columns.set(role, at);
+    if (role !== undefined) columns[role] ??= at;
   });
-  return columns.has('user') && columns.has('item') ? columns : undefined;
+  return columns.user !== undefined && columns.item !== undefined ? columns : undefined;
 }

@@ -1,4 +1,12 @@
-import { LichenArgumentError, LichenError, LichenFileError } from '../errors.js';
+import { LichenArgumentError, LichenFileError } from '../errors.js';
+import { withinMemory } from './memory.js';
+import { shown } from './messages.js';
+
+/** How many ids are numbered one by one: what a Map holds. */
+export const MAX_IDS = 2 ** 24;
+
+/** Indices are 32-bit numbers, and 0xffffffff stands for none. */
+const MAX_SIZE = 2 ** 32 - 1;
 
 /** What {@link Vocabulary.toJSON} gives: the ids in index order, or how many when they are 0, 1, 2 … */
 export type VocabularyJson = { identity: number } | string[];
@@ -14,12 +22,13 @@ interface Lookup {
 /**
  * External ids and their dense indices 0 … size - 1, both ways; never changes. When all ids are canonical
  * non-negative integers (no sign, no leading zero, below 2^53), indices follow their numeric order, so that index
- * and id agree when the ids are 0 … n - 1; otherwise indices follow the order in which the ids were given.
+ * and id agree when the ids are 0 … n - 1; otherwise indices follow the order in which the ids were given. An id is
+ * never the empty text.
  */
 export class Vocabulary {
   /** Number of ids. */
   readonly size: number;
-  /** Whether every id is a canonical non-negative integer, and so can be an integer key. */
+  /** Whether the ids are canonical non-negative integers in ascending order, and so integer keys. */
   readonly integers: boolean;
   /** Whether every id is its own index. */
   readonly identity: boolean;
@@ -32,55 +41,72 @@ export class Vocabulary {
     this.identity = lookup instanceof Identity;
   }
 
-  /** The ids 0 … size - 1. */
+  /** The ids 0 … size - 1; ERR_LICHEN_ARGUMENT unless size is in 0..2^32-1. */
   static identity(size: number): Vocabulary {
-    if (!Number.isSafeInteger(size) || size < 0) {
-      throw new LichenArgumentError(
-        'ERR_LICHEN_ARGUMENT',
-        `size must be a non-negative integer, got ${String(size)}`,
-      );
+    if (!Number.isSafeInteger(size) || size < 0 || size > MAX_SIZE) {
+      throw argumentError(`size must be an integer in 0..${MAX_SIZE}, got ${shown(size)}`);
     }
     return new Vocabulary(new Identity(size));
   }
 
-  /** The vocabulary of these ids, in any order; an id given again is left out. */
+  /**
+   * The vocabulary of these ids, in any order; an id given again is left out.
+   * @throws ERR_LICHEN_ARGUMENT when one is no text or empty, ERR_LICHEN_UNSUPPORTED for more than 2^24 ids.
+   */
   static from(ids: Iterable<string>): Vocabulary {
-    const unique = [...new Set(ids)];
-    const integers = Float64Array.from(unique, canonicalInteger);
-    return integers.includes(-1) ? Vocabulary.ordered(unique) : Vocabulary.fromIntegers(integers);
+    const unique = new Set<string>();
+    for (const id of ids) {
+      if (unique.size >= MAX_IDS && !unique.has(id)) throw tooManyIds();
+      unique.add(id);
+    }
+    const distinct = [...unique];
+    requireIds(distinct);
+    const integers = Float64Array.from(distinct, canonicalInteger);
+    return integers.includes(-1) ? Vocabulary.ordered(distinct) : Vocabulary.fromIntegers(integers);
   }
 
-  /** The vocabulary of distinct non-negative safe integers, in any order. */
+  /** The vocabulary of integers in any order; ERR_LICHEN_ARGUMENT unless they are distinct, safe and not negative. */
   static fromIntegers(ids: Float64Array): Vocabulary {
-    return new Vocabulary(integerLookup(ids.slice().sort()));
+    if (!(ids instanceof Float64Array)) {
+      throw argumentError(`ids must be a Float64Array, got ${shown(ids)}`);
+    }
+    const ascending = ids.slice().sort();
+    ascending.forEach((id, at) => {
+      if (!Number.isSafeInteger(id) || id < 0) {
+        throw argumentError(`ids must be non-negative safe integers, got ${id}`);
+      }
+      if (ascending[at - 1] === id) throw argumentError(`ids must be distinct, got ${id} twice`);
+    });
+    return new Vocabulary(integerLookup(ascending));
   }
 
-  /** The vocabulary in which id number i has index i; ERR_LICHEN_ARGUMENT when one stands twice. */
+  /**
+   * The vocabulary in which id number i has index i.
+   * @throws ERR_LICHEN_ARGUMENT when an id stands twice, is no text or empty, ERR_LICHEN_UNSUPPORTED for more than
+   * 2^24 ids.
+   */
   static ordered(ids: readonly string[]): Vocabulary {
+    requireIds(ids);
     const integers = Float64Array.from(ids, canonicalInteger);
     const ascending = integers.every((id, at) => id >= 0 && (at === 0 || integers[at - 1]! < id));
-    return new Vocabulary(ascending ? integerLookup(integers) : new Strings(ids));
+    return new Vocabulary(ascending ? integerLookup(integers) : new Strings([...ids]));
   }
 
   /** The vocabulary that {@link toJSON} gave; ERR_LICHEN_FORMAT for anything else. */
   static fromJSON(json: unknown): Vocabulary {
-    if (Array.isArray(json) && json.every((id) => typeof id === 'string')) {
-      try {
-        return Vocabulary.ordered(json);
-      } catch (error) {
-        if (!(error instanceof LichenError)) throw error;
-        throw new LichenFileError('ERR_LICHEN_FORMAT', `vocabulary: ${error.message}`, {
-          cause: error,
-        });
-      }
-    }
-    const size = (json as { identity?: unknown } | null)?.identity;
-    if (typeof size === 'number' && Number.isSafeInteger(size) && size >= 0) {
-      return Vocabulary.identity(size);
+    const size = (json as { identity?: unknown } | null | undefined)?.identity;
+    try {
+      if (Array.isArray(json)) return Vocabulary.ordered(json as string[]);
+      if (typeof size === 'number') return Vocabulary.identity(size);
+    } catch (error) {
+      if (!(error instanceof LichenArgumentError)) throw error;
+      throw new LichenFileError('ERR_LICHEN_FORMAT', `vocabulary: ${error.message}`, {
+        cause: error,
+      });
     }
     throw new LichenFileError(
       'ERR_LICHEN_FORMAT',
-      'a vocabulary must be an array of strings or {"identity": size}',
+      `a vocabulary must be an array of strings or {"identity": size}, got ${shown(json)}`,
     );
   }
 
@@ -107,11 +133,12 @@ export class Vocabulary {
     return typeof id === 'number' ? this.#lookup.indexOfInteger(id) : this.#lookup.indexOf(id);
   }
 
-  /** The ids in index order as keys for an index: numbers when all are integers, else strings. */
+  /** The ids in index order as keys for an index: numbers when they are integers, else strings. */
   keys(): Float64Array | string[] {
-    return this.integers
-      ? Float64Array.from({ length: this.size }, (_, index) => Number(this.#lookup.id(index)))
-      : Array.from({ length: this.size }, (_, index) => this.#lookup.id(index));
+    if (!this.integers) return Array.from({ length: this.size }, (_, at) => this.#lookup.id(at));
+    const keys = withinMemory(this.size * 8, () => new Float64Array(this.size));
+    for (let at = 0; at < keys.length; at++) keys[at] = Number(this.#lookup.id(at));
+    return keys;
   }
 }
 
@@ -120,6 +147,25 @@ export function canonicalInteger(text: string): number {
   if (!/^(?:0|[1-9]\d{0,15})$/.test(text)) return -1;
   const value = Number(text);
   return Number.isSafeInteger(value) ? value : -1;
+}
+
+function argumentError(text: string): LichenArgumentError {
+  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', text);
+}
+
+function tooManyIds(): LichenArgumentError {
+  return new LichenArgumentError(
+    'ERR_LICHEN_UNSUPPORTED',
+    `more than ${MAX_IDS} ids that are not 0, 1, 2 … are not supported`,
+  );
+}
+
+function requireIds(ids: readonly unknown[]): void {
+  for (let at = 0; at < ids.length; at++) {
+    const id = ids[at];
+    if (typeof id === 'string' && id !== '') continue;
+    throw argumentError(`ids[${at}] must be a text that is not empty, got ${shown(id)}`);
+  }
 }
 
 function integerLookup(ascending: Float64Array): Lookup {
@@ -139,17 +185,16 @@ class Identity implements Lookup {
   }
 
   indexOfInteger(id: number): number {
-    return Number.isInteger(id) && id >= 0 && id < this.size ? id : -1;
+    // Adding 0 makes -0 a 0.
+    return Number.isInteger(id) && id >= 0 && id < this.size ? id + 0 : -1;
   }
 }
 
 class Integers implements Lookup {
-  readonly #indices = new Map<number, number>();
   readonly size: number;
 
   constructor(readonly ascending: Float64Array) {
     this.size = ascending.length;
-    ascending.forEach((id, index) => this.#indices.set(id, index));
   }
 
   id(index: number): string {
@@ -160,8 +205,17 @@ class Integers implements Lookup {
     return this.indexOfInteger(canonicalInteger(id));
   }
 
+  /** By bisection: a Map of the same would take ten times the memory. */
   indexOfInteger(id: number): number {
-    return this.#indices.get(id) ?? -1;
+    const { ascending } = this;
+    let low = 0;
+    let high = ascending.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (ascending[middle]! < id) low = middle + 1;
+      else high = middle;
+    }
+    return ascending[low] === id ? low : -1;
   }
 }
 
@@ -170,14 +224,12 @@ class Strings implements Lookup {
   readonly size: number;
 
   constructor(readonly ids: readonly string[]) {
+    if (ids.length > MAX_IDS) throw tooManyIds();
     this.size = ids.length;
     ids.forEach((id, index) => {
       const before = this.#indices.get(id);
       if (before !== undefined) {
-        throw new LichenArgumentError(
-          'ERR_LICHEN_ARGUMENT',
-          `ids must be distinct, got ${JSON.stringify(id)} at ${before} and ${index}`,
-        );
+        throw argumentError(`ids must be distinct, got ${shown(id)} at ${before} and ${index}`);
       }
       this.#indices.set(id, index);
     });
@@ -192,6 +244,6 @@ class Strings implements Lookup {
   }
 
   indexOfInteger(id: number): number {
-    return this.indexOf(String(id));
+    return Number.isSafeInteger(id) && id >= 0 ? this.indexOf(String(id)) : -1;
   }
 }

@@ -1,19 +1,20 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
+import type { PairBatch } from './pair-batches.js';
 import type { TensorFlow } from './tensorflow.js';
 
 /** What one step of in-batch softmax is computed from. */
 export interface SoftmaxBatch {
-  /** Pairs in the batch: pair i is row i of `users` and row i of `items`. */
-  readonly size: number;
+  /** The tile's pairs: `rows` users by `columns` items. */
+  readonly pairs: PairBatch;
   /** Values a vector. */
   readonly dim: number;
-  /** `size * dim` values, the users' table rows. */
+  /** `rows * dim` values, the users' table rows. */
   readonly users: Float32Array;
-  /** `size * dim` values, the items' table rows. */
+  /** `columns * dim` values, the items' table rows. */
   readonly items: Float32Array;
   /**
-   * `size * size` values added to the scaled scores: row i is pair i's user, column j pair j's item. It carries
-   * the logQ correction and masks columns that must not count as negatives (a large negative number).
+   * `rows * columns` values added to the scaled scores. It carries the logQ correction and masks columns that must
+   * not count as negatives (a large negative number).
    */
   readonly bias: Float32Array;
   /** Scores are divided by it. */
@@ -24,11 +25,11 @@ export interface SoftmaxBatch {
 
 /** The loss of a batch and its gradients with respect to the table rows. */
 export interface SoftmaxStep {
-  /** Mean over the pairs of -log softmax(pair's own item among all items of the batch), in nats. */
+  /** Mean over the pairs of -log softmax(the pair's item among all columns of its row), in nats. */
   readonly loss: number;
-  /** `size * dim` values. */
+  /** `rows * dim` values. */
   readonly userGradients: Float32Array;
-  /** `size * dim` values. */
+  /** `columns * dim` values. */
   readonly itemGradients: Float32Array;
 }
 
@@ -40,41 +41,71 @@ const LEAST_SQUARE = 1e-24;
 
 /**
  * In-batch sampled softmax (Yi et al., RecSys 2019): each pair's item is to be told from the other items of the
- * batch. Computed by TensorFlow.js on its current backend; every tensor is disposed before it returns.
+ * batch. Pairs that share a row share its softmax (the multinomial likelihood of Liang et al., WWW 2018), so that
+ * many pairs cost one row. Computed by TensorFlow.js on its current backend; every tensor is disposed before it
+ * returns.
  *
  * The gradient is written out. tfjs-core alone registers none for its own operations, and a derived one would use
- * products with transposed operands, which take 10 to 40 times as long in the wasm backend as an explicit transpose
+ * products with transposed operands, which take about 10 times as long in the wasm backend as an explicit transpose
  * of the smaller operand.
  */
 export function inBatchSoftmax(tf: TensorFlow, batch: SoftmaxBatch): SoftmaxStep {
-  const { size, dim, temperature, normalize } = batch;
-  return tf.tidy(() => {
-    const user = tower(tf, tf.tensor2d(batch.users, [size, dim]), normalize);
-    const item = tower(tf, tf.tensor2d(batch.items, [size, dim]), normalize);
-    const bias = tf.tensor2d(batch.bias, [size, size]);
+  const { pairs, dim, temperature, normalize } = batch;
+  const { pairOffsets, pairColumns } = pairs;
+  const rows = pairs.users.length;
+  const columns = pairs.items.length;
+  const own = ownCells(pairs);
+  // Not the tidy's result: tidy looks for tensors in what it returns, one value of a typed array after another,
+  // which takes several times as long as the step.
+  let step: SoftmaxStep | undefined;
+  tf.tidy(() => {
+    const user = tower(tf, tf.tensor2d(batch.users, [rows, dim]), normalize);
+    const item = tower(tf, tf.tensor2d(batch.items, [columns, dim]), normalize);
+    const bias = tf.tensor2d(batch.bias, [rows, columns]);
     const scaled = tf.mul(user.output, 1 / temperature);
     const scores = tf.add(tf.matMul(scaled, tf.transpose(item.output)), bias);
     const chosen = tf.softmax<Tensor2D>(scores as Tensor2D);
-    const own = tf.gather(
-      tf.reshape(chosen, [size * size]),
-      tf.range(0, size * size, size + 1, 'int32'),
-    );
-    const loss = tf.neg(tf.mean(tf.log(tf.maximum(own, LEAST_PROBABILITY))));
+    const likelihoods = tf.gather(tf.reshape(chosen, [rows * columns]), tf.tensor1d(own, 'int32'));
 
-    // d loss / d scores = (chosen - identity) / size. The identity's share is subtracted after the products, row by
-    // row, so that no second size x size tensor is made.
-    const scale = 1 / (size * temperature);
-    const toUsers = tf.sub<Tensor2D>(tf.matMul(chosen, item.output), item.output);
-    const toItems = tf.sub<Tensor2D>(
-      tf.transpose(tf.matMul(tf.transpose(user.output), chosen)),
-      user.output,
+    // d loss / d scores = (pairs of the row * chosen - own cells) / all pairs.
+    const weights = Float32Array.from(
+      pairs.users,
+      (_, row) => pairOffsets[row + 1]! - pairOffsets[row]!,
     );
-    return {
-      loss: loss.dataSync()[0]!,
+    const target = new Float32Array(rows * columns);
+    for (const cell of own) target[cell] = 1;
+    const pull = tf.sub<Tensor2D>(
+      tf.mul(chosen, tf.tensor2d(weights, [rows, 1])),
+      tf.tensor2d(target, [rows, columns]),
+    );
+    const toUsers = tf.matMul<Tensor2D>(pull, item.output);
+    const toItems = tf.transpose<Tensor2D>(tf.matMul(tf.transpose(user.output), pull));
+    const scale = 1 / (pairColumns.length * temperature);
+    step = {
+      loss: meanSurprise(likelihoods.dataSync<'float32'>()),
       userGradients: tf.mul(user.pullBack(toUsers), scale).dataSync<'float32'>(),
       itemGradients: tf.mul(item.pullBack(toItems), scale).dataSync<'float32'>(),
     };
   });
+  return step!;
+}
+
+/** Mean of -log, in nats. Not by TensorFlow.js: its maximum of NaN and a number is the number in the wasm backend. */
+function meanSurprise(likelihoods: Float32Array): number {
+  let sum = 0;
+  for (const likelihood of likelihoods) sum -= Math.log(Math.max(likelihood, LEAST_PROBABILITY));
+  return sum / likelihoods.length;
+}
+
+/** Where in the tile, row-major, each pair stands. */
+function ownCells({ items, pairOffsets, pairColumns }: PairBatch): Int32Array {
+  const cells = new Int32Array(pairColumns.length);
+  for (let row = 0; row + 1 < pairOffsets.length; row++) {
+    for (let pair = pairOffsets[row]!; pair < pairOffsets[row + 1]!; pair++) {
+      cells[pair] = row * items.length + pairColumns[pair]!;
+    }
+  }
+  return cells;
 }
 
 interface Tower {

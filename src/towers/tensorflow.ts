@@ -51,6 +51,16 @@ async function start(tf: TensorFlow, backend: 'wasm' | 'cpu'): Promise<void> {
       `the ${backend} backend of TensorFlow.js cannot start on this machine`,
     );
   }
+  if (backend === 'cpu') useQuietly(tf);
+}
+
+/** The cpu backend advertises another package on stderr with its first tensor, unless in production mode. */
+function useQuietly(tf: TensorFlow): void {
+  const environment = tf.env();
+  const before = environment.getBool('PROD');
+  environment.set('PROD', true);
+  tf.tensor1d([0]).dispose();
+  environment.set('PROD', before);
 }
 
 async function optional<T>(name: string, load: () => Promise<T>): Promise<T> {

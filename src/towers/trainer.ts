@@ -9,6 +9,12 @@ import type { TensorFlow } from './tensorflow.js';
 /** Standard deviation of a table's first values. */
 const INITIAL_SPREAD = 0.1;
 
+/** A small catalogue gets smaller batches than asked for, so that an epoch still has about this many steps. */
+const LEAST_STEPS = 16;
+
+/** Batches are not made smaller than this for the sake of {@link LEAST_STEPS}: pairs need negatives. */
+const LEAST_BATCH = 64;
+
 /**
  * The two embedding tables under training. The tables are plain Float32Arrays: TensorFlow.js sees a batch's rows
  * only, so a step costs the batch and not the tables.
@@ -22,7 +28,7 @@ export class TwoTowerTrainer {
   private readonly bias: ScoreBias;
   private readonly userAdam: SparseAdam;
   private readonly itemAdam: SparseAdam;
-  private readonly tile: Float32Array;
+  private tile = new Float32Array(0);
   private stepsDone = 0;
 
   constructor(
@@ -33,14 +39,14 @@ export class TwoTowerTrainer {
   ) {
     const { dim, seed, weightDecay } = options;
     const random = new Random(seed);
-    const batchSize = Math.min(options.batchSize, source.items.length);
+    const stepping = Math.max(LEAST_BATCH, Math.ceil(source.items.length / LEAST_STEPS));
+    const batchSize = Math.min(options.batchSize, stepping);
     this.users = initialTable(source.offsets.length - 1, dim, random.fork());
     this.items = initialTable(itemCount, dim, random.fork());
-    this.batches = new PairBatches(source, batchSize, random.fork());
+    this.batches = new PairBatches(source, itemCount, batchSize, random.fork());
     this.bias = new ScoreBias(source, itemCount, options);
     this.userAdam = new SparseAdam(this.users, dim, { weightDecay });
     this.itemAdam = new SparseAdam(this.items, dim, { weightDecay });
-    this.tile = new Float32Array(batchSize * batchSize);
   }
 
   /** Steps an epoch. */
@@ -51,17 +57,18 @@ export class TwoTowerTrainer {
   /** Trains one epoch; each turn of the generator is one step and gives its loss and its number of pairs. */
   *epoch(): Generator<{ loss: number; pairs: number }> {
     for (const batch of this.batches.epoch()) {
-      yield { loss: this.step(batch), pairs: batch.users.length };
+      yield { loss: this.step(batch), pairs: batch.pairColumns.length };
     }
   }
 
   private step(batch: PairBatch): number {
     const { dim, temperature, normalize } = this.options;
-    const size = batch.users.length;
-    const bias = this.tile.subarray(0, size * size);
+    const cells = batch.users.length * batch.items.length;
+    if (this.tile.length < cells) this.tile = new Float32Array(cells);
+    const bias = this.tile.subarray(0, cells);
     this.bias.fill(bias, batch);
     const result = inBatchSoftmax(this.tf, {
-      size,
+      pairs: batch,
       dim,
       users: gatherRows(this.users, dim, batch.users),
       items: gatherRows(this.items, dim, batch.items),

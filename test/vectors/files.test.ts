@@ -70,9 +70,9 @@ describe('files', () => {
     expect(await readMatrix(file('b.u8bin', int32(2, 2), Uint8Array.of(1, 2, 3, 4)))).toEqual(
       expected,
     );
-    expect(
-      await readMatrix(file('b.i8bin.gz', int32(2, 2), Uint8Array.of(1, 2, 3, 4))),
-    ).toEqual(expected);
+    expect(await readMatrix(file('b.i8bin.gz', int32(2, 2), Uint8Array.of(1, 2, 3, 4)))).toEqual(
+      expected,
+    );
     expect(await readMatrix(file('b.ibin', int32(2, 2, 1, 2, 3, 4)))).toEqual(expected);
   });
 

@@ -1,0 +1,284 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import {
+  fileError,
+  LichenArgumentError,
+  LichenError,
+  LichenFileError,
+  throwIfAborted,
+} from '../errors.js';
+import type { Vocabulary } from '../interactions/vocabulary.js';
+import { writeAtomically } from '../vectors/atomic.js';
+import { byteChunks } from '../vectors/bytes.js';
+import { readMatrix, writeMatrix } from '../vectors/files.js';
+import type { Matrix } from '../vectors/matrix.js';
+import {
+  headerOf,
+  MODEL_FORMAT,
+  parseHeader,
+  parseVocabulary,
+  type FileDigest,
+  type ModelHeader,
+} from './model-header.js';
+import type { ResolvedTwoTowerOptions } from './options.js';
+
+/** How a model was trained to score. */
+export type TwoTowerMetric = 'dot' | 'cosine';
+
+/** Where a model comes from. */
+export interface TwoTowerInfo {
+  /** What it was trained with. */
+  readonly options: ResolvedTwoTowerOptions;
+  /** What computed. */
+  readonly backend: 'wasm' | 'cpu';
+  /** Times that training went through all interactions. */
+  readonly epochs: number;
+  /** How long training took. */
+  readonly seconds: number;
+  /** Mean loss a pair in the last epoch, in nats. */
+  readonly loss: number;
+  /** Number of users. */
+  readonly users: number;
+  /** Number of items. */
+  readonly items: number;
+  /** Number of interactions. */
+  readonly pairs: number;
+  /** What was measured of the model, by name (`recall@20`); empty unless given to `save`. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** All that a model consists of. */
+export interface TwoTowerContent {
+  readonly users: Vocabulary;
+  readonly items: Vocabulary;
+  readonly userVectors: Matrix;
+  readonly itemVectors: Matrix;
+  readonly metric: TwoTowerMetric;
+  readonly info: TwoTowerInfo;
+}
+
+/** Options of `TwoTowerModel.open`. */
+export interface OpenModelOptions {
+  /** Gives up with ERR_LICHEN_ABORTED when it fires. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Options of `TwoTowerModel.save`. */
+export interface SaveModelOptions {
+  /** Finite numbers to be kept as `info.metrics`, beside those that are there. */
+  metrics?: Readonly<Record<string, number>> | undefined;
+  /** Gives up with ERR_LICHEN_ABORTED when it fires. */
+  signal?: AbortSignal | undefined;
+}
+
+const HEADER = 'model.json';
+
+/** The files beside the header. */
+const PARTS = ['users.npy', 'items.npy', 'users.json', 'items.json'] as const;
+
+/**
+ * Writes a model folder: under another name beside `dir`, synced, then renamed. Replacing a model takes two renames;
+ * a crash between them leaves the old one beside `dir` under a name that ends in .old.tmp.
+ */
+export async function writeModel(
+  dir: string,
+  model: TwoTowerContent,
+  { metrics = {}, signal }: SaveModelOptions,
+): Promise<void> {
+  requireMetrics(metrics);
+  const what = `writing ${dir}`;
+  throwIfAborted(signal, what);
+  let temporary: string | undefined;
+  try {
+    const target = await resolveTarget(dir);
+    const candidate = `${target}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
+    await mkdir(candidate);
+    temporary = candidate;
+    const part = (name: (typeof PARTS)[number]): string => join(candidate, name);
+    await writeMatrix(part('users.npy'), model.userVectors, { signal });
+    await writeMatrix(part('items.npy'), model.itemVectors, { signal });
+    await writeJson(part('users.json'), model.users);
+    await writeJson(part('items.json'), model.items);
+    const files: Record<string, FileDigest> = {};
+    for (const name of PARTS) files[name] = await digest(part(name), signal);
+    await writeJson(join(candidate, HEADER), headerOf(model, metrics, files));
+    throwIfAborted(signal, what);
+    await replaceFolder(candidate, target, dir);
+    temporary = undefined;
+    await syncFolder(dirname(target));
+  } catch (error) {
+    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+    throw error instanceof LichenError ? error : fileError('write', dir, error);
+  }
+}
+
+/** Reads and checks a model folder; see `TwoTowerModel.open`. */
+export async function readModel(
+  dir: string,
+  { signal }: OpenModelOptions,
+): Promise<TwoTowerContent> {
+  throwIfAborted(signal, `reading ${dir}`);
+  const status = await stat(dir).catch((error: unknown) => {
+    throw fileError('open', dir, error);
+  });
+  if (!status.isDirectory()) throw notModel(dir, 'it is not a folder');
+  const path = join(dir, HEADER);
+  const header = parseHeader(await readText(path), path);
+  for (const name of PARTS) await requireDigest(join(dir, name), header, name, signal);
+  const users = parseVocabulary(await readText(join(dir, 'users.json')), join(dir, 'users.json'));
+  const items = parseVocabulary(await readText(join(dir, 'items.json')), join(dir, 'items.json'));
+  const userVectors = await readMatrix(join(dir, 'users.npy'), { signal });
+  const itemVectors = await readMatrix(join(dir, 'items.npy'), { signal });
+  const { dim, metric, info } = header;
+  requireShape(join(dir, 'users.npy'), userVectors, info.users, dim);
+  requireShape(join(dir, 'items.npy'), itemVectors, info.items, dim);
+  requireSize(join(dir, 'users.json'), users, info.users);
+  requireSize(join(dir, 'items.json'), items, info.items);
+  return { users, items, userVectors, itemVectors, metric, info };
+}
+
+function requireMetrics(metrics: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(metrics)) {
+    if (Number.isFinite(value)) continue;
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `metrics: ${JSON.stringify(name)} must be a finite number, got ${String(value)}`,
+    );
+  }
+}
+
+/** Where the folder really lies; what must not be replaced is refused. */
+async function resolveTarget(dir: string): Promise<string> {
+  const there = await stat(dir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (there === undefined) return resolve(dir);
+  if (!there.isDirectory()) throw refusal(dir, 'it is not a folder');
+  const names = await readdir(dir);
+  if (names.length > 0) {
+    if (!(await holdsModel(dir))) throw refusal(dir, 'it is a folder that is no lichen model');
+    const stranger = names.find((name) => name !== HEADER && !PARTS.includes(name as never));
+    if (stranger !== undefined)
+      throw refusal(dir, `it holds ${stranger}, which is no part of a model`);
+  }
+  return realpath(dir);
+}
+
+async function holdsModel(dir: string): Promise<boolean> {
+  try {
+    const header: unknown = JSON.parse(await readFile(join(dir, HEADER), 'utf8'));
+    return (header as { format?: unknown } | null)?.format === MODEL_FORMAT;
+  } catch {
+    return false;
+  }
+}
+
+function refusal(dir: string, reason: string): LichenFileError {
+  return new LichenFileError('ERR_LICHEN_IO', `cannot write the model ${dir}: ${reason}`);
+}
+
+function notModel(path: string, reason: string): LichenFileError {
+  return new LichenFileError('ERR_LICHEN_FORMAT', `${path} is no lichen model: ${reason}`);
+}
+
+/** Renames `from` to `target`, in place of what is there. */
+async function replaceFolder(from: string, target: string, dir: string): Promise<void> {
+  const old = `${from.slice(0, -'.tmp'.length)}.old.tmp`;
+  let moved = false;
+  // Another process may have made something of this name since it was looked at.
+  await resolveTarget(dir);
+  try {
+    await rename(target, old);
+    moved = true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  try {
+    await rename(from, target);
+  } catch (error) {
+    if (moved) await rename(old, target);
+    throw error;
+  }
+  // The new model is in place; what cannot be tidied up must not make the save a failure.
+  if (moved) await rm(old, { recursive: true, force: true }).catch(() => undefined);
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  // Windows can neither open nor sync a folder; a rename is durable there without.
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeAtomically(path, (handle) => handle.writeFile(`${JSON.stringify(value)}\n`));
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw partError(path, error);
+  }
+}
+
+/** A folder without one of its files is there, but no model. */
+function partError(path: string, error: unknown): LichenFileError {
+  const failure = fileError('read', path, error);
+  return failure.code === 'ERR_LICHEN_NOT_FOUND'
+    ? notModel(dirname(path), `${path} is missing`)
+    : failure;
+}
+
+async function digest(path: string, signal: AbortSignal | undefined): Promise<FileDigest> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of byteChunks(path, { signal })) {
+    hash.update(chunk);
+    bytes += chunk.length;
+  }
+  return { bytes, sha256: hash.digest('hex') };
+}
+
+async function requireDigest(
+  path: string,
+  header: ModelHeader,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const expected = header.files[name];
+  if (expected === undefined) throw notModel(dirname(path), `${HEADER} has no checksum of ${name}`);
+  const got = await digest(path, signal).catch((error: unknown) => {
+    if (error instanceof LichenError && error.code === 'ERR_LICHEN_NOT_FOUND')
+      throw partError(path, error);
+    throw error;
+  });
+  if (got.bytes === expected.bytes && got.sha256 === expected.sha256) return;
+  throw new LichenFileError(
+    'ERR_LICHEN_FORMAT',
+    `${path} is corrupt: its checksum is not the one in ${HEADER} ` +
+      `(expected ${expected.bytes} bytes, sha256 ${expected.sha256}, got ${got.bytes} bytes, ${got.sha256})`,
+  );
+}
+
+function requireShape(path: string, got: Matrix, rows: number, dim: number): void {
+  if (got.rows === rows && got.dim === dim) return;
+  throw new LichenFileError(
+    'ERR_LICHEN_FORMAT',
+    `${path}: expected ${rows} vectors of ${dim} values, as in ${HEADER}, got ${got.rows} of ${got.dim}`,
+  );
+}
+
+function requireSize(path: string, got: Vocabulary, size: number): void {
+  if (got.size === size) return;
+  throw new LichenFileError(
+    'ERR_LICHEN_FORMAT',
+    `${path}: expected ${size} ids, as in ${HEADER}, got ${got.size}`,
+  );
+}
