@@ -5,8 +5,9 @@ import { table } from '../src/cli/terminal.js';
 import type { Result, Suite } from './harness/suite.js';
 import { callsSuite } from './suites/calls.js';
 import { hnswlibSuite } from './suites/hnswlib.js';
+import { kernelsSuite } from './suites/kernels.js';
 
-const SUITES: readonly Suite[] = [callsSuite, hnswlibSuite];
+const SUITES: readonly Suite[] = [callsSuite, hnswlibSuite, kernelsSuite];
 
 function usage(): string {
   const lines = SUITES.flatMap(({ name, description, options }) => [

@@ -35,6 +35,6 @@
       "test/storage_test.cpp",
       "test/hnsw_test.cpp"
     ],
-    "bench_files": []
+    "bench_files": ["bench/kernels_bench.cpp"]
   }
 }

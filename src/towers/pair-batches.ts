@@ -27,7 +27,7 @@ export interface PairBatch {
  * Pairs of a user that share a tile row. The tile of a batch shrinks by nearly this factor against one row a pair,
  * and so does the work of an epoch; much larger groups leave a user with too few steps an epoch.
  */
-const PAIRS_A_ROW = 8;
+const PAIRS_A_ROW = 4;
 
 /** Deals all pairs of a user and an item in random groups, in batches; each epoch in another way. */
 export class PairBatches {
