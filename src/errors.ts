@@ -81,3 +81,20 @@ export function fileError(action: string, path: string, cause: unknown): LichenF
   const text = code === 'ERR_LICHEN_NOT_FOUND' ? 'no such file or folder' : reason;
   return new LichenFileError(code, `cannot ${action} ${path}: ${text}`, { cause });
 }
+
+const SHOWN_CHARACTERS = 40;
+
+/** A value as messages show it after "got": a text quoted and cut short, an object by its kind. Never throws. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') {
+    const isLong = value.length > SHOWN_CHARACTERS;
+    return JSON.stringify(isLong ? `${value.slice(0, SHOWN_CHARACTERS)}…` : value);
+  }
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'bigint') return `${value}n`;
+  if (value === null || typeof value !== 'object') return String(value);
+  if (Array.isArray(value)) return 'an array';
+  // Anything may stand under the name "constructor".
+  const kind = (value as { constructor?: { name?: unknown } }).constructor?.name;
+  return typeof kind === 'string' && kind !== 'Object' && kind !== '' ? `a ${kind}` : 'an object';
+}

@@ -1,4 +1,4 @@
-import { LichenArgumentError } from '../errors.js';
+import { LichenArgumentError, shown } from '../errors.js';
 import { EXACT, type NativeKeys } from '../native.js';
 import type { Key, KeysInput, SearchSyncOptions, VectorInput, VectorsInput } from './types.js';
 
@@ -6,13 +6,6 @@ import type { Key, KeysInput, SearchSyncOptions, VectorInput, VectorsInput } fro
 const DEFAULT_K = 10;
 /** Rows an index holds at most, and so the largest k and ef that can mean anything. */
 const MAX_ROWS = 2 ** 31 - 1;
-
-/** Shows a value in a message. */
-export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (value === null || typeof value !== 'object') return String(value);
-  return Array.isArray(value) ? 'an array' : `a ${value.constructor?.name ?? 'value'}`;
-}
 
 function bad(message: string): LichenArgumentError {
   return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
@@ -23,7 +16,7 @@ export function requireInteger(name: string, value: unknown, low: number, high: 
   if (typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high) {
     return value;
   }
-  throw bad(`${name} must be an integer from ${low} to ${high}, got ${show(value)}`);
+  throw bad(`${name} must be an integer from ${low} to ${high}, got ${shown(value)}`);
 }
 
 /** The options object, or an empty one; ERR_LICHEN_ARGUMENT for an option that is not known. */
@@ -33,7 +26,7 @@ export function requireOptions<T extends object>(
 ): T {
   if (options === undefined) return {} as T;
   if (options === null || typeof options !== 'object') {
-    throw bad(`options must be an object, got ${show(options)}`);
+    throw bad(`options must be an object, got ${shown(options)}`);
   }
   // Not Object.keys: this stands in the way of every search.
   for (const name in options) {
@@ -47,21 +40,21 @@ export function requireOptions<T extends object>(
 /** A path that the file system can take. */
 export function requirePath(path: unknown): string {
   if (typeof path === 'string' && path !== '' && !path.includes('\0')) return path;
-  throw bad(`path must be a string that is not empty, got ${show(path)}`);
+  throw bad(`path must be a string that is not empty, got ${shown(path)}`);
 }
 
 /** `k` of a search, at most the size of the index. */
 export function resolveK(options: SearchSyncOptions, size: number): number {
   const { k = DEFAULT_K } = options;
   if (typeof k === 'number' && Number.isInteger(k) && k >= 1 && k <= size) return k;
-  throw bad(`k must be an integer from 1 to the size of the index (${size}), got ${show(k)}`);
+  throw bad(`k must be an integer from 1 to the size of the index (${size}), got ${shown(k)}`);
 }
 
 /** `ef` as the addon takes it: 0 for the default, EXACT for an exact search. */
 export function resolveEf(options: SearchSyncOptions): number {
   const { ef, exact } = options;
   if (exact !== undefined && typeof exact !== 'boolean') {
-    throw bad(`exact must be true or false, got ${show(exact)}`);
+    throw bad(`exact must be true or false, got ${shown(exact)}`);
   }
   const beam = ef === undefined ? 0 : requireInteger('ef', ef, 1, MAX_ROWS);
   return exact === true ? EXACT : beam;
@@ -86,7 +79,7 @@ function isNumberArray(value: unknown): value is ArrayLike<number> {
 /** One vector as the addon takes it. Values that are no numbers become NaN, which the addon refuses. */
 export function toVector(name: string, vector: VectorInput, dim: number): Float32Array {
   if (!isNumberArray(vector)) {
-    throw bad(`${name} must be a Float32Array or an array of numbers, got ${show(vector)}`);
+    throw bad(`${name} must be a Float32Array or an array of numbers, got ${shown(vector)}`);
   }
   if (vector.length !== dim) throw wrongDim(name, dim, vector.length);
   if (vector instanceof Float32Array) return vector;
@@ -128,7 +121,7 @@ function toMatrixData(name: string, vectors: VectorsInput, dim: number): Float32
     return given.data;
   }
   throw bad(
-    `${name} must be a Float32Array, a Matrix or an array of vectors, got ${show(vectors)}`,
+    `${name} must be a Float32Array, a Matrix or an array of vectors, got ${shown(vectors)}`,
   );
 }
 
@@ -136,7 +129,7 @@ function toMatrixData(name: string, vectors: VectorsInput, dim: number): Float32
 export function toKeys<K extends Key>(keys: KeysInput<K> | undefined, count: number): NativeKeys {
   if (keys === undefined) return null;
   if (!isNumberArray(keys) && !Array.isArray(keys)) {
-    throw bad(`keys must be an array of integers or of strings, got ${show(keys)}`);
+    throw bad(`keys must be an array of integers or of strings, got ${shown(keys)}`);
   }
   if (keys.length !== count) throw bad(`keys: got ${keys.length} keys for ${count} vectors`);
   const given = keys as ArrayLike<unknown>;
@@ -145,7 +138,7 @@ export function toKeys<K extends Key>(keys: KeysInput<K> | undefined, count: num
     const key = given[at];
     if (strings ? typeof key === 'string' : Number.isSafeInteger(key)) continue;
     throw bad(
-      `keys[${at}] must be a ${strings ? 'string, as the first key is' : 'safe integer'}, got ${show(key)}`,
+      `keys[${at}] must be a ${strings ? 'string, as the first key is' : 'safe integer'}, got ${shown(key)}`,
     );
   }
   if (strings) return given as unknown as readonly string[];

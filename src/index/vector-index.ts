@@ -13,7 +13,6 @@ import {
   resolveEf,
   resolveK,
   resolveThreads,
-  show,
   toKeys,
   toVector,
   toVectors,
@@ -33,7 +32,7 @@ import type {
   VectorInput,
   VectorsInput,
 } from './types.js';
-import { LichenArgumentError } from '../errors.js';
+import { LichenArgumentError, shown } from '../errors.js';
 
 const ADD_SYNC_OPTIONS = ['keys', 'threads'] as const;
 const ADD_OPTIONS = [...ADD_SYNC_OPTIONS, 'signal', 'onProgress'] as const;
@@ -217,6 +216,6 @@ function requireKey(key: unknown): Key {
   if (typeof key === 'string' || typeof key === 'number') return key;
   throw new LichenArgumentError(
     'ERR_LICHEN_ARGUMENT',
-    `key must be an integer or a string, got ${show(key)}`,
+    `key must be an integer or a string, got ${shown(key)}`,
   );
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
-import { LichenError } from '../errors.js';
+import { LichenError, shown } from '../errors.js';
 import { idBudgetBytes } from './memory.js';
-import { lineError, shown } from './messages.js';
+import { lineError } from './messages.js';
 import { canonicalInteger, MAX_IDS, Vocabulary } from './vocabulary.js';
 
 /** Heap that an id takes here and in the vocabulary, about, a text's own bytes aside. */

@@ -1,8 +1,7 @@
-import { LichenArgumentError } from '../errors.js';
+import { LichenArgumentError, shown } from '../errors.js';
 import { Column } from './column.js';
 import { IdNumbering } from './id-numbering.js';
 import { withinMemory } from './memory.js';
-import { shown } from './messages.js';
 import { Vocabulary } from './vocabulary.js';
 
 /**

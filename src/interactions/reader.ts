@@ -1,8 +1,8 @@
-import { LichenArgumentError, LichenError, LichenFileError } from '../errors.js';
+import { LichenArgumentError, LichenError, LichenFileError, shown } from '../errors.js';
 import type { FileOptions } from '../vectors/bytes.js';
 import { forEachLine, type LineConsumer } from '../vectors/lines.js';
 import { InteractionsBuilder, type Interactions, type VocabularyOptions } from './interactions.js';
-import { lineError, shown } from './messages.js';
+import { lineError } from './messages.js';
 import { RowParser } from './rows.js';
 
 /** `adjacency`: lines `user item item …`; `rows`: lines `user item [rating] [timestamp]`. */

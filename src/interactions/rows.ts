@@ -1,6 +1,7 @@
+import { shown } from '../errors.js';
 import { idText, integerAt, type IdNumbering } from './id-numbering.js';
 import type { InteractionsBuilder } from './interactions.js';
-import { lineError, shown } from './messages.js';
+import { lineError } from './messages.js';
 
 const TAB = 9;
 const SPACE = 32;

@@ -1,6 +1,5 @@
-import { LichenArgumentError, LichenFileError } from '../errors.js';
+import { LichenArgumentError, LichenFileError, shown } from '../errors.js';
 import { withinMemory } from './memory.js';
-import { shown } from './messages.js';
 
 /** How many ids are numbered one by one: what a Map holds. */
 export const MAX_IDS = 2 ** 24;

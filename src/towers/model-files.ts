@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import {
   fileError,
@@ -9,7 +9,7 @@ import {
   throwIfAborted,
 } from '../errors.js';
 import type { Vocabulary } from '../interactions/vocabulary.js';
-import { writeAtomically } from '../vectors/atomic.js';
+import { syncFolder, writeAtomically } from '../vectors/atomic.js';
 import { byteChunks } from '../vectors/bytes.js';
 import { readMatrix, writeMatrix } from '../vectors/files.js';
 import type { Matrix } from '../vectors/matrix.js';
@@ -203,17 +203,6 @@ async function replaceFolder(from: string, target: string, dir: string): Promise
   }
   // The new model is in place; what cannot be tidied up must not make the save a failure.
   if (moved) await rm(old, { recursive: true, force: true }).catch(() => undefined);
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  // Windows can neither open nor sync a folder; a rename is durable there without.
-  if (process.platform === 'win32') return;
-  const handle = await open(folder, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 async function writeJson(path: string, value: unknown): Promise<void> {

@@ -1,4 +1,4 @@
-import { LichenArgumentError } from '../errors.js';
+import { LichenArgumentError, shown } from '../errors.js';
 import type { TowerBackend } from './tensorflow.js';
 
 /** How far a training is. */
@@ -19,18 +19,18 @@ export interface TwoTowerProgress {
 export interface TwoTowerOptions {
   /** Values a vector, 1..4096. Default 64. */
   dim?: number | undefined;
-  /** Times that training goes through all interactions, 1..100000. Default 20. */
+  /** Times that training goes through all interactions, 1..100000. Default 16. */
   epochs?: number | undefined;
   /**
    * Interactions a step, at least 2; about, as interactions of a user are taken together. Their items are each
    * other's negatives. Small sets get smaller batches, down to 64, so that an epoch has 16 steps. Default 2048.
    */
   batchSize?: number | undefined;
-  /** Adam's step size at the start, above 0. Default 0.05. */
+  /** Adam's step size at the start, above 0. Default 0.1. */
   learningRate?: number | undefined;
   /** Share of `learningRate` left at the last step, 0..1; it falls in a straight line. Default 0.1. */
   finalLearningRate?: number | undefined;
-  /** What scores are divided by before the softmax, above 0. Default 0.1. */
+  /** What scores are divided by before the softmax, above 0. Default 0.13. */
   temperature?: number | undefined;
   /** Whether a score is the cosine rather than the plain dot product of user and item. Default true. */
   normalize?: boolean | undefined;
@@ -69,11 +69,11 @@ export interface ResolvedTwoTowerOptions {
 /** What an option is when it is not given. */
 export const TWO_TOWER_DEFAULTS: ResolvedTwoTowerOptions = Object.freeze({
   dim: 64,
-  epochs: 20,
+  epochs: 16,
   batchSize: 2048,
-  learningRate: 0.05,
+  learningRate: 0.1,
   finalLearningRate: 0.1,
-  temperature: 0.1,
+  temperature: 0.13,
   normalize: true,
   logQ: true,
   maskKnown: true,
@@ -169,13 +169,8 @@ function inRange(value: unknown, least: number, most: number): boolean {
 }
 
 function badOption(name: string, expected: string, value: unknown): LichenArgumentError {
-  const got = typeof value === 'string' ? JSON.stringify(value) : describe(value);
-  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', `${name} must be ${expected}, got ${got}`);
-}
-
-function describe(value: unknown): string {
-  if (typeof value === 'function') return 'a function';
-  if (value !== null && typeof value === 'object')
-    return Array.isArray(value) ? 'an array' : 'an object';
-  return String(value);
+  return new LichenArgumentError(
+    'ERR_LICHEN_ARGUMENT',
+    `${name} must be ${expected}, got ${shown(value)}`,
+  );
 }

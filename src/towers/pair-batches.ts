@@ -24,8 +24,9 @@ export interface PairBatch {
 }
 
 /**
- * Pairs of a user that share a tile row. The tile of a batch shrinks by nearly this factor against one row a pair,
- * and so does the work of an epoch; much larger groups leave a user with too few steps an epoch.
+ * Pairs of a user that share a tile row, at most. The tile of a batch shrinks by nearly this factor against one row a
+ * pair, and so does the work of an epoch; but a user has a step a group, and too few steps learn too little. On
+ * gowalla 4 is better than 8 in the same time, and 32 far worse.
  */
 const PAIRS_A_ROW = 4;
 

@@ -46,7 +46,8 @@ async function resolveTarget(path: string): Promise<string> {
   return realpath(path);
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** Makes a rename in a folder durable. */
+export async function syncFolder(folder: string): Promise<void> {
   // Windows can neither open nor sync a folder; a rename is durable there without.
   if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');

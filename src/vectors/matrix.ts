@@ -1,4 +1,4 @@
-import { LichenArgumentError } from '../errors.js';
+import { LichenArgumentError, shown } from '../errors.js';
 
 /** Row-major vectors over one typed array: row r is `data[r * dim … (r + 1) * dim - 1]`. Nothing is copied. */
 export interface Matrix {
@@ -29,7 +29,7 @@ export function matrix(data: Float32Array, dim: number): Matrix {
   if (!(data instanceof Float32Array)) {
     throw new LichenArgumentError(
       'ERR_LICHEN_ARGUMENT',
-      `data must be a Float32Array, got ${describe(data)}`,
+      `data must be a Float32Array, got ${shown(data)}`,
     );
   }
   if (!Number.isSafeInteger(dim) || dim < 1) {
@@ -74,9 +74,4 @@ export function requireFinite(checked: Matrix, what: string): void {
       );
     }
   }
-}
-
-function describe(value: unknown): string {
-  if (value === null || typeof value !== 'object') return typeof value;
-  return value.constructor?.name ?? 'an object';
 }

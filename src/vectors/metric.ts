@@ -1,4 +1,4 @@
-import { LichenArgumentError } from '../errors.js';
+import { LichenArgumentError, shown } from '../errors.js';
 
 /** The metrics an index can rank by, in the order they are documented. */
 export const METRICS = Object.freeze(['dot', 'cosine', 'l2'] as const);
@@ -20,7 +20,7 @@ export function parseMetric(text: unknown): Metric {
   if (found === undefined) {
     throw new LichenArgumentError(
       'ERR_LICHEN_ARGUMENT',
-      `metric is one of ${METRICS.join(', ')}, got ${JSON.stringify(text) ?? String(text)}`,
+      `metric is one of ${METRICS.join(', ')}, got ${shown(text)}`,
     );
   }
   return found;

@@ -150,7 +150,7 @@ describe('interactionsFromPairs', () => {
       'NOT_FINITE',
       'timestamps[1] is -Infinity, expected a finite value',
     ],
-    [[[1], [1], { users: ['1'] }], 'ARGUMENT', "users must be a Vocabulary, got [ '1' ]"],
+    [[[1], [1], { users: ['1'] }], 'ARGUMENT', 'users must be a Vocabulary, got an array'],
     [[[1], [1], { items: null }], 'ARGUMENT', 'items must be a Vocabulary, got null'],
   ] as [unknown[], string, string | RegExp][])(
     'refuses bad arguments (%#)',

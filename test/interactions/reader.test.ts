@@ -213,7 +213,7 @@ describe('readInteractions', () => {
       [
         () => readInteractions(path, { users: ['1'] as never }),
         'ARGUMENT',
-        "users must be a Vocabulary, got [ '1' ]",
+        'users must be a Vocabulary, got an array',
       ],
       [() => readInteractions(at('none.txt')), 'NOT_FOUND', /no such file/],
       [() => readInteractions(at('.')), 'IO', /folder/],

@@ -14,7 +14,7 @@ describe('matrix', () => {
 
   it('refuses bad arguments', () => {
     const data = new Float32Array(6);
-    expect(() => matrix([1, 2] as never, 2)).toThrow(/Float32Array, got Array/);
+    expect(() => matrix([1, 2] as never, 2)).toThrow(/Float32Array, got an array/);
     expect(() => matrix(data, 0)).toThrow(/dim must be a positive integer, got 0/);
     expect(() => matrix(data, 1.5)).toThrow(
       expect.objectContaining({ code: 'ERR_LICHEN_ARGUMENT' }),

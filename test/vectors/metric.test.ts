@@ -23,7 +23,7 @@ describe('metric', () => {
     [undefined, 'undefined'],
     [null, 'null'],
     [0, '0'],
-    [['dot'], '["dot"]'],
+    [['dot'], 'an array'],
   ])('refuses %j', (text, shown) => {
     expect(() => parseMetric(text)).toThrow(
       expect.objectContaining({
