@@ -1,5 +1,6 @@
 import { LichenArgumentError, shown } from '../errors.js';
 import { EXACT, type NativeKeys } from '../native.js';
+import { withinMemory } from '../vectors/memory.js';
 import type { Key, KeysInput, SearchSyncOptions, VectorInput, VectorsInput } from './types.js';
 
 /** Results of a search that names no `k`. */
@@ -109,7 +110,8 @@ function toMatrixData(name: string, vectors: VectorsInput, dim: number): Float32
     if (typeof vectors[0] === 'number') {
       throw bad(`${name} must be a Float32Array, a Matrix or one array a vector, got numbers`);
     }
-    const data = new Float32Array(vectors.length * dim);
+    const values = vectors.length * dim;
+    const data = withinMemory(values * 4, () => new Float32Array(values));
     (vectors as readonly VectorInput[]).forEach((vector, row) => {
       data.set(toVector(`${name}[${row}]`, vector, dim), row * dim);
     });

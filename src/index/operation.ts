@@ -1,4 +1,4 @@
-import { LichenAbortError, throwIfAborted } from '../errors.js';
+import { LichenAbortError, LichenArgumentError, shown, throwIfAborted } from '../errors.js';
 import { native, type ProgressHandle } from '../native.js';
 import type { OperationOptions } from './types.js';
 
@@ -14,6 +14,12 @@ export async function runOperation<T>(
   start: (progress: ProgressHandle) => Promise<T>,
 ): Promise<T> {
   const { signal, onProgress } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw bad(`signal must be an AbortSignal, got ${shown(signal)}`);
+  }
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw bad(`onProgress must be a function, got ${shown(onProgress)}`);
+  }
   throwIfAborted(signal, what);
   const addon = native();
   const progress = addon.createProgress();
@@ -51,4 +57,8 @@ export async function runOperation<T>(
     clearInterval(timer);
     signal?.removeEventListener('abort', cancel);
   }
+}
+
+function bad(message: string): LichenArgumentError {
+  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
 }

@@ -6,6 +6,7 @@ import {
   type NativeSlots,
 } from '../native.js';
 import { matrix } from '../vectors/matrix.js';
+import { withinMemory } from '../vectors/memory.js';
 import type { Metric } from '../vectors/metric.js';
 import {
   requireOptions,
@@ -33,6 +34,9 @@ import type {
   VectorsInput,
 } from './types.js';
 import { LichenArgumentError, shown } from '../errors.js';
+
+/** A key and a score. */
+const BYTES_A_PLACE = 12;
 
 const ADD_SYNC_OPTIONS = ['keys', 'threads'] as const;
 const ADD_OPTIONS = [...ADD_SYNC_OPTIONS, 'signal', 'onProgress'] as const;
@@ -192,9 +196,11 @@ export abstract class VectorIndex<K extends Key = number> {
     const k = resolveK(options, addon.indexSize(this.handle));
     const ef = resolveEf(options);
     const threads = resolveThreads(options.threads, 1024);
-    const slots = this.#slots(rows * k);
-    const scores = new Float32Array(rows * k);
-    const counts = new Uint32Array(rows);
+    const { slots, scores, counts } = withinMemory(rows * k * BYTES_A_PLACE, () => ({
+      slots: this.#slots(rows * k),
+      scores: new Float32Array(rows * k),
+      counts: new Uint32Array(rows),
+    }));
     await runOperation('search', options, (progress) =>
       addon.indexSearch(this.handle, queries, k, ef, threads, progress, slots, scores, counts),
     );

@@ -1,5 +1,5 @@
 import { LichenError } from '../errors.js';
-import { withinMemory } from './memory.js';
+import { withinMemory } from '../vectors/memory.js';
 
 /** The typed arrays that columns are made of. */
 type ColumnArray = Uint32Array | Float32Array | Float64Array;

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { LichenError, shown } from '../errors.js';
-import { idBudgetBytes } from './memory.js';
+import { idBudgetBytes } from '../vectors/memory.js';
 import { lineError } from './messages.js';
 import { canonicalInteger, MAX_IDS, Vocabulary } from './vocabulary.js';
 

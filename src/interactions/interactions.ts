@@ -1,7 +1,7 @@
 import { LichenArgumentError, shown } from '../errors.js';
 import { Column } from './column.js';
 import { IdNumbering } from './id-numbering.js';
-import { withinMemory } from './memory.js';
+import { withinMemory } from '../vectors/memory.js';
 import { Vocabulary } from './vocabulary.js';
 
 /**

@@ -1,5 +1,5 @@
 import { LichenArgumentError, LichenFileError, shown } from '../errors.js';
-import { withinMemory } from './memory.js';
+import { withinMemory } from '../vectors/memory.js';
 
 /** How many ids are numbered one by one: what a Map holds. */
 export const MAX_IDS = 2 ** 24;

@@ -2,7 +2,7 @@ import { totalmem } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { Vocabulary } from '../../src/interactions/vocabulary.js';
 import { interactionsFromPairs } from '../../src/interactions/interactions.js';
-import { idBudgetBytes, withinMemory } from '../../src/interactions/memory.js';
+import { idBudgetBytes, withinMemory } from '../../src/vectors/memory.js';
 
 const outOfMemory = expect.objectContaining({ code: 'ERR_LICHEN_MEMORY' }) as Error;
 
