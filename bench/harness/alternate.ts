@@ -21,8 +21,10 @@ export interface Spread {
 
 /** Options of {@link alternate}. */
 export interface AlternateOptions {
-  /** Rounds that count, after one that warms up. Default 5. */
+  /** Rounds that count. Default 5. */
   rounds?: number;
+  /** Whether a round that does not count comes first. Default true. */
+  warmUp?: boolean;
   /** Least time a side works in a round, in seconds. Default 0.3. */
   secondsASide?: number;
 }
@@ -33,10 +35,10 @@ export interface AlternateOptions {
  */
 export async function alternate(
   sides: readonly Side[],
-  { rounds = 5, secondsASide = 0.3 }: AlternateOptions = {},
+  { rounds = 5, warmUp = true, secondsASide = 0.3 }: AlternateOptions = {},
 ): Promise<Comparison> {
   const rates = new Map(sides.map(({ name }) => [name, [] as number[]]));
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = warmUp ? 0 : 1; round <= rounds; round++) {
     // The order turns round, so that no side always comes after the same other one.
     for (let at = 0; at < sides.length; at++) {
       const side = sides[(at + round) % sides.length]!;

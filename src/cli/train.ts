@@ -7,7 +7,7 @@ import { recommendBatch } from '../serving/recommend.js';
 import { TWO_TOWER_DEFAULTS, type TwoTowerOptions } from '../towers/options.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
 import { grouped, openTerminal, timed, type Terminal } from './terminal.js';
-import { integer, numberAbove, oneOf } from './usage.js';
+import { integer, nonNegativeNumber, oneOf, positiveNumber } from './usage.js';
 
 interface TrainFlags extends Pick<TwoTowerOptions, 'dim' | 'epochs' | 'batchSize' | 'seed'> {
   interactions: string;
@@ -17,6 +17,7 @@ interface TrainFlags extends Pick<TwoTowerOptions, 'dim' | 'epochs' | 'batchSize
   lr?: number;
   temperature?: number;
   weightDecay?: number;
+  normalize?: boolean;
   backend?: 'auto' | 'wasm' | 'cpu';
   json?: boolean;
 }
@@ -26,7 +27,8 @@ const CUT_OFFS = [20, 50];
 
 /** `lichen train` */
 export function trainCommand(): Command {
-  const { dim, epochs, batchSize, learningRate, temperature, seed } = TWO_TOWER_DEFAULTS;
+  const { dim, epochs, batchSize, learningRate, temperature, weightDecay, seed } =
+    TWO_TOWER_DEFAULTS;
   return new Command('train')
     .description('Train two towers on interactions; save the model to a folder.')
     .requiredOption(
@@ -39,9 +41,14 @@ export function trainCommand(): Command {
     .option('--epochs <n>', `passes over the pairs (default: ${epochs})`, integer(1, 10000))
     .option('--loss <name>', 'loss: softmax', oneOf(['softmax']), 'softmax')
     .option('--batch-size <n>', `pairs a step (default: ${batchSize})`, integer(2, 65536))
-    .option('--lr <x>', `learning rate (default: ${learningRate})`, numberAbove(0))
-    .option('--temperature <x>', `of the softmax (default: ${temperature})`, numberAbove(0))
-    .option('--weight-decay <x>', 'share of a touched row taken off a step', numberAbove(-1e-12))
+    .option('--lr <x>', `learning rate (default: ${learningRate})`, positiveNumber)
+    .option('--temperature <x>', `of the softmax (default: ${temperature})`, positiveNumber)
+    .option('--normalize', 'score by the cosine instead of the dot product (try --temperature 0.1)')
+    .option(
+      '--weight-decay <x>',
+      `pull of touched rows towards 0 (default: ${weightDecay})`,
+      nonNegativeNumber,
+    )
     .option('--seed <n>', `decides every random choice (default: ${seed})`, integer(0))
     .option('--backend <name>', 'TensorFlow.js backend', oneOf(['auto', 'wasm', 'cpu']))
     .option('--json', 'print the result as JSON')
@@ -65,7 +72,16 @@ async function train(flags: TrainFlags): Promise<void> {
   terminal.say(
     `${grouped(users.size)} users, ${grouped(items.size)} items, ${grouped(report.kept)} pairs`,
   );
-  const { dim, batchSize, seed, lr: learningRate, temperature, weightDecay, backend } = flags;
+  const {
+    dim,
+    batchSize,
+    seed,
+    lr: learningRate,
+    temperature,
+    weightDecay,
+    normalize,
+    backend,
+  } = flags;
   const [model, seconds] = await timed(() =>
     terminal.withProgress('training', (report) =>
       TwoTowerModel.train(interactions, {
@@ -76,6 +92,7 @@ async function train(flags: TrainFlags): Promise<void> {
         learningRate,
         temperature,
         weightDecay,
+        normalize,
         backend,
         signal,
         onProgress: ({ step, steps }) => report(step, steps),

@@ -12,13 +12,23 @@ export function integer(low: number, high = Number.MAX_SAFE_INTEGER): (text: str
   };
 }
 
-/** Parses a finite number above a bound. */
-export function numberAbove(bound: number): (text: string) => number {
-  return (text) => {
-    const value = text.trim() === '' ? NaN : Number(text);
-    if (Number.isFinite(value) && value > bound) return value;
-    throw new InvalidArgumentError(`Expected a number above ${bound}.`);
-  };
+/** Parses a finite number above 0. */
+export function positiveNumber(text: string): number {
+  const value = finiteNumber(text);
+  if (value > 0) return value;
+  throw new InvalidArgumentError('Expected a number above 0.');
+}
+
+/** Parses a finite number of at least 0. */
+export function nonNegativeNumber(text: string): number {
+  const value = finiteNumber(text);
+  if (value >= 0) return value;
+  throw new InvalidArgumentError('Expected a number of at least 0.');
+}
+
+function finiteNumber(text: string): number {
+  const value = text.trim() === '' ? NaN : Number(text);
+  return Number.isFinite(value) ? value : NaN;
 }
 
 /** Parses whole numbers of at least 1, separated by commas. */

@@ -26,19 +26,22 @@ export interface TwoTowerOptions {
    * other's negatives. Small sets get smaller batches, down to 64, so that an epoch has 16 steps. Default 2048.
    */
   batchSize?: number | undefined;
-  /** Adam's step size at the start, above 0. Default 0.1. */
+  /** Adam's step size at the start, above 0. Default 0.2. */
   learningRate?: number | undefined;
-  /** Share of `learningRate` left at the last step, 0..1; it falls in a straight line. Default 0.1. */
+  /** Share of `learningRate` left at the last step, 0..1; it falls in a straight line. Default 0.02. */
   finalLearningRate?: number | undefined;
-  /** What scores are divided by before the softmax, above 0. Default 0.13. */
+  /** What scores are divided by before the softmax, above 0. Default 1, for dot products; cosines want 0.1 to 0.2. */
   temperature?: number | undefined;
-  /** Whether a score is the cosine rather than the plain dot product of user and item. Default true. */
+  /** Whether a score is the cosine rather than the plain dot product of user and item. Default false. */
   normalize?: boolean | undefined;
   /** Whether to correct for popular items being negatives more often (Yi et al., RecSys 2019). Default true. */
   logQ?: boolean | undefined;
   /** Whether items that a user is known to have met are never the user's negatives. Default true. */
   maskKnown?: boolean | undefined;
-  /** Decoupled weight decay of the rows that a step touches, at least 0. Default 0. */
+  /**
+   * Share of its values, times the learning rate, that a row loses at each step that touches it, at least 0. What
+   * keeps dot products from learning by heart; cosines need none. Default 1.2.
+   */
   weightDecay?: number | undefined;
   /** Whole number 0..2^53-1 from which all chance follows: the same seed gives the same bytes. Default 1. */
   seed?: number | undefined;
@@ -71,13 +74,13 @@ export const TWO_TOWER_DEFAULTS: ResolvedTwoTowerOptions = Object.freeze({
   dim: 64,
   epochs: 16,
   batchSize: 2048,
-  learningRate: 0.1,
-  finalLearningRate: 0.1,
-  temperature: 0.13,
-  normalize: true,
+  learningRate: 0.2,
+  finalLearningRate: 0.02,
+  temperature: 1,
+  normalize: false,
   logQ: true,
   maskKnown: true,
-  weightDecay: 0,
+  weightDecay: 1.2,
   seed: 1,
   backend: 'auto',
 });

@@ -6,7 +6,7 @@ export interface SparseAdamOptions {
   readonly beta2?: number;
   /** Added to the root of the mean square. Default 1e-8. */
   readonly epsilon?: number;
-  /** Share of a touched row's values, times the learning rate, taken off at each of its steps. Default 0. */
+  /** Share of a touched row's values, times the learning rate, taken off at each step (all at most). Default 0. */
   readonly weightDecay?: number;
 }
 
@@ -97,7 +97,7 @@ export class SparseAdam {
     const steps = ++this.steps[row]!;
     const rate = learningRate / (1 - beta1 ** steps);
     const squareScale = 1 / (1 - beta2 ** steps);
-    const keep = 1 - learningRate * this.weightDecay;
+    const keep = Math.max(0, 1 - learningRate * this.weightDecay);
     const from = row * dim;
     for (let value = 0; value < dim; value++) {
       const at = from + value;

@@ -69,7 +69,7 @@ async function optional<T>(name: string, load: () => Promise<T>): Promise<T> {
   } catch (cause) {
     throw new LichenError(
       'ERR_LICHEN_MISSING_PACKAGE',
-      `training needs the package ${name}: npm install ${name}@4`,
+      `training needs the package ${name}: npm install @tensorflow/tfjs-core@4 @tensorflow/tfjs-backend-wasm@4`,
       { cause },
     );
   }

@@ -34,6 +34,7 @@ beforeAll(async () => {
     TwoTowerModel.train(interactionsFromPairs(users as string[], [0, 1, 2]), {
       dim: 4,
       epochs: 1,
+      normalize: true,
     });
   model = await train(['ann', 'bob', 'ann']);
   other = await train([0, 1, 2]);
