@@ -23,11 +23,15 @@ struct Output {
   }
 };
 
-// Empty slots hold key -1, no row, and score NaN. Returns how many hits there are.
+// Empty slots hold key -1, no row, and score NaN. Returns how many hits there are. Throws
+// Error(kArgument) if the slots are not of the type that the index's keys need.
 std::uint32_t write_hits(const VectorIndex& index, const Hit* hits, std::size_t count,
                          std::size_t k, const Output& out) {
   std::size_t written = 0;
   index.with_keys([&](const KeyMap& keys) {
+    if ((out.rows != nullptr) != (keys.kind() == KeyKind::kString)) {
+      throw Error(Code::kArgument, "the array for the keys is not of the type that the keys need");
+    }
     for (std::size_t i = 0; i < count; ++i) {
       // An aborted add may have taken the row away since the search.
       if (hits[i].row >= keys.size()) continue;
@@ -47,12 +51,12 @@ std::uint32_t write_hits(const VectorIndex& index, const Hit* hits, std::size_t 
   return static_cast<std::uint32_t>(written);
 }
 
-// Checks that the caller's arrays fit and are of the type that the index's keys need.
-Output output_argument(const VectorIndex& index, const Napi::Value& keys, const Napi::Value& scores,
-                       std::size_t slots) {
+// Where results go: keys into a Float64Array or row numbers into a Uint32Array, `slots` of them,
+// and as many scores.
+Output output_argument(const Napi::Value& keys, const Napi::Value& scores, std::size_t slots) {
   Output out;
   std::size_t size = 0;
-  if (index.key_kind() == KeyKind::kString) {
+  if (keys.IsTypedArray() && keys.As<Napi::TypedArray>().TypedArrayType() == napi_uint32_array) {
     const Span<std::uint32_t> rows = uint32_array(keys, "rows");
     out.rows = rows.data;
     size = rows.size;
@@ -88,8 +92,9 @@ Napi::Value search_sync(const Napi::CallbackInfo& info) {
                                         std::to_string(query.size) + " values");
     }
     const SearchOptions options = search_options(info[2], info[3]);
-    index->check_search(options);
-    const Output out = output_argument(*index, info[4], info[5], options.k);
+    // The arrays bound k before anything of its size is allocated here; search() checks it against
+    // the rows.
+    const Output out = output_argument(info[4], info[5], options.k);
     thread_local std::vector<Hit> hits;
     hits.resize(options.k);
     const std::size_t count = index->search(query.data, options, hits.data());
@@ -169,7 +174,7 @@ Napi::Value search(const Napi::CallbackInfo& info) {
     if (count > std::numeric_limits<std::size_t>::max() / options.k) throw std::bad_alloc();
     const std::size_t threads =
         std::clamp<std::size_t>(size_argument(info[4], "threads"), 1, ThreadPool::shared().size());
-    const Output out = output_argument(*index, info[6], info[7], count * options.k);
+    const Output out = output_argument(info[6], info[7], count * options.k);
     const Span<std::uint32_t> counts = uint32_array(info[8], "counts");
     if (counts.size < count) throw Error(Code::kArgument, "the array for the counts is too short");
     auto job = std::make_unique<SearchJob>(info.Env(), index, queries, options, threads,

@@ -98,12 +98,14 @@ void VectorIndex::roll_back(std::size_t before) {
 }
 
 void VectorIndex::check_search(const SearchOptions& options) const {
-  const std::size_t available = rows();
-  if (options.k == 0 || options.k > available) {
-    throw Error(Code::kArgument, "k must be an integer from 1 to the size of the index (" +
-                                     std::to_string(available) + "), got " +
-                                     std::to_string(options.k));
-  }
+  ReadLock lock(lock_);
+  check_k(options.k);
+}
+
+void VectorIndex::check_k(std::size_t k) const {
+  if (k > 0 && k <= store_.rows()) return;
+  throw Error(Code::kArgument, "k must be an integer from 1 to the size of the index (" +
+                                   std::to_string(store_.rows()) + "), got " + std::to_string(k));
 }
 
 std::size_t VectorIndex::search(const float* query, const SearchOptions& options, Hit* hits) const {
@@ -124,10 +126,7 @@ void VectorIndex::search_range(const float* queries, std::size_t count,
     store_.prepare_query(queries + q * dim(), prepared.data() + q * store_.stride());
   }
   ReadLock lock(lock_);
-  if (options.k > store_.rows()) {
-    throw Error(Code::kArgument,
-                "k is larger than the index (" + std::to_string(store_.rows()) + ")");
-  }
+  check_k(options.k);
   if (options.exact) {
     scan(prepared.data(), count, options.k, hits, counts);
   } else {

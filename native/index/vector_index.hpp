@@ -118,6 +118,7 @@ class VectorIndex {
     for (std::size_t i = 0; i < count; ++i) values[i] = -values[i];
   }
   void roll_back(std::size_t before);
+  void check_k(std::size_t k) const;  // called with the lock held
 
   IndexKind kind_;
   RowsKernel rows_kernel_;

@@ -5,6 +5,8 @@ import type { Key, KeysInput, SearchSyncOptions, VectorInput, VectorsInput } fro
 
 /** Results of a search that names no `k`. */
 const DEFAULT_K = 10;
+/** Up to here the arrays for the results are made without asking how large the index is. */
+export const SMALL_K = 1024;
 /** Rows an index holds at most, and so the largest k and ef that can mean anything. */
 const MAX_ROWS = 2 ** 31 - 1;
 
@@ -44,11 +46,14 @@ export function requirePath(path: unknown): string {
   throw bad(`path must be a string that is not empty, got ${shown(path)}`);
 }
 
-/** `k` of a search, at most the size of the index. */
-export function resolveK(options: SearchSyncOptions, size: number): number {
+/**
+ * `k` of a search, at most the size of the index. The addon compares the two as well, with the same message; here the
+ * size is asked for only where arrays would be large.
+ */
+export function resolveK(options: SearchSyncOptions, size: () => number): number {
   const { k = DEFAULT_K } = options;
-  if (typeof k === 'number' && Number.isInteger(k) && k >= 1 && k <= size) return k;
-  throw bad(`k must be an integer from 1 to the size of the index (${size}), got ${shown(k)}`);
+  if (Number.isInteger(k) && k >= 1 && (k <= SMALL_K || k <= size())) return k;
+  throw bad(`k must be an integer from 1 to the size of the index (${size()}), got ${shown(k)}`);
 }
 
 /** `ef` as the addon takes it: 0 for the default, EXACT for an exact search. */

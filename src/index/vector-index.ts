@@ -14,6 +14,7 @@ import {
   resolveEf,
   resolveK,
   resolveThreads,
+  SMALL_K,
   toKeys,
   toVector,
   toVectors,
@@ -34,6 +35,12 @@ import type {
   VectorsInput,
 } from './types.js';
 import { LichenArgumentError, shown } from '../errors.js';
+
+interface Scratch {
+  readonly keyKind: KeyKind;
+  readonly slots: NativeSlots;
+  readonly scores: Float32Array;
+}
 
 /** A key and a score. */
 const BYTES_A_PLACE = 12;
@@ -59,6 +66,7 @@ export abstract class VectorIndex<K extends Key = number> {
   protected readonly handle: IndexHandle;
   /** Asked for afresh after each add: the first rows decide. */
   #keyKind: KeyKind | undefined;
+  #scratchKept: Scratch | undefined;
 
   protected constructor(handle: IndexHandle) {
     const { dim, metric } = native().indexDescribe(handle);
@@ -115,13 +123,11 @@ export abstract class VectorIndex<K extends Key = number> {
     const given = requireOptions(options, SEARCH_SYNC_OPTIONS);
     const addon = native();
     const vector = toVector('query', query, this.dim);
-    const k = resolveK(given, addon.indexSize(this.handle));
-    const slots = this.#slots(k);
-    const scores = new Float32Array(k);
+    const k = resolveK(given, () => this.size);
     const ef = resolveEf(given);
+    const { slots, scores } = this.#scratch(k);
     const count = addon.indexSearchSync(this.handle, vector, k, ef, slots, scores);
-    if (count === k) return { keys: this.#keysIn(slots), scores };
-    return { keys: this.#keysIn(slots.subarray(0, count)), scores: scores.subarray(0, count) };
+    return { keys: this.#keysIn(slots.slice(0, count)), scores: scores.slice(0, count) };
   }
 
   /** As {@link searchSync}, on a thread of lichen's own pool. */
@@ -193,7 +199,7 @@ export abstract class VectorIndex<K extends Key = number> {
   ): Promise<SearchBatchResult<K>> {
     const addon = native();
     const { rows } = matrix(queries, this.dim);
-    const k = resolveK(options, addon.indexSize(this.handle));
+    const k = resolveK(options, () => this.size);
     const ef = resolveEf(options);
     const threads = resolveThreads(options.threads, 1024);
     const { slots, scores, counts } = withinMemory(rows * k * BYTES_A_PLACE, () => ({
@@ -205,6 +211,26 @@ export abstract class VectorIndex<K extends Key = number> {
       addon.indexSearch(this.handle, queries, k, ef, threads, progress, slots, scores, counts),
     );
     return { keys: this.#keysIn(slots), scores, counts, rows, k };
+  }
+
+  /**
+   * Arrays that the addon writes a result into, kept from search to search: to lend a new array to the addon makes
+   * V8 move it off its heap, which costs more than a small search; a small copy does not.
+   */
+  #scratch(k: number): Scratch {
+    this.#keyKind ??= this.keyKind;
+    const kept = this.#scratchKept;
+    if (kept !== undefined && kept.scores.length >= k && kept.keyKind === this.#keyKind)
+      return kept;
+    const length = Math.max(k, SMALL_K);
+    const made = {
+      keyKind: this.#keyKind,
+      slots: this.#slots(length),
+      scores: new Float32Array(length),
+    };
+    // A large one is not worth keeping.
+    if (length === SMALL_K) this.#scratchKept = made;
+    return made;
   }
 
   #slots(length: number): NativeSlots {
