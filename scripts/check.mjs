@@ -8,8 +8,11 @@ const cmake = (folder, ...options) => ['cmake', ['-S', 'native', '-B', folder, .
 const compile = (folder) => ['cmake', ['--build', folder, '--parallel']];
 const ctest = (folder) => ['ctest', ['--test-dir', folder, '--verbose']];
 const npx = (...args) => ['npx', ['--no-install', ...args]];
-const sanitized = (folder, sanitizers) => [
-  cmake(folder, '-DLICHEN_ADDON=OFF', '-DLICHEN_TESTS=ON', `-DLICHEN_SANITIZE=${sanitizers}`),
+const sanitized = (folder, sanitizers, ...options) => [
+  cmake(
+    folder,
+    ...['-DLICHEN_ADDON=OFF', '-DLICHEN_TESTS=ON', `-DLICHEN_SANITIZE=${sanitizers}`, ...options],
+  ),
   compile(folder),
   ctest(folder),
 ];
@@ -47,7 +50,8 @@ const STEPS = [
   { name: 'types', commands: [npx('tsc', '-p', 'tsconfig.json')] },
   {
     name: 'native tests, address and undefined-behaviour sanitizers',
-    commands: sanitized('native/build/asan', 'address,undefined'),
+    // The benches are compiled along, so that they cannot rot.
+    commands: sanitized('native/build/asan', 'address,undefined', '-DLICHEN_BENCHES=ON'),
     count: countNative,
   },
   {
