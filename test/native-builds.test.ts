@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -23,6 +23,16 @@ function answers(path: string): unknown {
 }
 
 describe('the two native builds', () => {
+  it.each(Object.entries(BUILDS).filter(([, path]) => existsSync(path)))(
+    'need Node-API only, so one binary serves every Node version: %s',
+    (_, path) => {
+      const content = readFileSync(path, 'latin1');
+      expect(content).toContain('napi_create_function');
+      // Mangled names of V8 and Node, and libuv's.
+      expect(content).not.toMatch(/_ZN2v8|_ZN4node|\buv_[a-z]+_/);
+    },
+  );
+
   const missing = Object.values(BUILDS).filter((path) => !existsSync(path));
   it.skipIf(missing.length > 0)(
     `load and give the same answers${missing.length > 0 ? " (skipped: 'npm run build:cmake' has not been run)" : ''}`,
