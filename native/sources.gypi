@@ -27,7 +27,7 @@
     "avx2_files": ["kernels/avx2.cpp"],
     "avx2_flags": ["-mavx2", "-mfma"],
     "avx512_files": ["kernels/avx512.cpp"],
-    "avx512_flags": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-Wno-maybe-uninitialized"],
+    "avx512_flags": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-Wno-maybe-uninitialized", "-Wno-uninitialized"],
     "common_flags": ["-std=c++20", "-O3", "-fexceptions", "-Wall", "-Wextra", "-fno-math-errno"],
     "test_files": [
       "test/kernels_test.cpp",
