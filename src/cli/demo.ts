@@ -69,8 +69,7 @@ async function demo(flags: DemoFlags): Promise<void> {
   );
 
   const { items, userVectors: queries } = model;
-  const users = Int32Array.from({ length: queries.rows }, (_, user) => user);
-  const request = { index, items, queries, users, known: train };
+  const request = { index, items, queries, known: train };
   const [ranked, recommendSeconds] = await timed(() =>
     recommendBatch(request, { k: CUT_OFF, ef: EF, signal }),
   );
@@ -140,11 +139,7 @@ function showRecommendations(
         const { title, artist, genre } = trackAt(item);
         return [`  ${title}`, artist, genre, later.has(item) ? '(played later)' : ''];
       });
-    terminal.say(
-      `${table([['', '', '', ''], ...rows])
-        .trimStart()
-        .replace(/^/, '  ')}\n`,
-    );
+    terminal.say(`${table(rows)}\n`);
   }
 }
 

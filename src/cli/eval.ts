@@ -142,8 +142,7 @@ async function evalRecommendations(
   const { users: userIds, items } = model;
   const known = await readInteractions(flags.interactions, { users: userIds, items, signal });
   const test = await readInteractions(flags.test, { users: userIds, items, signal });
-  const users = Int32Array.from({ length: userIds.size }, (_, user) => user);
-  const request = { index, items, queries: model.userVectors, users, known };
+  const request = { index, items, queries: model.userVectors, known };
   const measure = async (label: string, search: { ef?: number; exact?: boolean }) => {
     const ranked = await terminal.withProgress(label, (onProgress) =>
       recommendBatch(request, { k, threads, signal, onProgress, ...search }),
@@ -166,5 +165,5 @@ async function evalRecommendations(
       ]),
     ]),
   );
-  terminal.result({ k, users: users.length, threads, exact, points });
+  terminal.result({ k, users: userIds.size, threads, exact, points });
 }

@@ -1,4 +1,5 @@
 import { LichenArgumentError, throwIfAborted } from '../errors.js';
+import { HnswIndex } from '../index/hnsw.js';
 import type { Key, SearchSyncOptions } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
 import { matrixRow, type Matrix } from '../vectors/matrix.js';
@@ -63,7 +64,7 @@ export async function measureSearch(
 ): Promise<SearchPoint[]> {
   const { k, mode = 'single', threads = 1, secondsAPoint = 0.5, signal, onProgress } = options;
   if (queries.rows === 0) throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'queries: none');
-  const beams: (number | undefined)[] = 'm' in index ? [...options.efs] : [undefined];
+  const beams: (number | undefined)[] = index instanceof HnswIndex ? [...options.efs] : [undefined];
   const points: SearchPoint[] = [];
   for (const ef of beams) {
     const search: SearchSyncOptions = { k, ef };
@@ -72,13 +73,13 @@ export async function measureSearch(
     const micros: number[] = [];
     let seconds = 0;
     let passes = 0;
-    while (seconds < secondsAPoint) {
+    do {
       throwIfAborted(signal, 'measuring');
       const start = performance.now();
       await pass(micros);
       seconds += (performance.now() - start) / 1000;
       passes++;
-    }
+    } while (seconds < secondsAPoint);
     const { p50us, p99us } = latencySummary(Float64Array.from(micros));
     points.push({
       ...(ef !== undefined && { ef }),

@@ -19,8 +19,8 @@ export interface RecommendRequest {
   readonly items: Vocabulary;
   /** One vector a user: row i belongs to `users[i]`. */
   readonly queries: Matrix;
-  /** Which row of `known` a query's user is; -1 for a user without known items. */
-  readonly users: Int32Array | Uint32Array;
+  /** Which user of `known` each query is; -1 for one without known items. Default: query i is user i. */
+  readonly users?: Int32Array | Uint32Array;
   /** What users have already; not recommended again. Its items are `items`. */
   readonly known: Pick<Interactions, 'offsets' | 'itemIndices'>;
 }
@@ -32,19 +32,15 @@ export type RecommendOptions = SearchBatchOptions & { k: number };
  * The `k` items of the highest score for each user, without those the user has. A user with n known items is
  * searched for the k + n nearest, so the known ones cannot crowd the others out.
  * @returns `queries.rows * k` item indices, best first; {@link NO_ITEM} where there are fewer.
- * @throws as `searchBatch`; ERR_LICHEN_DIMENSION when users and queries differ in number.
+ * @throws as `searchBatch`; ERR_LICHEN_DIMENSION when users and queries differ in number, ERR_LICHEN_ARGUMENT for a
+ * user that `known` does not have.
  */
 export async function recommendBatch(
   request: RecommendRequest,
   options: RecommendOptions,
 ): Promise<Uint32Array> {
-  const { index, items, queries, users, known } = request;
-  if (users.length !== queries.rows) {
-    throw new LichenArgumentError(
-      'ERR_LICHEN_DIMENSION',
-      `users must have one entry a query, ${queries.rows}, got ${users.length}`,
-    );
-  }
+  const { index, items, queries, known } = request;
+  const users = resolveUsers(request);
   const { k, onProgress, ...search } = options;
   const { offsets, itemIndices } = known;
   const knownCount = (user: number): number => (user < 0 ? 0 : offsets[user + 1]! - offsets[user]!);
@@ -73,6 +69,24 @@ export async function recommendBatch(
     onProgress?.(Math.min(order.length, from + USERS_A_BATCH), order.length);
   }
   return ranked;
+}
+
+function resolveUsers({ queries, users, known }: RecommendRequest): Int32Array | Uint32Array {
+  const userCount = known.offsets.length - 1;
+  const got = users?.length ?? userCount;
+  if (got !== queries.rows) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_DIMENSION',
+      `users must have one entry a query, ${queries.rows}, got ${got}`,
+    );
+  }
+  if (users === undefined) return Uint32Array.from({ length: userCount }, (_, user) => user);
+  const bad = users.find((user) => user < -1 || user >= userCount);
+  if (bad === undefined) return users;
+  throw new LichenArgumentError(
+    'ERR_LICHEN_ARGUMENT',
+    `users must be in -1..${userCount - 1}, got ${bad}`,
+  );
 }
 
 /** How the keys of the index say which item they are. */

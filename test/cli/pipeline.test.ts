@@ -55,6 +55,17 @@ describe('the command line, from interactions to recommendations', () => {
     expect(result.metrics['recall@20']).toBeGreaterThan(0.2);
   });
 
+  it('measures on a catalogue of fewer items than the cut-offs', () => {
+    writeFileSync(at('tiny.txt'), '0 1 2\n1 2 3\n2 1 3\n');
+    writeFileSync(at('tiny-test.txt'), '0 3\n1 1\n');
+    const { metrics } = lichenJson<{ metrics: Record<string, number> }>(
+      ...['train', '--interactions', at('tiny.txt'), '--test', at('tiny-test.txt')],
+      ...['--dim', '4', '--epochs', '2', '--output', at('tiny')],
+    );
+    // One item is left for each user, so it is found.
+    expect(metrics).toMatchObject({ 'recall@20': 1, 'recall@50': 1 });
+  });
+
   it('trains the same model for the same seed', () => {
     const again = ['--dim', '16', '--epochs', '6', '--seed', '3', '--output', at('again')];
     lichenJson('train', '--interactions', at('train.txt'), ...again);

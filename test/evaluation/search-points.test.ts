@@ -48,6 +48,16 @@ describe('measureSearch', () => {
     },
   );
 
+  it('makes one pass however short a point may be', async () => {
+    const truth = await exactTruth(index, queries, 10);
+    const points = await measureSearch(index, queries, truth, {
+      k: 10,
+      efs: [10],
+      secondsAPoint: 0,
+    });
+    expect(points[0]!.qps).toBeGreaterThan(0);
+  });
+
   it('gives one exact point for a flat index', async () => {
     const flat = new FlatIndex<Key>({ dim: DIM, metric: 'l2' });
     await flat.add(vectors);

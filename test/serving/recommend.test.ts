@@ -75,6 +75,28 @@ describe('recommendBatch', () => {
     });
   });
 
+  it('takes query i for user i unless told otherwise, and refuses users that are not there', async () => {
+    const index = new FlatIndex<Key>({ dim: 1, metric: 'dot' });
+    await index.add([[1], [2], [3]]);
+    const met = interactionsFromPairs([0, 1], [2, 1], { items, users: Vocabulary.identity(2) });
+    const request = { index, items, queries: matrix(Float32Array.of(1, 1), 1), known: met };
+    expect([...(await recommendBatch(request, { k: 2 }))]).toEqual([1, 0, 2, 0]);
+    const swapped = { ...request, users: Int32Array.of(1, 0) };
+    expect([...(await recommendBatch(swapped, { k: 2 }))]).toEqual([2, 0, 1, 0]);
+    for (const user of [-2, 2]) {
+      await expect(
+        recommendBatch({ ...request, users: Int32Array.of(0, user) }, { k: 2 }),
+      ).rejects.toMatchObject({
+        code: 'ERR_LICHEN_ARGUMENT',
+        message: `users must be in -1..1, got ${user}`,
+      });
+    }
+    const three = matrix(new Float32Array(3), 1);
+    await expect(recommendBatch({ ...request, queries: three }, { k: 2 })).rejects.toMatchObject({
+      code: 'ERR_LICHEN_DIMENSION',
+    });
+  });
+
   it('reports progress and can be aborted', async () => {
     const index = new FlatIndex<Key>({ dim: 1, metric: 'dot' });
     await index.add([[1], [2], [3]]);
