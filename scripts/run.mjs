@@ -1,14 +1,11 @@
 import { spawnSync } from 'node:child_process';
 
-/**
- * Runs a command in the project's folder and gives its output and status. `show` passes the output on as it comes;
- * otherwise it is collected.
- */
-export function run(command, args, { env = {}, show = false } = {}) {
+/** Runs a command in the project's folder; gives its status and all it wrote. */
+export function run(command, args, { env = {} } = {}) {
   const result = spawnSync(command, args, {
     cwd: new URL('..', import.meta.url),
     env: { ...process.env, ...env },
-    stdio: ['ignore', show ? 'inherit' : 'pipe', show ? 'inherit' : 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     encoding: 'utf8',
     maxBuffer: 1 << 28,
     shell: process.platform === 'win32',

@@ -1,7 +1,7 @@
 // Makes a checkout ready to run: installs the packages, builds the addon, compiles the TypeScript; each only if it is
 // out of date. `npm start` and `npm test` run it first.
 
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { filesUnder, isStale } from './files.mjs';
 import { run } from './run.mjs';
 
@@ -34,5 +34,5 @@ if (isStale(ADDON, [...native, 'binding.gyp'])) {
 }
 if (isStale(COMPILED, [...filesUnder('src', ['.ts']), 'tsconfig.json', 'tsconfig.build.json'])) {
   step('compiling', 'npm', ['run', 'build']);
-  if (existsSync('dist')) writeFileSync(COMPILED, '');
+  writeFileSync(COMPILED, '');
 }

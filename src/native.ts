@@ -153,6 +153,7 @@ export function prepareAddon(addon: Addon): Addon {
 }
 
 let loaded: Addon | undefined;
+let described: Machine | undefined;
 
 /**
  * The addon, loaded on first use: the prebuilt one that fits this machine, else the one that the installation built.
@@ -178,5 +179,6 @@ export function native(): Addon {
 
 /** The processor as the kernels see it; ERR_LICHEN_UNSUPPORTED if LICHEN_ISA names what cannot run here. */
 export function machine(): Machine {
-  return native().machine();
+  // Asked for once: every add wants to know the number of processors.
+  return (described ??= Object.freeze(native().machine()));
 }

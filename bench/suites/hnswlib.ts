@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import type { HierarchicalNSW as HierarchicalNSWType } from 'hnswlib-node';
 import {
   exactTruth,
+  FlatIndex,
   HnswIndex,
   matrixRow,
   parseMetric,
@@ -53,7 +54,7 @@ async function run(context: SuiteContext): Promise<Result[]> {
     `${label}, ${metric}, ${queries.rows} queries, m ${m}, efConstruction ${efConstruction}`,
   );
   const parameters = { base, queries, metric, m, efConstruction };
-  const peers = [lichen(parameters), await hnswlib(parameters, context.options.get('peer-path'))];
+  const peers = [lichen(parameters), hnswlib(parameters, context.options.get('peer-path'))];
 
   const results: Result[] = [];
   const built = new Map<string, Searcher>();
@@ -135,13 +136,13 @@ function lichen({ base, queries, metric, m, efConstruction }: Parameters): Peer 
 }
 
 /** hnswlib-node takes plain arrays only; they are made ahead, so that making them does not count. */
-async function hnswlib(
+function hnswlib(
   { base, queries, metric, m, efConstruction }: Parameters,
   path: string | undefined,
-): Promise<Peer> {
-  const { HierarchicalNSW } = (await Promise.resolve(
-    createRequire(__filename)(path ?? 'hnswlib-node'),
-  )) as { HierarchicalNSW: typeof HierarchicalNSWType };
+): Peer {
+  const { HierarchicalNSW } = createRequire(__filename)(path ?? 'hnswlib-node') as {
+    HierarchicalNSW: typeof HierarchicalNSWType;
+  };
   const points = rowsOf(base).map((row) => [...row]);
   const arrays = rowsOf(queries).map((row) => [...row]);
   return {
@@ -170,7 +171,7 @@ async function recallCurves(
   { base, queries, metric }: Parameters,
   built: ReadonlyMap<string, Searcher>,
 ): Promise<Map<string, { ef: number; recall: number }[]>> {
-  const flat = new HnswIndex({ dim: base.dim, metric, m: 2, efConstruction: 1 });
+  const flat = new FlatIndex({ dim: base.dim, metric });
   await flat.add(base);
   const truth = await exactTruth(flat, queries, K);
   if (truth.by !== 'score') throw new Error('expected scores');

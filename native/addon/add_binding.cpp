@@ -106,6 +106,7 @@ Napi::Value add(const Napi::CallbackInfo& info) {
     }
   });
 }
+
 }  // namespace
 
 void export_add_functions(Napi::Env env, Napi::Object exports) {

@@ -118,6 +118,7 @@ Napi::Value inspect(const Napi::CallbackInfo& info) {
                Jobs::Where::kOwnThread);
   });
 }
+
 }  // namespace
 
 void export_file_functions(Napi::Env env, Napi::Object exports) {

@@ -187,6 +187,7 @@ Napi::Value search(const Napi::CallbackInfo& info) {
     return Jobs::of(info.Env()).start(std::move(job), Jobs::Where::kPool);
   });
 }
+
 }  // namespace
 
 void export_search_functions(Napi::Env env, Napi::Object exports) {

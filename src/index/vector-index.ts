@@ -1,4 +1,5 @@
 import {
+  machine,
   native,
   type IndexDescription,
   type IndexHandle,
@@ -37,7 +38,6 @@ import type {
 import { LichenArgumentError, shown } from '../errors.js';
 
 interface Scratch {
-  readonly keyKind: KeyKind;
   readonly slots: NativeSlots;
   readonly scores: Float32Array;
 }
@@ -64,7 +64,6 @@ export abstract class VectorIndex<K extends Key = number> {
   readonly metric: Metric;
   /** The native index. */
   protected readonly handle: IndexHandle;
-  /** Asked for afresh after each add: the first rows decide. */
   #keyKind: KeyKind | undefined;
   #scratchKept: Scratch | undefined;
 
@@ -103,7 +102,7 @@ export abstract class VectorIndex<K extends Key = number> {
         native().indexAdd(this.handle, add.keys, add.data, add.threads, progress),
       );
     } finally {
-      this.#keyKind = undefined;
+      this.#forgetKeyKind();
     }
   }
 
@@ -187,10 +186,10 @@ export abstract class VectorIndex<K extends Key = number> {
   }
 
   #resolveAdd(vectors: VectorsInput, options: AddSyncOptions<K>) {
-    this.#keyKind = undefined;
+    this.#forgetKeyKind();
     const data = toVectors('vectors', vectors, this.dim);
     const keys = toKeys<K>(options.keys, data.length / this.dim);
-    return { data, keys, threads: resolveThreads(options.threads, native().machine().threads) };
+    return { data, keys, threads: resolveThreads(options.threads, machine().threads) };
   }
 
   async #searchMany(
@@ -218,24 +217,22 @@ export abstract class VectorIndex<K extends Key = number> {
    * V8 move it off its heap, which costs more than a small search; a small copy does not.
    */
   #scratch(k: number): Scratch {
-    this.#keyKind ??= this.keyKind;
-    const kept = this.#scratchKept;
-    if (kept !== undefined && kept.scores.length >= k && kept.keyKind === this.#keyKind)
-      return kept;
-    const length = Math.max(k, SMALL_K);
-    const made = {
-      keyKind: this.#keyKind,
-      slots: this.#slots(length),
-      scores: new Float32Array(length),
-    };
-    // A large one is not worth keeping.
-    if (length === SMALL_K) this.#scratchKept = made;
-    return made;
+    if (k > SMALL_K) return { slots: this.#slots(k), scores: new Float32Array(k) };
+    return (this.#scratchKept ??= {
+      slots: this.#slots(SMALL_K),
+      scores: new Float32Array(SMALL_K),
+    });
   }
 
   #slots(length: number): NativeSlots {
     this.#keyKind ??= this.keyKind;
     return this.#keyKind === 'string' ? new Uint32Array(length) : new Float64Array(length);
+  }
+
+  /** The first rows of an index decide its kind of keys, so an add may change it. */
+  #forgetKeyKind(): void {
+    this.#keyKind = undefined;
+    this.#scratchKept = undefined;
   }
 
   #keysIn(slots: NativeSlots): KeysOf<K> {
