@@ -29,7 +29,10 @@
       "sources": ["<@(core_files)", "<@(addon_files)"],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "conditions": [
-        ["target_arch=='x64'", { "dependencies": ["kernels_avx2", "kernels_avx512"] }]
+        ["target_arch=='x64'", {
+          "dependencies": ["kernels_avx2", "kernels_avx512", "kernels_avx512vnni"]
+        }],
+        ["target_arch=='arm64'", { "dependencies": ["kernels_neon", "kernels_neondot"] }]
       ]
     }
   ],
@@ -49,6 +52,31 @@
           "sources": ["<@(avx512_files)"],
           "cflags": ["<@(avx512_flags)"],
           "xcode_settings": { "OTHER_CFLAGS": ["<@(avx512_flags)"] }
+        },
+        {
+          "target_name": "kernels_avx512vnni",
+          "type": "static_library",
+          "sources": ["<@(avx512vnni_files)"],
+          "cflags": ["<@(avx512vnni_flags)"],
+          "xcode_settings": { "OTHER_CFLAGS": ["<@(avx512vnni_flags)"] }
+        }
+      ]
+    }],
+    ["target_arch=='arm64'", {
+      "targets": [
+        {
+          "target_name": "kernels_neon",
+          "type": "static_library",
+          "sources": ["<@(neon_files)"],
+          "cflags": ["<@(neon_flags)"],
+          "xcode_settings": { "OTHER_CFLAGS": ["<@(neon_flags)"] }
+        },
+        {
+          "target_name": "kernels_neondot",
+          "type": "static_library",
+          "sources": ["<@(neondot_files)"],
+          "cflags": ["<@(neondot_flags)"],
+          "xcode_settings": { "OTHER_CFLAGS": ["<@(neondot_flags)"] }
         }
       ]
     }]

@@ -6,10 +6,23 @@
       "kernels/cpu_features.cpp",
       "kernels/dispatch.cpp",
       "kernels/scalar.cpp",
+      "codecs/b1_codec.cpp",
+      "codecs/centred_codec.cpp",
+      "codecs/codec.cpp",
+      "codecs/float_codec.cpp",
+      "codecs/i4_codec.cpp",
+      "codecs/i8_codec.cpp",
+      "codecs/kmeans.cpp",
+      "codecs/pq_codec.cpp",
+      "codecs/rotation.cpp",
       "storage/embedding_store.cpp",
       "storage/key_map.cpp",
       "storage/snapshot.cpp",
       "index/vector_index.cpp",
+      "index/index_file.cpp",
+      "index/live_store.cpp",
+      "index/scan.cpp",
+      "index/store_sections.cpp",
       "index/flat_index.cpp",
       "index/hnsw_graph.cpp",
       "index/hnsw_index.cpp"
@@ -22,19 +35,37 @@
       "addon/file_binding.cpp",
       "addon/index_binding.cpp",
       "addon/jobs.cpp",
-      "addon/search_binding.cpp"
+      "addon/search_binding.cpp",
+      "addon/store_binding.cpp"
     ],
     "avx2_files": ["kernels/avx2.cpp"],
-    "avx2_flags": ["-mavx2", "-mfma"],
+    "avx2_flags": ["-mavx2", "-mfma", "-mf16c", "-mpopcnt"],
     "avx512_files": ["kernels/avx512.cpp"],
-    "avx512_flags": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-Wno-maybe-uninitialized", "-Wno-uninitialized"],
-    "common_flags": ["-std=c++20", "-O3", "-fexceptions", "-Wall", "-Wextra", "-fno-math-errno"],
+    "avx512_flags": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mf16c", "-mpopcnt", "-Wno-maybe-uninitialized", "-Wno-uninitialized"],
+    "avx512vnni_files": ["kernels/avx512vnni.cpp"],
+    "avx512vnni_flags": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni", "-mavx512bitalg", "-mfma", "-mf16c", "-mpopcnt", "-Wno-maybe-uninitialized", "-Wno-uninitialized"],
+    "neon_files": ["kernels/neon.cpp"],
+    "neon_flags": [],
+    "neondot_files": ["kernels/neondot.cpp"],
+    "neondot_flags": ["-march=armv8.2-a+dotprod"],
+    "common_flags": ["-std=c++20", "-O3", "-fexceptions", "-Wall", "-Wextra", "-fno-math-errno", "-ffp-contract=off", "-fno-strict-aliasing"],
     "test_files": [
       "test/kernels_test.cpp",
+      "test/code_kernels_test.cpp",
+      "test/codecs_test.cpp",
+      "test/scan_test.cpp",
       "test/runtime_test.cpp",
       "test/storage_test.cpp",
       "test/hnsw_test.cpp"
     ],
-    "bench_files": ["bench/kernels_bench.cpp"]
+    "bench_files": [
+      "bench/inputs.cpp",
+      "bench/kernels_bench.cpp",
+      "bench/limits.cpp",
+      "bench/measure.cpp",
+      "bench/rows_bench.cpp",
+      "bench/simsimd_bench.cpp",
+      "bench/tiles_bench.cpp"
+    ]
   }
 }

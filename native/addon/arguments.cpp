@@ -37,6 +37,37 @@ Metric metric_argument(const Napi::Value& value) {
   }
   throw Error(Code::kArgument, "metric must be dot, cosine or l2, got '" + name + "'");
 }
+StorageType storage_argument(const Napi::Value& value) {
+  const std::string name = string_argument(value, "storage");
+  for (std::size_t i = 0; i < kStorageTypeNames.size(); ++i) {
+    if (name == kStorageTypeNames[i]) return static_cast<StorageType>(i);
+  }
+  throw Error(Code::kArgument, "unknown storage type '" + name + "'");
+}
+
+CodecOptions codec_argument(const Napi::CallbackInfo& info, std::size_t at) {
+  CodecOptions options;
+  options.dim = size_argument(info[at], "dim");
+  options.metric = metric_argument(info[at + 1]);
+  options.type = storage_argument(info[at + 2]);
+  options.subspaces = size_argument(info[at + 4], "subspaces");
+  options.seed = size_argument(info[at + 5], "seed");
+  return options;
+}
+
+std::optional<RowFilter> filter_argument(const Napi::Value& value) {
+  if (value.IsNull() || value.IsUndefined()) return std::nullopt;
+  const Span<std::uint8_t> bits = typed_array<std::uint8_t>(value, napi_uint8_array, "filter");
+  return RowFilter(bits.data, bits.size);
+}
+
+OwnedFilter::OwnedFilter(const Napi::Value& value) {
+  if (value.IsNull() || value.IsUndefined()) return;
+  const Span<std::uint8_t> bits = typed_array<std::uint8_t>(value, napi_uint8_array, "filter");
+  bits_.assign(bits.data, bits.data + bits.size);
+  filter_.emplace(bits_.data(), bits_.size());
+}
+
 std::size_t vector_count(const Span<float>& vectors, std::size_t dim) {
   if (vectors.size == 0 || vectors.size % dim != 0) {
     throw Error(Code::kDimension, "vectors: dim is " + std::to_string(dim) + ", got " +

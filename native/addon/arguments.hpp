@@ -6,7 +6,9 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "addon/convert.hpp"
 #include "index/vector_index.hpp"
@@ -28,6 +30,23 @@ Napi::Object wrap_progress(Napi::Env env);
 std::shared_ptr<Progress> progress_argument(const Napi::Value& value);
 
 Metric metric_argument(const Napi::Value& value);
+StorageType storage_argument(const Napi::Value& value);
+// Arguments `at` and on: dim, metric, storage; at + 4 and on: subspaces (0 = by dim), seed.
+CodecOptions codec_argument(const Napi::CallbackInfo& info, std::size_t at);
+// null or undefined, or a Uint8Array: a bit a row. Valid until JavaScript runs again.
+std::optional<RowFilter> filter_argument(const Napi::Value& value);
+
+// The same, copied for a search on another thread.
+class OwnedFilter {
+ public:
+  explicit OwnedFilter(const Napi::Value& value);
+  const RowFilter* get() const { return filter_.has_value() ? &*filter_ : nullptr; }
+
+ private:
+  std::vector<std::uint8_t> bits_;
+  std::optional<RowFilter> filter_;
+};
+
 // How many vectors of `dim` values the array holds. Throws Error(kDimension) unless they are whole
 // and at least one.
 std::size_t vector_count(const Span<float>& vectors, std::size_t dim);

@@ -81,7 +81,9 @@ class InspectJob final : public Job {
     report.Set("rows", static_cast<double>(header.rows));
     report.Set("dim", header.dim);
     report.Set("metric", name(kMetricNames, header.metric));
-    report.Set("storage", "f32");
+    report.Set("storage", name(kStorageTypeNames, header.storage));
+    if (header.rerank > 0) report.Set("rerank", name(kStorageTypeNames, header.rerank - 1));
+    if (header.subspaces > 0) report.Set("subspaces", header.subspaces);
     report.Set("keys", name(kKeyKindNames, header.key_kind));
     report.Set("bytes", static_cast<double>(header.file_bytes));
     if (hnsw) {

@@ -1,5 +1,6 @@
 #include "addon/index_binding.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -12,11 +13,13 @@
 namespace lichen::addon {
 namespace {
 
-// (dim, metric) -> handle
+// (dim, metric, storage, rerank | '', subspaces, seed) -> handle
 Napi::Value create_flat(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    return wrap_index(info.Env(), std::make_shared<FlatIndex>(size_argument(info[0], "dim"),
-                                                              metric_argument(info[1])));
+    StorageOptions options;
+    options.codec = codec_argument(info, 0);
+    if (!string_argument(info[3], "rerank").empty()) options.rerank = storage_argument(info[3]);
+    return wrap_index(info.Env(), std::make_shared<FlatIndex>(options));
   });
 }
 
@@ -40,6 +43,13 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
     object.Set("dim", static_cast<double>(index->dim()));
     object.Set("metric", kMetricNames[static_cast<std::size_t>(index->metric())]);
     object.Set("index", index->kind() == IndexKind::kHnsw ? "hnsw" : "flat");
+    object.Set("storage", kStorageTypeNames[static_cast<std::size_t>(index->storage())]);
+    if (const std::optional<StorageType> rerank = index->rerank(); rerank.has_value()) {
+      object.Set("rerank", kStorageTypeNames[static_cast<std::size_t>(*rerank)]);
+    }
+    if (index->storage() == StorageType::kPq) {
+      object.Set("subspaces", static_cast<double>(index->codec_options().subspaces));
+    }
     object.Set("keys", kKeyKindNames[static_cast<std::size_t>(index->key_kind())]);
     object.Set("bytes", static_cast<double>(index->bytes()));
     if (const auto* hnsw = dynamic_cast<const HnswIndex*>(index.get())) {
@@ -83,6 +93,15 @@ Napi::Value get(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Array strings_array(Napi::Env env, const std::vector<std::string>& values) {
+  Napi::Array strings = Napi::Array::New(env, values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const Napi::HandleScope scope(env);
+    strings.Set(static_cast<std::uint32_t>(i), Napi::String::New(env, values[i]));
+  }
+  return strings;
+}
+
 // (handle, rows) -> strings; '' for an empty slot
 Napi::Value strings_of(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
@@ -94,12 +113,65 @@ Napi::Value strings_of(const Napi::CallbackInfo& info) {
         if (rows.data[i] < map.size()) keys[i] = map.string(rows.data[i]);
       }
     });
-    Napi::Array strings = Napi::Array::New(info.Env(), keys.size());
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      const Napi::HandleScope scope(info.Env());
-      strings.Set(static_cast<std::uint32_t>(i), Napi::String::New(info.Env(), keys[i]));
+    return strings_array(info.Env(), keys);
+  });
+}
+
+// (handle) -> the keys in order of rows: a Float64Array, or strings
+Napi::Value keys(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const IndexPointer index = index_argument(info[0]);
+    const std::size_t rows = index->rows();
+    if (index->key_kind() != KeyKind::kString) {
+      Napi::Float64Array numbers = Napi::Float64Array::New(info.Env(), rows);
+      index->with_keys([&](const KeyMap& map) {
+        for (std::size_t i = 0; i < rows && i < map.size(); ++i) {
+          numbers[i] = static_cast<double>(map.integer(i));
+        }
+      });
+      return numbers;
     }
-    return strings;
+    std::vector<std::string> strings(rows);
+    index->with_keys([&](const KeyMap& map) {
+      for (std::size_t i = 0; i < rows && i < map.size(); ++i) strings[i] = map.string(i);
+    });
+    return strings_array(info.Env(), strings);
+  });
+}
+
+// (handle, keys: Float64Array | strings) -> Uint8Array with a bit set for each key's row. Throws
+// kUnknownKey for a key that is not there.
+Napi::Value filter(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const IndexPointer index = index_argument(info[0]);
+    std::vector<std::uint8_t> bits((index->rows() + 7) / 8, 0);
+    const auto select = [&](std::uint32_t row, const std::string& key) {
+      if (row / 8 >= bits.size()) {
+        throw Error(Code::kUnknownKey, "the index has no key " + key);
+      }
+      bits[row / 8] |= static_cast<std::uint8_t>(1u << (row % 8));
+    };
+    if (info[1].IsTypedArray()) {
+      const Span<double> numbers = float64_array(info[1], "keys");
+      for (std::size_t i = 0; i < numbers.size; ++i) {
+        const double number = numbers.data[i];
+        const bool whole = number == std::floor(number) && std::abs(number) <= 9007199254740991.0;
+        const auto key = whole ? static_cast<std::int64_t>(number) : -1;
+        select(whole ? index->find(key) : kNoRow,
+               whole ? std::to_string(key) : std::to_string(number));
+      }
+    } else {
+      if (!info[1].IsArray()) throw Error(Code::kArgument, "keys must be an array");
+      const Napi::Array strings = info[1].As<Napi::Array>();
+      for (std::uint32_t i = 0; i < strings.Length(); ++i) {
+        const Napi::HandleScope scope(info.Env());
+        const std::string key = string_argument(strings.Get(i), "a key");
+        select(index->find(key), "'" + key + "'");
+      }
+    }
+    Napi::Uint8Array array = Napi::Uint8Array::New(info.Env(), bits.size());
+    std::copy(bits.begin(), bits.end(), array.Data());
+    return array;
   });
 }
 
@@ -144,6 +216,8 @@ void export_index_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "indexHas", has);
   export_function(env, exports, "indexGet", get);
   export_function(env, exports, "indexStringsOf", strings_of);
+  export_function(env, exports, "indexKeys", keys);
+  export_function(env, exports, "indexFilter", filter);
   export_function(env, exports, "indexClose", close);
   export_function(env, exports, "createProgress", create_progress);
   export_function(env, exports, "progressState", progress_state);

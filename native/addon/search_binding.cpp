@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "addon/arguments.hpp"
@@ -73,28 +75,35 @@ Output output_argument(const Napi::Value& keys, const Napi::Value& scores, std::
   return out;
 }
 
-// ef: 0 = the index's default, -1 = an exact search.
-SearchOptions search_options(const Napi::Value& k, const Napi::Value& ef) {
+// ef: 0 = the index's default, -1 = an exact search. oversample: 0 = by storage type.
+SearchOptions search_options(const Napi::Value& k, const Napi::Value& ef,
+                             const Napi::Value& oversample) {
   SearchOptions options;
   options.k = size_argument(k, "k", kMaxRows);
   options.exact = ef.IsNumber() && ef.As<Napi::Number>().DoubleValue() == -1.0;
   if (!options.exact) options.ef = size_argument(ef, "ef", kMaxRows);
+  options.oversample = size_argument(oversample, "oversample", kMaxRows);
   return options;
 }
 
-// (handle, query, k, ef, keys | rows, scores) -> number of results
+void require_dim(const VectorIndex& index, const Span<float>& query) {
+  if (query.size == index.dim()) return;
+  throw Error(Code::kDimension, "query: dim is " + std::to_string(index.dim()) + ", got " +
+                                    std::to_string(query.size) + " values");
+}
+
+// (handle, query, k, ef, oversample, filter | null, keys | rows, scores) -> number of results
 Napi::Value search_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
     const Span<float> query = float32_array(info[1], "query");
-    if (query.size != index->dim()) {
-      throw Error(Code::kDimension, "query: dim is " + std::to_string(index->dim()) + ", got " +
-                                        std::to_string(query.size) + " values");
-    }
-    const SearchOptions options = search_options(info[2], info[3]);
+    require_dim(*index, query);
+    SearchOptions options = search_options(info[2], info[3], info[4]);
+    const std::optional<RowFilter> filter = filter_argument(info[5]);
+    if (filter.has_value()) options.filter = &*filter;
     // The arrays bound k before anything of its size is allocated here; search() checks it against
     // the rows.
-    const Output out = output_argument(info[4], info[5], options.k);
+    const Output out = output_argument(info[6], info[7], options.k);
     thread_local std::vector<Hit> hits;
     hits.resize(options.k);
     const std::size_t count = index->search(query.data, options, hits.data());
@@ -104,17 +113,28 @@ Napi::Value search_sync(const Napi::CallbackInfo& info) {
 
 class SearchJob final : public Job {
  public:
-  SearchJob(Napi::Env env, IndexPointer index, Span<float> queries, SearchOptions options,
-            std::size_t threads, std::shared_ptr<Progress> progress)
+  SearchJob(Napi::Env env, IndexPointer index, Span<float> queries, const SearchOptions& options,
+            const Napi::Value& filter, std::size_t threads, std::shared_ptr<Progress> progress)
       : Job(env),
         index_(std::move(index)),
         options_(options),
-        // Copied: the caller may change, transfer or shrink its array while the search runs.
+        // Copied: the caller may change, transfer or shrink its arrays while the search runs.
         queries_(queries.data, queries.data + queries.size),
+        filter_(filter),
         count_(queries.size / index_->dim()),
         threads_(threads),
         progress_(std::move(progress)) {
+    options_.filter = filter_.get();
     progress_->total.store(count_);
+    const bool scans = index_->scans(options_);
+    tile_ = scans ? std::clamp<std::size_t>((count_ + threads - 1) / threads, 1, kScanTile)
+                  : kGraphTile;
+    if (scans && count_ == 1 && threads > 1) {
+      parts_hits_ = index_->part_hits(options_);
+      all_.resize(threads * parts_hits_);
+      found_.resize(threads);
+      unfinished_.store(threads);
+    }
   }
 
   // The arrays were made for this search and are handed to the user only when it is done.
@@ -124,18 +144,21 @@ class SearchJob final : public Job {
     arrays_ = std::move(arrays);
   }
 
-  std::size_t parts() const override { return std::min(threads_, (count_ + kTile - 1) / kTile); }
+  std::size_t parts() const override {
+    return all_.empty() ? std::min(threads_, (count_ + tile_ - 1) / tile_) : threads_;
+  }
 
   void run() override {
-    std::vector<Hit> hits(kTile * options_.k);
-    std::uint32_t found[kTile];
+    if (!all_.empty()) return run_parts_of_rows();
+    std::vector<Hit> hits(tile_ * options_.k);
+    std::vector<std::uint32_t> found(tile_);
     for (;;) {
-      const std::size_t first = next_.fetch_add(kTile);
+      const std::size_t first = next_.fetch_add(tile_);
       if (first >= count_) return;
       if (progress_->cancel.load()) throw Error(Code::kAborted, "search was aborted");
-      const std::size_t here = std::min(kTile, count_ - first);
+      const std::size_t here = std::min(tile_, count_ - first);
       index_->search_range(queries_.data() + first * index_->dim(), here, options_, hits.data(),
-                           found);
+                           found.data());
       for (std::size_t q = 0; q < here; ++q) {
         counts_[first + q] = write_hits(*index_, hits.data() + q * options_.k, found[q], options_.k,
                                         out_.at((first + q) * options_.k));
@@ -148,43 +171,151 @@ class SearchJob final : public Job {
   void cancel() override { progress_->cancel.store(true); }
 
  private:
-  static constexpr std::size_t kTile = 16;
+  static constexpr std::size_t kGraphTile = 16;
+  // So many queries make packing rows into tiles a small part of the work.
+  static constexpr std::size_t kScanTile = 192;
+
+  // One query: threads share the rows, and the last one to finish puts their hits together.
+  void run_parts_of_rows() {
+    for (std::size_t part = next_.fetch_add(1); part < threads_; part = next_.fetch_add(1)) {
+      run_part_of_rows(part);
+    }
+  }
+
+  void run_part_of_rows(std::size_t part) {
+    Hit* const hits = all_.data() + part * parts_hits_;
+    if (progress_->cancel.load()) throw Error(Code::kAborted, "search was aborted");
+    found_[part] = index_->search_part(queries_.data(), options_, part, threads_, hits);
+    if (unfinished_.fetch_sub(1) != 1) return;
+    std::size_t count = 0;
+    for (std::size_t p = 0; p < threads_; ++p) {
+      const Hit* const from = all_.data() + p * parts_hits_;
+      count = static_cast<std::size_t>(std::copy(from, from + found_[p], all_.data() + count) -
+                                       all_.data());
+    }
+    std::vector<Hit> best(options_.k);
+    count = index_->merge_parts(queries_.data(), options_, all_.data(), count, best.data());
+    counts_[0] = write_hits(*index_, best.data(), count, options_.k, out_);
+    progress_->done.store(1);
+  }
 
   IndexPointer index_;
   SearchOptions options_;
   std::vector<float> queries_;
+  OwnedFilter filter_;
   std::size_t count_;
   std::size_t threads_;
   std::shared_ptr<Progress> progress_;
+  std::size_t tile_;
   Output out_;
   std::uint32_t* counts_ = nullptr;
   std::vector<Napi::ObjectReference> arrays_;
   std::atomic<std::size_t> next_{0};
+  std::size_t parts_hits_ = 0;
+  std::vector<Hit> all_;
+  std::vector<std::size_t> found_;
+  std::atomic<std::size_t> unfinished_{0};
 };
 
-// (handle, queries, k, ef, threads, progress, keys | rows, scores, counts) -> Promise<undefined>
+// (handle, queries, k, ef, oversample, filter | null, threads, progress, keys | rows, scores,
+// counts) -> Promise<undefined>
 Napi::Value search(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
     const Span<float> queries = float32_array(info[1], "queries");
     const std::size_t count = vector_count(queries, index->dim());
-    const SearchOptions options = search_options(info[2], info[3]);
+    const SearchOptions options = search_options(info[2], info[3], info[4]);
     index->check_search(options);
     require_finite(queries.data, count, index->dim(), count == 1 ? "query" : "queries");
     if (count > std::numeric_limits<std::size_t>::max() / options.k) throw std::bad_alloc();
     const std::size_t threads =
-        std::clamp<std::size_t>(size_argument(info[4], "threads"), 1, ThreadPool::shared().size());
-    const Output out = output_argument(info[6], info[7], count * options.k);
-    const Span<std::uint32_t> counts = uint32_array(info[8], "counts");
+        std::clamp<std::size_t>(size_argument(info[6], "threads"), 1, ThreadPool::shared().size());
+    const Output out = output_argument(info[8], info[9], count * options.k);
+    const Span<std::uint32_t> counts = uint32_array(info[10], "counts");
     if (counts.size < count) throw Error(Code::kArgument, "the array for the counts is too short");
-    auto job = std::make_unique<SearchJob>(info.Env(), index, queries, options, threads,
-                                           progress_argument(info[5]));
+    auto job = std::make_unique<SearchJob>(info.Env(), index, queries, options, info[5], threads,
+                                           progress_argument(info[7]));
     std::vector<Napi::ObjectReference> arrays;
-    for (const std::size_t i : {6, 7, 8}) {
+    for (const std::size_t i : {8, 9, 10}) {
       arrays.push_back(Napi::Persistent(info[i].As<Napi::Object>()));
     }
     job->write_to(out, counts.data, std::move(arrays));
     return Jobs::of(info.Env()).start(std::move(job), Jobs::Where::kPool);
+  });
+}
+
+// Hits as {keys | rows, scores}: a Float64Array of keys, or a Uint32Array of rows whose keys are
+// strings.
+Napi::Value hits_object(Napi::Env env, const VectorIndex& index, const std::vector<Hit>& hits) {
+  Output out;
+  Napi::Float32Array scores = Napi::Float32Array::New(env, hits.size());
+  out.scores = scores.Data();
+  Napi::Object result = Napi::Object::New(env);
+  if (index.key_kind() == KeyKind::kString) {
+    Napi::Uint32Array rows = Napi::Uint32Array::New(env, hits.size());
+    out.rows = rows.Data();
+    result.Set("slots", rows);
+  } else {
+    Napi::Float64Array keys = Napi::Float64Array::New(env, hits.size());
+    out.keys = keys.Data();
+    result.Set("slots", keys);
+  }
+  // An empty array has no memory, by which write_hits tells what kind of keys it is for.
+  if (!hits.empty()) write_hits(index, hits.data(), hits.size(), hits.size(), out);
+  result.Set("scores", scores);
+  return result;
+}
+
+class WithinJob final : public Job {
+ public:
+  WithinJob(Napi::Env env, IndexPointer index, Span<float> query, float score,
+            const Napi::Value& filter)
+      : Job(env),
+        index_(std::move(index)),
+        query_(query.data, query.data + query.size),
+        score_(score),
+        filter_(filter) {}
+  void run() override { hits_ = index_->search_within(query_.data(), score_, filter_.get()); }
+  Napi::Value result(Napi::Env env) override { return hits_object(env, *index_, hits_); }
+
+ private:
+  IndexPointer index_;
+  std::vector<float> query_;
+  float score_;
+  OwnedFilter filter_;
+  std::vector<Hit> hits_;
+};
+
+float score_argument(const Napi::Value& value) {
+  const double score = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
+  if (!std::isfinite(score)) throw Error(Code::kArgument, "score must be a finite number");
+  return static_cast<float>(score);
+}
+
+// (handle, query, score, filter | null) -> Promise<{slots, scores}>
+Napi::Value search_within(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const IndexPointer index = index_argument(info[0]);
+    const Span<float> query = float32_array(info[1], "query");
+    require_dim(*index, query);
+    require_finite(query.data, 1, query.size, "query");
+    return Jobs::of(info.Env())
+        .start(
+            std::make_unique<WithinJob>(info.Env(), index, query, score_argument(info[2]), info[3]),
+            Jobs::Where::kPool);
+  });
+}
+
+// (handle, query, score, filter | null) -> {slots, scores}
+Napi::Value search_within_sync(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const IndexPointer index = index_argument(info[0]);
+    const Span<float> query = float32_array(info[1], "query");
+    require_dim(*index, query);
+    const std::optional<RowFilter> filter = filter_argument(info[3]);
+    const std::vector<Hit> hits = index->search_within(query.data, score_argument(info[2]),
+                                                       filter.has_value() ? &*filter : nullptr);
+    return hits_object(info.Env(), *index, hits);
   });
 }
 
@@ -193,6 +324,8 @@ Napi::Value search(const Napi::CallbackInfo& info) {
 void export_search_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "indexSearch", search);
   export_function(env, exports, "indexSearchSync", search_sync);
+  export_function(env, exports, "indexSearchWithin", search_within);
+  export_function(env, exports, "indexSearchWithinSync", search_within_sync);
 }
 
 }  // namespace lichen::addon

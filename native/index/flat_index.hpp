@@ -1,5 +1,6 @@
 #pragma once
-// FlatIndex: exact search by scoring every row.
+// FlatIndex: every row is scored. Exact with f32; with other storage types as exact as their codes,
+// or as their best candidates, scored anew.
 
 #include "index/vector_index.hpp"
 
@@ -7,18 +8,19 @@ namespace lichen {
 
 class FlatIndex final : public VectorIndex {
  public:
-  FlatIndex(std::size_t dim, Metric metric) : VectorIndex(IndexKind::kFlat, dim, metric) {}
+  // Throws Error(kArgument) for options out of range.
+  explicit FlatIndex(const StorageOptions& options) : VectorIndex(IndexKind::kFlat, options) {}
 
   std::size_t bytes() const override;
 
  protected:
   void grow(std::size_t) override {}
-  bool link_rows(std::size_t, std::size_t, Progress& progress) override;
+  bool link_rows(std::size_t before, std::size_t threads, Progress& progress) override;
   void undo(std::size_t) override {}
-  std::size_t search_locked(const float* prepared, const SearchOptions& options,
-                            Hit* hits) const override;
-  void search_range_locked(const float* prepared, std::size_t count, const SearchOptions& options,
-                           Hit* hits, std::uint32_t* counts) const override;
+  void search_locked(const float* queries, std::size_t count, const SearchOptions& options,
+                     Hit* hits, std::uint32_t* counts) const override {
+    search_flat(queries, count, options, hits, counts);
+  }
   void describe(SnapshotHeader&, std::vector<SectionData>&) const override {}
   void load(const SnapshotReader&) override {}
 };

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <exception>
+#include <memory>
 #include <string>
-#include <system_error>
-#include <thread>
 
 #include "runtime/error.hpp"
+#include "runtime/parallel.hpp"
 
 namespace lichen {
 namespace {
@@ -25,6 +24,13 @@ std::size_t require_range(const char* name, std::size_t value, std::size_t low, 
   return value;
 }
 
+StorageOptions f32_storage(std::size_t dim, Metric metric) {
+  StorageOptions options;
+  options.codec.dim = dim;
+  options.codec.metric = metric;
+  return options;
+}
+
 std::size_t list_length(const std::uint32_t* list, std::size_t capacity) {
   std::size_t length = 0;
   while (length < capacity && list[length] != kNoRow) ++length;
@@ -34,8 +40,9 @@ std::size_t list_length(const std::uint32_t* list, std::size_t capacity) {
 }  // namespace
 
 HnswIndex::HnswIndex(std::size_t dim, Metric metric, const HnswParameters& parameters)
-    : VectorIndex(IndexKind::kHnsw, dim, metric),
+    : VectorIndex(IndexKind::kHnsw, f32_storage(dim, metric)),
       parameters_(parameters),
+      gather_(metric == Metric::kL2 ? kernels().f32.l2_gather : kernels().f32.dot_gather),
       graph_(require_range("m", parameters.m, kMinM, kMaxM)) {
   require_range("efConstruction", parameters.ef_construction, 1, kMaxEfConstruction);
   set_entry({});
@@ -43,7 +50,7 @@ HnswIndex::HnswIndex(std::size_t dim, Metric metric, const HnswParameters& param
 
 std::size_t HnswIndex::bytes() const {
   ReadLock lock(lock_);
-  return store_.bytes() + keys_.bytes() + graph_.bytes();
+  return bytes_of_stores() + keys_.bytes() + graph_.bytes();
 }
 
 HnswIndex::Entry HnswIndex::entry() const {
@@ -129,23 +136,28 @@ std::size_t HnswIndex::search_graph(const float* query, std::size_t ef, std::siz
   return count;
 }
 
-std::size_t HnswIndex::search_locked(const float* prepared, const SearchOptions& options,
-                                     Hit* hits) const {
+void HnswIndex::search_locked(const float* queries, std::size_t count, const SearchOptions& options,
+                              Hit* hits, std::uint32_t* counts) const {
+  thread_local QueryBatch prepared;
+  prepared.prepare(store_, queries, count);
   const std::size_t wanted = options.ef == 0 ? kDefaultEf : options.ef;
   const std::size_t ef = std::min(std::max(wanted, options.k), store_.rows());
   ScratchPool::Loan loan = scratch_.borrow();
   SearchScratch& scratch = *loan;
   scratch.fit(graph_.capacity(0));
-  if (linking_.load(std::memory_order_acquire)) {
-    return search_graph<Access::kShared>(prepared, ef, options.k, hits, scratch);
+  const bool shared = linking_.load(std::memory_order_acquire);
+  for (std::size_t q = 0; q < count; ++q) {
+    Hit* const into = hits + q * options.k;
+    const float* query = prepared[q].values;
+    counts[q] = static_cast<std::uint32_t>(
+        shared ? search_graph<Access::kShared>(query, ef, options.k, into, scratch)
+               : search_graph<Access::kExclusive>(query, ef, options.k, into, scratch));
+    // Pruning can cut a part off, above all among rows that are all alike. Whoever asks for k gets
+    // k.
+    if (!shared && counts[q] < options.k) {
+      search_flat(queries + q * dim(), 1, options, into, counts + q);
+    }
   }
-  const std::size_t count =
-      search_graph<Access::kExclusive>(prepared, ef, options.k, hits, scratch);
-  if (count == options.k) return count;
-  // Pruning can cut a part off, above all among rows that are all alike. Whoever asks for k gets k.
-  std::uint32_t exact = 0;
-  scan(prepared, 1, options.k, hits, &exact);
-  return exact;
 }
 
 // ---- add
@@ -184,45 +196,21 @@ void HnswIndex::undo(std::size_t before) {
 bool HnswIndex::link_rows(std::size_t before, std::size_t threads, Progress& progress) {
   ReadLock lock(lock_);
   const std::size_t rows = store_.rows();
-  std::atomic<std::size_t> next{before};
-  std::atomic<bool> stop{false};
-  std::mutex failure_mutex;
-  std::exception_ptr failure;
-
-  const auto work = [&](std::size_t end) {
-    try {
-      InsertScratch scratch;
-      scratch.search.fit(graph_.capacity(0));
-      while (!stop.load(std::memory_order_relaxed) && !progress.cancel.load()) {
-        const std::size_t row = next.fetch_add(1);
-        if (row >= end) break;
-        insert(static_cast<std::uint32_t>(row), scratch, *log_);
-        progress.done.fetch_add(1, std::memory_order_relaxed);
-      }
-    } catch (...) {
-      std::lock_guard<std::mutex> guard(failure_mutex);
-      failure = std::current_exception();
-      stop.store(true);
-    }
+  const auto make_worker = [&] {
+    auto scratch = std::make_unique<InsertScratch>();
+    scratch->search.fit(graph_.capacity(0));
+    return [&, scratch = std::move(scratch)](std::size_t row) {
+      insert(static_cast<std::uint32_t>(row), *scratch, *log_);
+      progress.done.fetch_add(1, std::memory_order_relaxed);
+    };
   };
-
   threads = std::clamp<std::size_t>(threads, 1, std::max<std::size_t>(1, (rows - before) / 32));
-  if (threads > 1 && before < kRowsLinkedAlone) {
-    const std::size_t alone = std::min(rows, kRowsLinkedAlone);
-    work(alone);
-    next.store(alone);
+  const std::size_t alone =
+      threads > 1 && before < kRowsLinkedAlone ? std::min(rows, kRowsLinkedAlone) : before;
+  if (!run_on_threads(1, before, alone, progress.cancel, make_worker) ||
+      !run_on_threads(threads, alone, rows, progress.cancel, make_worker)) {
+    return false;
   }
-  std::vector<std::thread> helpers;
-  helpers.reserve(threads);
-  try {
-    for (std::size_t i = 1; i < threads; ++i) helpers.emplace_back(work, rows);
-  } catch (const std::system_error&) {
-    // No more threads to be had: fewer do the work.
-  }
-  work(rows);
-  for (std::thread& helper : helpers) helper.join();
-  if (failure != nullptr) std::rethrow_exception(failure);
-  if (progress.cancel.load() && progress.done.load() < rows - before) return false;
   log_.reset();
   linking_.store(false, std::memory_order_release);
   return true;

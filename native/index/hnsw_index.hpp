@@ -44,8 +44,8 @@ class HnswIndex final : public VectorIndex {
   void grow(std::size_t before) override;
   bool link_rows(std::size_t before, std::size_t threads, Progress& progress) override;
   void undo(std::size_t before) override;
-  std::size_t search_locked(const float* prepared, const SearchOptions& options,
-                            Hit* hits) const override;
+  void search_locked(const float* queries, std::size_t count, const SearchOptions& options,
+                     Hit* hits, std::uint32_t* counts) const override;
   void describe(SnapshotHeader& header, std::vector<SectionData>& sections) const override;
   void load(const SnapshotReader& reader) override;
 
@@ -93,6 +93,11 @@ class HnswIndex final : public VectorIndex {
   std::size_t search_graph(const float* query, std::size_t ef, std::size_t k, Hit* hits,
                            SearchScratch& scratch) const;
 
+  // Distance of the query to rows by number.
+  void distances(const float* query, const std::uint32_t* ids, std::size_t count,
+                 float* out) const {
+    gather_(query, store_.data(), store_.row_bytes(), ids, count, store_.stride(), out);
+  }
   void insert(std::uint32_t row, InsertScratch& scratch, UndoLog& log);
   void link_back(std::uint32_t row, std::uint32_t neighbour, std::size_t level,
                  InsertScratch& scratch, UndoLog& log);
@@ -104,6 +109,7 @@ class HnswIndex final : public VectorIndex {
   void set_entry(Entry entry);
 
   HnswParameters parameters_;
+  FloatGatherKernel gather_;
   HnswGraph graph_;
   std::atomic<std::uint64_t> entry_;  // Entry, packed
   std::mutex raise_entry_;            // held while a row of a new highest level is linked

@@ -1,54 +1,40 @@
 #include "index/vector_index.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <new>
+#include <array>
 
-#include "index/flat_index.hpp"
-#include "index/hnsw_index.hpp"
+#include "index/scan.hpp"
+#include "index/writer_claim.hpp"
 #include "runtime/error.hpp"
+#include "runtime/parallel.hpp"
 
 namespace lichen {
 namespace {
 
-// Rows scored at a time. A block stays in the second-level cache while every query of a batch
-// passes over it.
-constexpr std::size_t kBlockBytes = 256 * 1024;
-constexpr std::size_t kMostBlockRows = 2048;
+// Candidates a result where a search does not say, by what the codes of a type are worth.
+constexpr std::array<std::size_t, kStorageTypeNames.size()> kOversample = {1, 2, 2, 2, 4, 16, 16};
 
-// The right to write, given back at the end of its scope unless it was handed on from append to
-// link.
-class WriterClaim {
- public:
-  enum class Held { kNow, kAlready };
-
-  WriterClaim(std::atomic<bool>& flag, Held held) : flag_(&flag) {
-    if (held == Held::kNow && flag.exchange(true, std::memory_order_acquire)) {
-      flag_ = nullptr;
-      throw Error(Code::kBusy,
-                  "another add or save is at work on this index; wait until it has ended");
-    }
-  }
-  ~WriterClaim() {
-    if (flag_ != nullptr) flag_->store(false, std::memory_order_release);
-  }
-  WriterClaim(const WriterClaim&) = delete;
-  WriterClaim& operator=(const WriterClaim&) = delete;
-  void hand_on() { flag_ = nullptr; }
-
- private:
-  std::atomic<bool>* flag_;
-};
+// Rows that a thread encodes at a time; a multiple of a pq block.
+constexpr std::size_t kRowsEncoded = 256;
 
 }  // namespace
 
-VectorIndex::VectorIndex(IndexKind kind, std::size_t dim, Metric metric)
-    : store_(dim, metric), kind_(kind) {
-  const Kernels& table = kernels();
-  const bool l2 = metric == Metric::kL2;
-  rows_kernel_ = l2 ? table.l2_rows : table.dot_rows;
-  gather_kernel_ = l2 ? table.l2_gather : table.dot_gather;
-  negate_ = !l2;
+VectorIndex::VectorIndex(IndexKind kind, const StorageOptions& options)
+    : store_(options.codec), kind_(kind) {
+  if (!options.rerank.has_value()) return;
+  if (*options.rerank >= options.codec.type) {
+    throw Error(Code::kArgument,
+                std::string("rerank must be a finer storage type than ") +
+                    kStorageTypeNames[static_cast<std::size_t>(options.codec.type)] + ", got " +
+                    kStorageTypeNames[static_cast<std::size_t>(*options.rerank)]);
+  }
+  CodecOptions fine = options.codec;
+  fine.type = *options.rerank;
+  fine_ = std::make_unique<EmbeddingStore>(fine);
+}
+
+std::size_t VectorIndex::bytes_of_stores() const {
+  return store_.bytes() + (fine_ == nullptr ? 0 : fine_->bytes());
 }
 
 std::size_t VectorIndex::rows() const {
@@ -68,7 +54,13 @@ void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t
   const std::size_t before = store_.rows();
   try {
     keys_.append(keys, count);
-    store_.append(vectors, count);
+    if (encodes_late()) {
+      store_.reserve(before + count);
+      if (fine_ != nullptr) fine_->reserve(before + count);
+      pending_.assign(vectors, vectors + count * dim());
+    } else {
+      store_.append(vectors, count);
+    }
     grow(before);
   } catch (...) {
     roll_back(before);
@@ -81,9 +73,11 @@ void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t
 void VectorIndex::link(std::size_t threads, Progress& progress) {
   WriterClaim claim(writing_, WriterClaim::Held::kAlready);
   const std::size_t before = linked_;
-  progress.total.store(store_.rows() - before);
+  progress.total.store(encodes_late() ? pending_.size() / dim() : store_.rows() - before);
   try {
-    if (!link_rows(before, threads, progress)) throw Error(Code::kAborted, "add was aborted");
+    if (!encode_pending(before, threads, progress) || !link_rows(before, threads, progress)) {
+      throw Error(Code::kAborted, "add was aborted");
+    }
   } catch (...) {
     WriteLock lock(lock_);
     roll_back(before);
@@ -91,10 +85,53 @@ void VectorIndex::link(std::size_t threads, Progress& progress) {
   }
 }
 
+bool VectorIndex::encode_pending(std::size_t before, std::size_t threads, Progress& progress) {
+  if (!encodes_late()) return true;
+  const std::vector<float> vectors = std::move(pending_);
+  const std::size_t count = vectors.size() / dim();
+  std::vector<EmbeddingStore*> stores = {&store_};
+  if (fine_ != nullptr) stores.push_back(fine_.get());
+  for (EmbeddingStore* store : stores) {
+    if (!store->wants_training()) continue;
+    std::unique_ptr<Codec> codec = store->trained_codec(vectors.data(), count);
+    WriteLock lock(lock_);
+    store->adopt_codec(std::move(codec));
+  }
+  // A pq block that holds older rows as well may be read meanwhile: its rest is filled alone.
+  const std::size_t shared = std::min(count, (kPqBlockRows - before % kPqBlockRows) % kPqBlockRows);
+  if (shared > 0) {
+    WriteLock lock(lock_);
+    for (EmbeddingStore* store : stores) store->encode(vectors.data(), 0, shared);
+  }
+  const std::size_t pieces = (count - shared + kRowsEncoded - 1) / kRowsEncoded;
+  const bool done = run_on_threads(threads, 0, pieces, progress.cancel, [&] {
+    return [&](std::size_t piece) {
+      const std::size_t from = shared + piece * kRowsEncoded;
+      const std::size_t to = std::min(count, from + kRowsEncoded);
+      for (EmbeddingStore* store : stores) store->encode(vectors.data(), from, to);
+      progress.done.fetch_add(to - from, std::memory_order_relaxed);
+    };
+  });
+  if (!done) return false;
+  WriteLock lock(lock_);
+  for (EmbeddingStore* store : stores) {
+    store->publish(before + count);
+    store->set_trained();
+  }
+  return true;
+}
+
 void VectorIndex::roll_back(std::size_t before) {
   undo(before);
   store_.truncate(before);
+  if (fine_ != nullptr) fine_->truncate(before);
+  // What the first add taught goes with it.
+  if (before == 0) {
+    store_.forget_training();
+    if (fine_ != nullptr) fine_->forget_training();
+  }
   if (keys_.size() > before) keys_.truncate(before);
+  pending_.clear();
 }
 
 void VectorIndex::check_search(const SearchOptions& options) const {
@@ -118,155 +155,137 @@ void VectorIndex::search_range(const float* queries, std::size_t count,
                                const SearchOptions& options, Hit* hits,
                                std::uint32_t* counts) const {
   require_finite(queries, count, dim(), count == 1 ? "query" : "queries");
-  // Reused from call to call: a search must not allocate. One a thread, as large as its largest
-  // use.
-  thread_local AlignedBuffer<float> prepared;
-  prepared.resize(std::max(prepared.size(), count * store_.stride()), 0.0f);
-  for (std::size_t q = 0; q < count; ++q) {
-    store_.prepare_query(queries + q * dim(), prepared.data() + q * store_.stride());
-  }
   ReadLock lock(lock_);
   check_k(options.k);
-  if (options.exact) {
-    scan(prepared.data(), count, options.k, hits, counts);
+  // A graph search that heeds a filter is not there yet: the rows that it admits are scored.
+  if (options.exact || options.filter != nullptr) {
+    search_flat(queries, count, options, hits, counts);
   } else {
-    search_range_locked(prepared.data(), count, options, hits, counts);
+    search_locked(queries, count, options, hits, counts);
   }
 }
 
-void VectorIndex::search_range_locked(const float* prepared, std::size_t count,
-                                      const SearchOptions& options, Hit* hits,
-                                      std::uint32_t* counts) const {
-  for (std::size_t q = 0; q < count; ++q) {
-    counts[q] = static_cast<std::uint32_t>(
-        search_locked(prepared + q * store_.stride(), options, hits + q * options.k));
-  }
-}
-
-void VectorIndex::scan(const float* prepared, std::size_t count, std::size_t k, Hit* hits,
-                       std::uint32_t* counts) const {
+std::size_t VectorIndex::candidates(const SearchOptions& options) const {
+  if (fine_ == nullptr || options.exact) return options.k;
+  const std::size_t oversample = options.oversample != 0
+                                     ? options.oversample
+                                     : kOversample[static_cast<std::size_t>(store_.type())];
   const std::size_t rows = store_.rows();
-  const std::size_t row_bytes = store_.stride() * sizeof(float);
-  const std::size_t block = std::clamp<std::size_t>(kBlockBytes / row_bytes, 8, kMostBlockRows);
-  float scored[kMostBlockRows];
-  std::vector<TopK> best;
-  best.reserve(count);
-  for (std::size_t q = 0; q < count; ++q) best.emplace_back(hits + q * k, k);
-  for (std::size_t first = 0; first < rows; first += block) {
-    const std::size_t here = std::min(block, rows - first);
-    for (std::size_t q = 0; q < count; ++q) {
-      distances(prepared + q * store_.stride(), first, here, scored);
-      TopK& top = best[q];
-      for (std::size_t i = 0; i < here; ++i) {
-        // Not "<=": rows come in order, so an equal distance has the higher row number and loses
-        // the tie.
-        if (!(scored[i] >= top.threshold()))
-          top.offer(scored[i], static_cast<std::uint32_t>(first + i));
-      }
-    }
+  return options.k > rows / oversample ? rows : options.k * oversample;
+}
+
+// The k nearest of the candidates by the finer store.
+std::size_t VectorIndex::rescore(const float* query, const Hit* candidates, std::size_t count,
+                                 std::size_t k, Hit* hits) const {
+  thread_local QueryBatch prepared;
+  thread_local std::vector<std::uint32_t> ids;
+  thread_local std::vector<float> scored;
+  prepared.prepare(*fine_, query, 1);
+  ids.resize(count);
+  scored.resize(count);
+  for (std::size_t i = 0; i < count; ++i) ids[i] = candidates[i].row;
+  // In the order of rows, memory is read forwards.
+  std::sort(ids.begin(), ids.end());
+  fine_->distances(prepared[0], ids.data(), count, scored.data());
+  TopK best(hits, k);
+  for (std::size_t i = 0; i < count; ++i) best.offer(scored[i], ids[i]);
+  return best.finish();
+}
+
+void VectorIndex::search_flat(const float* queries, std::size_t count, const SearchOptions& options,
+                              Hit* hits, std::uint32_t* counts) const {
+  // Reused from call to call: a search must not allocate much. One a thread, as large as its
+  // largest use.
+  thread_local QueryBatch prepared;
+  thread_local std::vector<Hit> coarse;
+  const bool rerank = fine_ != nullptr && !options.exact;
+  const EmbeddingStore& store = rerank ? store_ : finest();
+  const std::size_t most = candidates(options);
+  Hit* found = hits;
+  if (rerank) {
+    coarse.resize(std::max(coarse.size(), count * most));
+    found = coarse.data();
   }
-  for (std::size_t q = 0; q < count; ++q) counts[q] = static_cast<std::uint32_t>(best[q].finish());
+  thread_local std::vector<TopK> best;
+  best.clear();
+  best.reserve(count);
+  for (std::size_t q = 0; q < count; ++q) best.emplace_back(found + q * most, most);
+  prepared.prepare(store, queries, count);
+  scan(store, prepared, options.filter, 0, store.rows(), best);
+  for (std::size_t q = 0; q < count; ++q) {
+    std::size_t here = best[q].finish();
+    if (rerank) {
+      here = rescore(queries + q * dim(), found + q * most, here, options.k, hits + q * options.k);
+    }
+    counts[q] = static_cast<std::uint32_t>(here);
+  }
+}
+
+bool VectorIndex::scans(const SearchOptions& options) const {
+  return kind_ == IndexKind::kFlat || options.exact || options.filter != nullptr;
+}
+
+std::size_t VectorIndex::part_hits(const SearchOptions& options) const {
+  ReadLock lock(lock_);
+  check_k(options.k);
+  return candidates(options);
+}
+
+std::size_t VectorIndex::search_part(const float* query, const SearchOptions& options,
+                                     std::size_t part, std::size_t parts, Hit* hits) const {
+  thread_local QueryBatch prepared;
+  require_finite(query, 1, dim(), "query");
+  ReadLock lock(lock_);
+  const EmbeddingStore& store = options.exact ? finest() : store_;
+  const std::size_t rows = store.rows();
+  const std::size_t share = (rows / parts + kPqBlockRows) / kPqBlockRows * kPqBlockRows;
+  const std::size_t first = std::min(rows, part * share);
+  std::vector<TopK> best;
+  best.emplace_back(hits, candidates(options));
+  prepared.prepare(store, query, 1);
+  scan(store, prepared, options.filter, first, std::min(rows, first + share), best);
+  return best[0].finish();
+}
+
+std::size_t VectorIndex::merge_parts(const float* query, const SearchOptions& options, Hit* all,
+                                     std::size_t count, Hit* hits) const {
+  ReadLock lock(lock_);
+  // Rows of an add that was undone meanwhile are gone.
+  count = static_cast<std::size_t>(
+      std::remove_if(all, all + count, [&](const Hit& hit) { return hit.row >= store_.rows(); }) -
+      all);
+  std::sort(all, all + count, nearer);
+  count = std::min(count, candidates(options));
+  if (fine_ != nullptr && !options.exact) return rescore(query, all, count, options.k, hits);
+  count = std::min(count, options.k);
+  std::copy(all, all + count, hits);
+  return count;
+}
+
+std::vector<Hit> VectorIndex::search_within(const float* query, float score,
+                                            const RowFilter* filter) const {
+  require_finite(query, 1, dim(), "query");
+  QueryBatch prepared;
+  ReadLock lock(lock_);
+  if (store_.rows() == 0) return {};
+  prepared.prepare(finest(), query, 1);
+  return scan_within(finest(), prepared[0], metric() == Metric::kL2 ? score : -score, filter);
 }
 
 std::uint32_t VectorIndex::find(std::int64_t key) const {
   ReadLock lock(lock_);
-  return keys_.find(key);
+  return present(keys_.find(key));
 }
 
 std::uint32_t VectorIndex::find(const std::string& key) const {
   ReadLock lock(lock_);
-  return keys_.find(std::string_view(key));
+  return present(keys_.find(std::string_view(key)));
 }
 
 void VectorIndex::vector_of(std::uint32_t row, float* out) const {
   ReadLock lock(lock_);
   if (row >= store_.rows()) throw Error(Code::kUnknownKey, "no such row");
-  std::memcpy(out, store_.row(row), dim() * sizeof(float));
-}
-
-std::uint64_t VectorIndex::save(const std::string& path, Progress& progress) const {
-  // Nothing changes an index without this claim, so no lock is held while the disk is at work.
-  WriterClaim claim(writing_, WriterClaim::Held::kNow);
-  SnapshotHeader header;
-  header.rows = store_.rows();
-  header.dim = static_cast<std::uint32_t>(dim());
-  header.kind = static_cast<std::uint32_t>(kind_);
-  header.metric = static_cast<std::uint32_t>(metric());
-  header.storage = static_cast<std::uint32_t>(Storage::kF32);
-  header.key_kind = static_cast<std::uint32_t>(keys_.kind());
-  std::vector<SectionData> sections;
-  sections.push_back(
-      {SectionType::kVectors, store_.data(), store_.rows() * store_.stride() * sizeof(float)});
-  if (keys_.kind() == KeyKind::kInteger) {
-    sections.push_back(
-        {SectionType::kIntegerKeys, keys_.integers().data(), keys_.size() * sizeof(std::int64_t)});
-  } else if (keys_.kind() == KeyKind::kString) {
-    sections.push_back({SectionType::kKeyOffsets, keys_.offsets().data(),
-                        (keys_.size() + 1) * sizeof(std::uint64_t)});
-    sections.push_back(
-        {SectionType::kKeyCharacters, keys_.characters().data(), keys_.characters().size()});
-  }
-  describe(header, sections);
-  return write_snapshot(path, header, sections, progress);
-}
-
-std::unique_ptr<VectorIndex> VectorIndex::open(const std::string& path) {
-  const SnapshotReader reader(path);
-  const SnapshotHeader& header = reader.header();
-  const auto refuse = [&](const std::string& what) {
-    throw Error(Code::kFormat, path + " is not a sound lichen file: " + what);
-  };
-  if (header.dim == 0 || header.dim > kMaxDim) refuse("its dim is " + std::to_string(header.dim));
-  if (header.rows > kMaxRows) refuse("it has too many rows");
-  if (header.metric > static_cast<std::uint32_t>(Metric::kL2)) refuse("its metric is unknown");
-  if (header.storage != static_cast<std::uint32_t>(Storage::kF32)) refuse("its storage is unknown");
-  if (header.key_kind > static_cast<std::uint32_t>(KeyKind::kString)) {
-    refuse("its kind of keys is unknown");
-  }
-  const auto metric = static_cast<Metric>(header.metric);
-  std::unique_ptr<VectorIndex> index;
-  if (header.kind == static_cast<std::uint32_t>(IndexKind::kFlat)) {
-    index = std::make_unique<FlatIndex>(header.dim, metric);
-  } else if (header.kind == static_cast<std::uint32_t>(IndexKind::kHnsw)) {
-    HnswParameters parameters;
-    parameters.m = header.m;
-    parameters.ef_construction = header.ef_construction;
-    parameters.seed = header.seed;
-    try {
-      index = std::make_unique<HnswIndex>(header.dim, metric, parameters);
-    } catch (const Error& error) {
-      refuse(error.what());
-    }
-  } else {
-    refuse("its kind of index is unknown");
-  }
-  const std::size_t rows = header.rows;
-  const std::size_t stride = index->store_.stride();
-  {
-    AlignedBuffer<float> vectors = reader.read<float>(SectionType::kVectors, rows * stride);
-    index->store_.adopt(std::move(vectors), rows);
-  }
-  AlignedBuffer<std::int64_t> integers;
-  AlignedBuffer<std::uint64_t> offsets;
-  AlignedBuffer<char> characters;
-  const auto key_kind = static_cast<KeyKind>(header.key_kind);
-  if (key_kind == KeyKind::kInteger) {
-    integers = reader.read<std::int64_t>(SectionType::kIntegerKeys, rows);
-  } else if (key_kind == KeyKind::kString) {
-    offsets = reader.read<std::uint64_t>(SectionType::kKeyOffsets, rows + 1);
-    characters = reader.read<char>(SectionType::kKeyCharacters,
-                                   reader.bytes_of(SectionType::kKeyCharacters));
-  }
-  try {
-    index->keys_.load(key_kind, rows, std::move(integers), std::move(offsets),
-                      std::move(characters));
-    index->load(reader);
-  } catch (const Error& error) {
-    if (error.code() != Code::kFormat) throw;
-    refuse(error.what());
-  }
-  index->linked_ = rows;
-  return index;
+  finest().decode(row, out);
 }
 
 }  // namespace lichen

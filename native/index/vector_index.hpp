@@ -3,17 +3,23 @@
 // that the boundary makes. Distances inside are "smaller is nearer"; a score is what the caller
 // sees (dot and cosine: −distance).
 //
-// Threads: searches hold the lock shared and may run side by side; add appends rows while holding
-// it exclusively. One writer at a time: a second add, or an add beside a save, throws kBusy.
+// Vectors are kept in a store of one storage type and, if wanted, once more in a finer one, by
+// which the best of a search are scored anew (rerank).
+//
+// Threads: searches hold the lock shared and may run side by side; an add takes it exclusively to
+// make room and to make its rows count, and encodes beside searches. One writer at a time: a second
+// add, or an add beside a save, throws kBusy.
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "index/query_batch.hpp"
+#include "index/row_filter.hpp"
 #include "index/top_k.hpp"
 #include "kernels/kernels.hpp"
 #include "runtime/progress.hpp"
@@ -26,8 +32,16 @@ namespace lichen {
 
 struct SearchOptions {
   std::size_t k = 10;
-  std::size_t ef = 0;  // graph only: 0 = max(k, the index's default)
-  bool exact = false;  // score every row, whatever the kind of index
+  std::size_t ef = 0;          // graph only: 0 = max(k, the index's default)
+  std::size_t oversample = 0;  // × k are scored anew if there is a finer store; 0 = by storage type
+  bool exact = false;          // score every row in the finest store
+  const RowFilter* filter = nullptr;
+};
+
+// How the vectors of an index are kept.
+struct StorageOptions {
+  CodecOptions codec;
+  std::optional<StorageType> rerank;
 };
 
 class VectorIndex {
@@ -37,6 +51,11 @@ class VectorIndex {
   IndexKind kind() const { return kind_; }
   std::size_t dim() const { return store_.dim(); }
   Metric metric() const { return store_.metric(); }
+  StorageType storage() const { return store_.type(); }
+  std::optional<StorageType> rerank() const {
+    return fine_ == nullptr ? std::nullopt : std::optional(fine_->type());
+  }
+  const CodecOptions& codec_options() const { return store_.codec().options(); }
   std::size_t rows() const;
   KeyKind key_kind() const;
   virtual std::size_t bytes() const = 0;
@@ -58,11 +77,24 @@ class VectorIndex {
                     Hit* hits, std::uint32_t* counts) const;
   void check_search(const SearchOptions& options) const;
 
+  // One query on several threads: whether every row is scored in any case, so that threads can
+  // share the rows; the hits of part `part` of `parts` (at most part_hits(options)); and what is
+  // nearest of all parts' hits, `count` of them, which are spoilt.
+  bool scans(const SearchOptions& options) const;
+  std::size_t part_hits(const SearchOptions& options) const;
+  std::size_t search_part(const float* query, const SearchOptions& options, std::size_t part,
+                          std::size_t parts, Hit* hits) const;
+  std::size_t merge_parts(const float* query, const SearchOptions& options, Hit* all,
+                          std::size_t count, Hit* hits) const;
+
+  // Every row that scores at least `score` (l2: at most), best first, by the finest store.
+  std::vector<Hit> search_within(const float* query, float score, const RowFilter* filter) const;
+
   float score_of(float distance) const { return metric() == Metric::kL2 ? distance : -distance; }
 
   std::uint32_t find(std::int64_t key) const;
   std::uint32_t find(const std::string& key) const;
-  // Copies a row (dim() floats; normalized if the metric is cosine).
+  // Copies a row, as the finest store has it (dim() floats; normalized if the metric is cosine).
   void vector_of(std::uint32_t row, float* out) const;
   // Calls visit(keys) under the lock, so that several keys can be read at once.
   template <class Visit>
@@ -78,7 +110,7 @@ class VectorIndex {
   static std::unique_ptr<VectorIndex> open(const std::string& path);
 
  protected:
-  VectorIndex(IndexKind kind, std::size_t dim, Metric metric);
+  VectorIndex(IndexKind kind, const StorageOptions& options);
 
   // Called with the lock held exclusively, after rows [before, rows()) were appended. May throw
   // bad_alloc.
@@ -87,45 +119,40 @@ class VectorIndex {
   virtual bool link_rows(std::size_t before, std::size_t threads, Progress& progress) = 0;
   // Called with the lock held exclusively: forget the rows from `before` on.
   virtual void undo(std::size_t before) = 0;
-  virtual std::size_t search_locked(const float* prepared, const SearchOptions& options,
-                                    Hit* hits) const = 0;
-  virtual void search_range_locked(const float* prepared, std::size_t count,
-                                   const SearchOptions& options, Hit* hits,
-                                   std::uint32_t* counts) const;
-  // The exact k nearest of each query, ties to the lower row: scores every row, block by block.
-  void scan(const float* prepared, std::size_t count, std::size_t k, Hit* hits,
-            std::uint32_t* counts) const;
+  // Neither exact nor filtered; called with the lock held.
+  virtual void search_locked(const float* queries, std::size_t count, const SearchOptions& options,
+                             Hit* hits, std::uint32_t* counts) const = 0;
   virtual void describe(SnapshotHeader& header, std::vector<SectionData>& sections) const = 0;
   virtual void load(const SnapshotReader& reader) = 0;
+  std::size_t bytes_of_stores() const;
 
-  // distance of the query to `count` rows: contiguous from `first`, or by number.
-  void distances(const float* prepared, std::size_t first, std::size_t count, float* out) const {
-    rows_kernel_(prepared, store_.row(first), store_.stride(), count, store_.stride(), out);
-    if (negate_) negate(out, count);
-  }
-  void distances(const float* prepared, const std::uint32_t* ids, std::size_t count,
-                 float* out) const {
-    gather_kernel_(prepared, store_.data(), store_.stride(), ids, count, store_.stride(), out);
-    if (negate_) negate(out, count);
-  }
+  // The k nearest of each query, ties to the lower row: every row is scored, in the store and the
+  // best anew in the finer one, or in the finest alone.
+  void search_flat(const float* queries, std::size_t count, const SearchOptions& options, Hit* hits,
+                   std::uint32_t* counts) const;
 
   mutable RwLock lock_;
   EmbeddingStore store_;
+  std::unique_ptr<EmbeddingStore> fine_;
   KeyMap keys_;
 
  private:
-  static void negate(float* values, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) values[i] = -values[i];
-  }
+  const EmbeddingStore& finest() const { return fine_ == nullptr ? store_ : *fine_; }
+  // Whether rows are encoded by link, beside searches, and not by append.
+  bool encodes_late() const { return fine_ != nullptr || store_.type() != StorageType::kF32; }
+  bool encode_pending(std::size_t before, std::size_t threads, Progress& progress);
+  // A key's row, unless it is still being added.
+  std::uint32_t present(std::uint32_t row) const { return row < store_.rows() ? row : kNoRow; }
+  std::size_t candidates(const SearchOptions& options) const;
+  std::size_t rescore(const float* query, const Hit* candidates, std::size_t count, std::size_t k,
+                      Hit* hits) const;
   void roll_back(std::size_t before);
   void check_k(std::size_t k) const;  // called with the lock held
 
   IndexKind kind_;
-  RowsKernel rows_kernel_;
-  GatherKernel gather_kernel_;
-  bool negate_;
   mutable std::atomic<bool> writing_{false};  // claimed by an add or a save
   std::size_t linked_ = 0;                    // rows that link() has finished with
+  std::vector<float> pending_;                // appended, not yet encoded
 };
 
 }  // namespace lichen

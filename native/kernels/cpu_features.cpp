@@ -1,17 +1,29 @@
 #include "kernels/cpu_features.hpp"
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
 namespace lichen {
 
 CpuFeatures detect_cpu_features() {
   CpuFeatures features;
 #if defined(__x86_64__)
-  // The compiler's own probe asks CPUID and XGETBV, so a kernel that does not save the registers
+  // The compiler's own probe asks CPUID and XGETBV, so a system that does not save the registers
   // counts too.
   __builtin_cpu_init();
-  features.avx2_fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  features.avx512 = features.avx2_fma && __builtin_cpu_supports("avx512f") &&
+  features.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                  __builtin_cpu_supports("f16c") && __builtin_cpu_supports("popcnt");
+  features.avx512 = features.avx2 && __builtin_cpu_supports("avx512f") &&
                     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                     __builtin_cpu_supports("avx512vl");
+  features.avx512vnni = features.avx512 && __builtin_cpu_supports("avx512vnni") &&
+                        __builtin_cpu_supports("avx512bitalg");
+#elif defined(__aarch64__) && defined(__linux__)
+  constexpr unsigned long kDotProduct = 1ul << 20;  // HWCAP_ASIMDDP
+  features.dotprod = (getauxval(AT_HWCAP) & kDotProduct) != 0;
+#elif defined(__aarch64__) && defined(__APPLE__)
+  features.dotprod = true;  // every Apple silicon has it
 #endif
   return features;
 }

@@ -5,8 +5,10 @@
 namespace lichen {
 
 struct CpuFeatures {
-  bool avx2_fma = false;
-  bool avx512 = false;  // F, BW, DQ and VL
+  bool avx2 = false;        // with FMA, F16C and POPCNT
+  bool avx512 = false;      // F, BW, DQ and VL
+  bool avx512vnni = false;  // with BITALG
+  bool dotprod = false;     // ARM
 };
 
 CpuFeatures detect_cpu_features();

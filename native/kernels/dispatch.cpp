@@ -10,10 +10,14 @@ namespace lichen {
 
 std::vector<const Kernels*> runnable_kernels() {
   std::vector<const Kernels*> runnable = {&kScalarKernels};
+  [[maybe_unused]] const CpuFeatures features = detect_cpu_features();
 #if defined(__x86_64__)
-  const CpuFeatures features = detect_cpu_features();
-  if (features.avx2_fma) runnable.push_back(&kAvx2Kernels);
+  if (features.avx2) runnable.push_back(&kAvx2Kernels);
   if (features.avx512) runnable.push_back(&kAvx512Kernels);
+  if (features.avx512vnni) runnable.push_back(&kAvx512VnniKernels);
+#elif defined(__aarch64__)
+  runnable.push_back(&kNeonKernels);
+  if (features.dotprod) runnable.push_back(&kNeonDotKernels);
 #endif
   return runnable;
 }

@@ -1,9 +1,17 @@
 #pragma once
-// The scoring kernels: one query against many rows. One table of function pointers an instruction
-// set; dispatch.cpp picks once for the process. A row is `dim` floats; row r starts at rows + r *
-// stride. No alignment is required, no element past `dim` is read, `out` must not overlap the
-// inputs. Results are sums in f32 whose order of addition depends on the instruction set: they
-// agree with a float64 sum within (dim / 4 + 8) · 2^-24 · Σ|terms|.
+// The scoring kernels: one query against many rows, and a tile of queries against a tile of rows.
+// One table of function pointers an instruction set; dispatch.cpp picks once for the process.
+//
+// All of them give distances, "smaller is nearer": −Σ q·x for the metric dot, Σ (q − x)² for l2.
+//
+// Floats. A row is `dim` values of type f32, f16 or bf16; row r starts at rows + r × stride bytes.
+// No alignment is required and nothing past `dim` is read. A row's distance is the same, bit for
+// bit, in every float kernel of one table; it agrees with a float64 sum over the stored values
+// within (dim / 4 + 8) · 2^-24 · Σ|terms|.
+//
+// Codes. A row is unsigned integers, summed exactly against the query's signed ones; the sum
+// becomes a distance by CodeQuery and the row's factors. Codes and query bytes lie as
+// codecs/codec.hpp says.
 
 #include <cstddef>
 #include <cstdint>
@@ -11,21 +19,116 @@
 
 namespace lichen {
 
-// out[i] = score of the query against row i, for i < count.
-using RowsKernel = void (*)(const float* query, const float* rows, std::size_t stride,
-                            std::size_t count, std::size_t dim, float* out);
+inline constexpr std::size_t kCodePlanes = 4;    // bits of a query's value against b1 rows
+inline constexpr std::size_t kPqBlockRows = 64;  // rows that lie interleaved in pq storage
+inline constexpr std::size_t kPqCentroids = 16;
 
-// out[i] = score of the query against row ids[i], for i < count; rows ahead are prefetched.
-using GatherKernel = void (*)(const float* query, const float* rows, std::size_t stride,
-                              const std::uint32_t* ids, std::size_t count, std::size_t dim,
-                              float* out);
+// out[i] = distance of the query to row i, for i < count.
+using FloatRowsKernel = void (*)(const float* query, const void* rows, std::size_t stride,
+                                 std::size_t count, std::size_t dim, float* out);
+// out[i] = distance of the query to row ids[i], for i < count; rows ahead are prefetched.
+using FloatGatherKernel = void (*)(const float* query, const void* rows, std::size_t stride,
+                                   const std::uint32_t* ids, std::size_t count, std::size_t dim,
+                                   float* out);
+
+struct FloatKernels {
+  FloatRowsKernel dot_rows;
+  FloatGatherKernel dot_gather;
+  FloatRowsKernel l2_rows;
+  FloatGatherKernel l2_gather;
+};
+
+// How the integer sum I of a row becomes its distance:
+//   base + square + scale × (per_sum × I + per_row) + offset × per_offset
+struct CodeQuery {
+  const std::int8_t* bytes = nullptr;     // a signed value for each code of a row
+  const std::uint64_t* planes = nullptr;  // b1: the same values, in bits; see code_query_bytes
+  float base = 0.0f;
+  float per_sum = 0.0f;
+  float per_row = 0.0f;
+  float per_offset = 0.0f;
+};
+
+// Rows of codes, row r at codes + r × row_bytes: a multiple of 64, or 8 (b1 only), 16 or 32.
+struct CodeRows {
+  const std::uint8_t* codes = nullptr;
+  std::size_t row_bytes = 0;
+  const float* scales = nullptr;
+  const float* offsets = nullptr;  // null: all 0
+  const float* squares = nullptr;  // null: all 0
+};
+
+using CodeRowsKernel = void (*)(const CodeQuery& query, const CodeRows& rows, std::size_t first,
+                                std::size_t count, float* out);
+using CodeGatherKernel = void (*)(const CodeQuery& query, const CodeRows& rows,
+                                  const std::uint32_t* ids, std::size_t count, float* out);
+
+// Product quantization with 16 centroids a subspace, kPqBlockRows rows to a block. A block has 64
+// bytes for each pair of subspaces (2p, 2p + 1): byte j holds row j's centroid of subspace 2p in
+// its low half and of 2p + 1 in its high half. `table` has 16 bytes a subspace (an odd count is
+// rounded up, with zeros). out[i] = base + scale × Σ table entries, for the rows of whole blocks.
+// André, Kermarrec and Le Scouarnec, "Cache locality is not enough: High-performance nearest
+// neighbor search with product quantization fast scan", VLDB 2015.
+using PqBlocksKernel = void (*)(const std::uint8_t* table, std::size_t subspaces, float base,
+                                float scale, const std::uint8_t* blocks, std::size_t count,
+                                float* out);
+
+// What a tile kernel lets through: distance of query `query` of the tile to row `row` of the tile.
+struct TileHit {
+  std::uint32_t query;
+  std::uint32_t row;
+  float distance;
+};
+
+// Rows as tiles want them: [dim][tile_rows] floats, or [codes / 4][tile_rows] words of four codes;
+// places without a row hold zeros. `squares` (tile_rows floats, may be null) gets Σ x² of each row.
+using FloatPackKernel = void (*)(const void* rows, std::size_t stride, std::size_t count,
+                                 std::size_t dim, float* packed, float* squares);
+using CodePackKernel = void (*)(const std::uint8_t* rows, std::size_t row_bytes, std::size_t count,
+                                std::uint32_t* packed);
+
+// Every pair whose distance is not above limits[query], query by query; returns how many. The
+// next_bytes bytes at `next` (may be null and 0), which the next tile will be packed from, are
+// asked for meanwhile. Here the distance of floats is weight × Σ q·x + terms[row] (terms may be
+// null), which differs from the other kernels' in rounding: who wants those scores the hits anew.
+using FloatTileKernel = std::size_t (*)(const float* queries, std::size_t query_stride,
+                                        std::size_t queries_count, const float* packed,
+                                        std::size_t dim, float weight, const float* terms,
+                                        const float* limits, const void* next,
+                                        std::size_t next_bytes, TileHit* hits);
+// The distances of codes are those of the other kernels. scales, offsets and squares begin with the
+// tile's first row and are read for tile_rows rows; hits of places past the rows are the caller's
+// to drop.
+using CodeTileKernel = std::size_t (*)(const CodeQuery* queries, std::size_t queries_count,
+                                       const std::uint32_t* packed, std::size_t words,
+                                       const float* scales, const float* offsets,
+                                       const float* squares, const float* limits, const void* next,
+                                       std::size_t next_bytes, TileHit* hits);
 
 struct Kernels {
-  const char* isa;      // "scalar", "avx2", "avx512"
-  RowsKernel dot_rows;  // Σ q·x
-  GatherKernel dot_gather;
-  RowsKernel l2_rows;  // Σ (q − x)²
-  GatherKernel l2_gather;
+  const char* isa;  // "scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot"
+  FloatKernels f32;
+  FloatKernels f16;
+  FloatKernels bf16;
+  CodeRowsKernel i8_rows;
+  CodeGatherKernel i8_gather;
+  CodeRowsKernel i4_rows;
+  CodeGatherKernel i4_gather;
+  CodeRowsKernel b1_rows;
+  CodeGatherKernel b1_gather;
+  PqBlocksKernel pq_blocks;
+  // positions[0..] = those i for which values[i] is not above the limit (NaN is not); how many.
+  std::size_t (*collect)(const float* values, std::size_t count, float limit,
+                         std::uint32_t* positions);
+  std::size_t tile_rows;
+  FloatPackKernel f32_pack;
+  FloatPackKernel f16_pack;
+  FloatPackKernel bf16_pack;
+  CodePackKernel i8_pack;
+  CodePackKernel i4_pack;
+  CodePackKernel b1_pack;
+  FloatTileKernel float_tile;
+  CodeTileKernel code_tile;
 };
 
 // The table in use: the best that this processor runs, or the one that LICHEN_ISA names. Throws

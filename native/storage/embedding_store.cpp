@@ -1,9 +1,11 @@
 #include "storage/embedding_store.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
 
+#include "kernels/kernels.hpp"
 #include "runtime/error.hpp"
 
 namespace lichen {
@@ -20,6 +22,21 @@ bool all_finite(const float* values, std::size_t count) {
   return bad == 0;
 }
 
+CodecOptions checked(const CodecOptions& options) {
+  if (options.dim == 0 || options.dim > kMaxDim) {
+    throw Error(Code::kArgument, "dim must be an integer from 1 to " + std::to_string(kMaxDim) +
+                                     ", got " + std::to_string(options.dim));
+  }
+  return options;
+}
+
+const FloatKernels& float_kernels_of(StorageType type) {
+  const Kernels& table = kernels();
+  return type == StorageType::kF32 ? table.f32 : type == StorageType::kF16 ? table.f16 : table.bf16;
+}
+
+std::size_t pq_pairs(const EmbeddingStore& store) { return store.row_bytes(); }
+
 }  // namespace
 
 void require_finite(const float* vectors, std::size_t count, std::size_t dim, const char* what) {
@@ -34,49 +51,304 @@ void require_finite(const float* vectors, std::size_t count, std::size_t dim, co
   }
 }
 
-EmbeddingStore::EmbeddingStore(std::size_t dim, Metric metric) : dim_(dim), metric_(metric) {
-  if (dim == 0 || dim > kMaxDim) {
-    throw Error(Code::kArgument, "dim must be an integer from 1 to " + std::to_string(kMaxDim) +
-                                     ", got " + std::to_string(dim));
-  }
-  constexpr std::size_t kFloatsALine = kCacheLine / sizeof(float);
-  stride_ = (dim + kFloatsALine - 1) / kFloatsALine * kFloatsALine;
+EmbeddingStore::EmbeddingStore(const CodecOptions& options)
+    : codec_(Codec::make(checked(options))) {}
+
+std::size_t EmbeddingStore::bytes() const {
+  return codes_.bytes() + scales_.bytes() + offsets_.bytes() + squares_.bytes();
 }
 
-void EmbeddingStore::place(const float* vector, float* row) const {
-  std::memcpy(row, vector, dim_ * sizeof(float));
-  std::memset(row + dim_, 0, (stride_ - dim_) * sizeof(float));
-  if (metric_ != Metric::kCosine) return;
+std::unique_ptr<Codec> EmbeddingStore::trained_codec(const float* vectors,
+                                                     std::size_t count) const {
+  std::unique_ptr<Codec> codec = Codec::make(codec_->options());
+  if (is_float(type()) || (!codec->must_train() && count < kLeastForMean)) return codec;
+  if (metric() != Metric::kCosine) {
+    codec->train(vectors, count);
+    return codec;
+  }
+  std::vector<float> unit(count * dim());
+  for (std::size_t i = 0; i < count; ++i) {
+    float* const into = unit.data() + i * dim();
+    const float* const from = vectors + i * dim();
+    if (normalized(from, into) == from) std::memcpy(into, from, dim() * sizeof(float));
+  }
+  codec->train(unit.data(), count);
+  return codec;
+}
+
+void EmbeddingStore::reserve(std::size_t rows) {
+  if (rows > kMaxRows) {
+    throw Error(Code::kUnsupported, "an index holds at most " + std::to_string(kMaxRows) + " rows");
+  }
+  // As large as their contents at once: sizes say what is reserved, rows_ what counts.
+  codes_.resize(std::max(codes_.size(), code_bytes(rows)), 0);
+  if (codec_->has_scale()) scales_.resize(std::max(scales_.size(), rows), 0.0f);
+  if (codec_->has_offset()) offsets_.resize(std::max(offsets_.size(), rows), 0.0f);
+  if (codec_->has_square()) squares_.resize(std::max(squares_.size(), rows), 0.0f);
+}
+
+const float* EmbeddingStore::normalized(const float* vector, float* buffer) const {
+  if (metric() != Metric::kCosine) return vector;
   double squares = 0.0;
-  for (std::size_t d = 0; d < dim_; ++d) squares += static_cast<double>(row[d]) * row[d];
-  if (squares == 0.0) return;  // the zero vector has no direction: it scores 0 against everything
-  const double scale = 1.0 / std::sqrt(squares);
-  for (std::size_t d = 0; d < dim_; ++d) row[d] = static_cast<float>(row[d] * scale);
+  for (std::size_t d = 0; d < dim(); ++d) squares += static_cast<double>(vector[d]) * vector[d];
+  // The zero vector has no direction: it scores 0 against everything.
+  const double scale = squares == 0.0 ? 0.0 : 1.0 / std::sqrt(squares);
+  for (std::size_t d = 0; d < dim(); ++d) buffer[d] = static_cast<float>(vector[d] * scale);
+  return buffer;
+}
+
+std::size_t EmbeddingStore::code_bytes(std::size_t rows) const {
+  if (type() != StorageType::kPq) return rows * row_bytes();
+  return (rows + kPqBlockRows - 1) / kPqBlockRows * kPqBlockRows * pq_pairs(*this);
+}
+
+void EmbeddingStore::place_code(std::size_t r, const std::uint8_t* code) {
+  std::uint8_t* const block = codes_.data() + r / kPqBlockRows * kPqBlockRows * pq_pairs(*this);
+  for (std::size_t p = 0; p < pq_pairs(*this); ++p) {
+    block[p * kPqBlockRows + r % kPqBlockRows] = code[p];
+  }
+}
+
+void EmbeddingStore::fetch_code(std::size_t r, std::uint8_t* code) const {
+  const std::uint8_t* const block =
+      codes_.data() + r / kPqBlockRows * kPqBlockRows * pq_pairs(*this);
+  for (std::size_t p = 0; p < pq_pairs(*this); ++p) {
+    code[p] = block[p * kPqBlockRows + r % kPqBlockRows];
+  }
+}
+
+void EmbeddingStore::encode_row(const float* vector, std::size_t r, float* unit,
+                                std::uint8_t* code) {
+  RowFactors factors;
+  const bool interleaved = type() == StorageType::kPq;
+  codec_->encode(normalized(vector, unit), interleaved ? code : codes_.data() + r * row_bytes(),
+                 factors);
+  if (interleaved) place_code(r, code);
+  if (codec_->has_scale()) scales_[r] = factors.scale;
+  if (codec_->has_offset()) offsets_[r] = factors.offset;
+  if (codec_->has_square()) squares_[r] = factors.square;
+}
+
+void EmbeddingStore::encode(const float* vectors, std::size_t from, std::size_t to) {
+  std::vector<float> unit(dim());
+  std::vector<std::uint8_t> code(row_bytes());
+  for (std::size_t i = from; i < to; ++i) {
+    encode_row(vectors + i * dim(), rows_ + i, unit.data(), code.data());
+  }
 }
 
 void EmbeddingStore::append(const float* vectors, std::size_t count) {
-  if (count > kMaxRows - rows_) {
-    throw Error(Code::kUnsupported, "an index holds at most " + std::to_string(kMaxRows) + " rows");
+  const bool training = wants_training();
+  std::unique_ptr<Codec> before;
+  if (training) {
+    std::unique_ptr<Codec> codec = trained_codec(vectors, count);
+    before = std::move(codec_);
+    codec_ = std::move(codec);
   }
-  data_.resize((rows_ + count) * stride_, 0.0f);
-  for (std::size_t i = 0; i < count; ++i) {
-    place(vectors + i * dim_, data_.data() + (rows_ + i) * stride_);
+  try {
+    reserve(rows_ + count);
+    encode(vectors, 0, count);
+  } catch (...) {
+    if (training) codec_ = std::move(before);
+    truncate(rows_);
+    throw;
   }
+  trained_ = true;
   rows_ += count;
+}
+
+void EmbeddingStore::overwrite(std::size_t row, const float* vector) {
+  // Encoded aside first: a vector that is refused must leave the row as it is.
+  std::vector<float> unit(dim());
+  std::vector<std::uint8_t> code(row_bytes());
+  RowFactors factors;
+  codec_->encode(normalized(vector, unit.data()), code.data(), factors);
+  if (type() == StorageType::kPq) {
+    place_code(row, code.data());
+  } else {
+    std::memcpy(codes_.data() + row * row_bytes(), code.data(), row_bytes());
+  }
+  if (codec_->has_scale()) scales_[row] = factors.scale;
+  if (codec_->has_offset()) offsets_[row] = factors.offset;
+  if (codec_->has_square()) squares_[row] = factors.square;
+}
+
+void EmbeddingStore::forget_training() {
+  codec_ = Codec::make(codec_->options());
+  trained_ = false;
 }
 
 void EmbeddingStore::truncate(std::size_t rows) {
   rows_ = rows;
-  data_.resize(rows * stride_, 0.0f);
+  codes_.resize(code_bytes(rows), 0);
+  if (type() == StorageType::kPq) {
+    const std::vector<std::uint8_t> zeros(row_bytes(), 0);
+    for (std::size_t r = rows; r % kPqBlockRows != 0; ++r) place_code(r, zeros.data());
+  }
+  if (codec_->has_scale()) scales_.resize(rows, 0.0f);
+  if (codec_->has_offset()) offsets_.resize(rows, 0.0f);
+  if (codec_->has_square()) squares_.resize(rows, 0.0f);
 }
 
-void EmbeddingStore::adopt(AlignedBuffer<float> data, std::size_t rows) {
-  data_ = std::move(data);
+RowFactors EmbeddingStore::factors(std::size_t r) const {
+  RowFactors factors;
+  if (codec_->has_scale()) factors.scale = scales_[r];
+  if (codec_->has_offset()) factors.offset = offsets_[r];
+  if (codec_->has_square()) factors.square = squares_[r];
+  return factors;
+}
+
+void EmbeddingStore::decode(std::size_t r, float* vector) const {
+  if (type() != StorageType::kPq) {
+    return codec_->decode(codes_.data() + r * row_bytes(), factors(r), vector);
+  }
+  std::vector<std::uint8_t> code(row_bytes());
+  fetch_code(r, code.data());
+  codec_->decode(code.data(), factors(r), vector);
+}
+
+double EmbeddingStore::error_bound(std::size_t r, double query_norm, double deviations) const {
+  if (type() == StorageType::kPq) return std::nan("");
+  return codec_->error_bound(codes_.data() + r * row_bytes(), factors(r), query_norm, deviations);
+}
+
+StorageErrors EmbeddingStore::errors(const float* vectors, std::size_t first,
+                                     std::size_t count) const {
+  StorageErrors errors;
+  std::vector<float> unit(dim());
+  std::vector<float> decoded(dim());
+  std::size_t counted = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const float* given = normalized(vectors + i * dim(), unit.data());
+    decode(first + i, decoded.data());
+    double square = 0.0;
+    double decoded_square = 0.0;
+    double error_square = 0.0;
+    for (std::size_t d = 0; d < dim(); ++d) {
+      const double difference = static_cast<double>(decoded[d]) - given[d];
+      square += static_cast<double>(given[d]) * given[d];
+      decoded_square += static_cast<double>(decoded[d]) * decoded[d];
+      error_square += difference * difference;
+    }
+    if (square == 0.0) continue;  // nothing to be relative to
+    const double norm = std::sqrt(square);
+    const double relative = std::sqrt(error_square) / norm;
+    const double of_norm = std::abs(std::sqrt(decoded_square) - norm) / norm;
+    errors.mean_relative += relative;
+    errors.mean_norm += of_norm;
+    errors.worst_relative = std::max(errors.worst_relative, relative);
+    errors.worst_norm = std::max(errors.worst_norm, of_norm);
+    ++counted;
+  }
+  if (counted > 0) {
+    errors.mean_relative /= static_cast<double>(counted);
+    errors.mean_norm /= static_cast<double>(counted);
+  }
+  return errors;
+}
+
+std::size_t EmbeddingStore::prepared_bytes() const {
+  // The unit query of the cosine metric comes first.
+  const std::size_t unit = (dim() * sizeof(float) + kCacheLine - 1) / kCacheLine * kCacheLine;
+  const std::size_t rest = (codec_->prepared_bytes() + kCacheLine - 1) / kCacheLine * kCacheLine;
+  return (metric() == Metric::kCosine ? unit : 0) + rest;
+}
+
+PreparedQuery EmbeddingStore::prepare(const float* query, std::uint8_t* buffer) const {
+  if (metric() != Metric::kCosine) return codec_->prepare(query, buffer);
+  const std::size_t unit = (dim() * sizeof(float) + kCacheLine - 1) / kCacheLine * kCacheLine;
+  return codec_->prepare(normalized(query, reinterpret_cast<float*>(buffer)), buffer + unit);
+}
+
+CodeRows EmbeddingStore::code_rows() const {
+  return {codes_.data(), row_bytes(), scales_.data(),
+          codec_->has_offset() ? offsets_.data() : nullptr,
+          codec_->has_square() && metric() == Metric::kL2 ? squares_.data() : nullptr};
+}
+
+void EmbeddingStore::distances(const PreparedQuery& query, std::size_t first, std::size_t count,
+                               float* out) const {
+  const Kernels& table = kernels();
+  switch (type()) {
+    case StorageType::kI8:
+      return table.i8_rows(query.code, code_rows(), first, count, out);
+    case StorageType::kI4:
+      return table.i4_rows(query.code, code_rows(), first, count, out);
+    case StorageType::kB1:
+      return table.b1_rows(query.code, code_rows(), first, count, out);
+    case StorageType::kPq: {
+      const std::size_t whole = count / kPqBlockRows;
+      const std::uint8_t* blocks = codes_.data() + first * pq_pairs(*this);
+      table.pq_blocks(query.table, 2 * pq_pairs(*this), query.base, query.scale, blocks, whole,
+                      out);
+      const std::size_t rest = count % kPqBlockRows;
+      if (rest == 0) return;
+      float last[kPqBlockRows];
+      table.pq_blocks(query.table, 2 * pq_pairs(*this), query.base, query.scale,
+                      blocks + whole * kPqBlockRows * pq_pairs(*this), 1, last);
+      std::copy(last, last + rest, out + whole * kPqBlockRows);
+      return;
+    }
+    default: {
+      const FloatKernels& kernels = float_kernels_of(type());
+      const bool l2 = metric() == Metric::kL2;
+      (l2 ? kernels.l2_rows : kernels.dot_rows)(query.values, codes_.data() + first * row_bytes(),
+                                                row_bytes(), count, padded_dim(), out);
+    }
+  }
+}
+
+void EmbeddingStore::distances(const PreparedQuery& query, const std::uint32_t* ids,
+                               std::size_t count, float* out) const {
+  const Kernels& table = kernels();
+  switch (type()) {
+    case StorageType::kI8:
+      return table.i8_gather(query.code, code_rows(), ids, count, out);
+    case StorageType::kI4:
+      return table.i4_gather(query.code, code_rows(), ids, count, out);
+    case StorageType::kB1:
+      return table.b1_gather(query.code, code_rows(), ids, count, out);
+    case StorageType::kPq:
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t r = ids[i];
+        const std::uint8_t* code =
+            codes_.data() + r / kPqBlockRows * kPqBlockRows * pq_pairs(*this) + r % kPqBlockRows;
+        std::uint32_t sum = 0;
+        for (std::size_t p = 0; p < pq_pairs(*this); ++p, code += kPqBlockRows) {
+          const std::uint8_t* entries = query.table + 2 * p * kPqCentroids;
+          sum += entries[*code & 15] + entries[kPqCentroids + (*code >> 4)];
+        }
+        // As the kernel of whole blocks, in the same order of operations.
+        out[i] = query.scale * static_cast<float>(sum) + query.base;
+      }
+      return;
+    default: {
+      const FloatKernels& kernels = float_kernels_of(type());
+      const bool l2 = metric() == Metric::kL2;
+      (l2 ? kernels.l2_gather : kernels.dot_gather)(query.values, codes_.data(), row_bytes(), ids,
+                                                    count, padded_dim(), out);
+    }
+  }
+}
+
+void EmbeddingStore::adopt(std::size_t rows, std::vector<float> learned,
+                           AlignedBuffer<std::uint8_t> codes, AlignedBuffer<float> scales,
+                           AlignedBuffer<float> offsets, AlignedBuffer<float> squares) {
+  if (!learned.empty()) codec_->restore(std::move(learned));
+  if (codec_->must_train() && !codec_->trained() && rows > 0) {
+    throw Error(Code::kFormat, "it has codes but not what they stand for");
+  }
+  for (const AlignedBuffer<float>* factors : {&scales, &offsets, &squares}) {
+    if (!all_finite(factors->data(), factors->size())) {
+      throw Error(Code::kFormat, "a factor of a row is not finite");
+    }
+  }
+  codes_ = std::move(codes);
+  scales_ = std::move(scales);
+  offsets_ = std::move(offsets);
+  squares_ = std::move(squares);
   rows_ = rows;
-}
-
-void EmbeddingStore::prepare_query(const float* query, float* prepared) const {
-  place(query, prepared);
+  trained_ = rows > 0 || !codec_->learned().empty();
 }
 
 }  // namespace lichen

@@ -1,55 +1,125 @@
 #pragma once
-// EmbeddingStore: the rows of an index, f32, each row starting on a cache line and padded with
-// zeros to a whole number of lines (zeros change neither a dot product nor a squared distance, so
-// kernels may run over the padding and need no tail). For the cosine metric rows are kept
-// normalized.
+// EmbeddingStore: vectors kept in one storage type. A row's code starts on a cache line, or, if it
+// is shorter than half a line, where it does not cross one; factors (scale, offset, square) have
+// arrays of their own, so that a scan reads them as vectors. Codes of pq lie interleaved, 64 rows
+// to a block. For the cosine metric vectors are normalized as they come.
 //
-// Not synchronized: the index that owns it says who may append while others read.
+// Not synchronized: who owns it says who may write while others read. Rows are written in two
+// steps, so that the long one needs no lock: encode writes behind rows(), publish makes it count.
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <vector>
 
+#include "codecs/codec.hpp"
 #include "runtime/aligned.hpp"
 
 namespace lichen {
-
-enum class Metric : std::uint32_t { kDot = 0, kCosine = 1, kL2 = 2 };
 
 inline constexpr std::size_t kMaxDim = 65536;
 // Row numbers are 32 bits with the highest one kept as "no row".
 inline constexpr std::uint32_t kNoRow = 0xFFFFFFFFu;
 inline constexpr std::size_t kMaxRows = 0x7FFFFFFFu;
+// A mean of fewer vectors says more about them than about those to come.
+inline constexpr std::size_t kLeastForMean = 64;
+
+// How far decoded vectors are from the given ones.
+struct StorageErrors {
+  double mean_relative = 0.0;  // of |decoded − given| / |given|
+  double worst_relative = 0.0;
+  double mean_norm = 0.0;  // of ||decoded| − |given|| / |given|
+  double worst_norm = 0.0;
+};
 
 class EmbeddingStore {
  public:
-  EmbeddingStore(std::size_t dim, Metric metric);
+  // Throws Error(kArgument) for options out of range.
+  explicit EmbeddingStore(const CodecOptions& options);
 
-  std::size_t dim() const { return dim_; }
-  std::size_t stride() const { return stride_; }  // floats from one row to the next
-  Metric metric() const { return metric_; }
+  std::size_t dim() const { return codec_->dim(); }
+  Metric metric() const { return codec_->options().metric; }
+  StorageType type() const { return codec_->type(); }
+  const Codec& codec() const { return *codec_; }
   std::size_t rows() const { return rows_; }
-  std::size_t bytes() const { return data_.bytes(); }
-  const float* data() const { return data_.data(); }
-  const float* row(std::size_t r) const { return data_.data() + r * stride_; }
+  std::size_t bytes() const;  // of memory
+  std::size_t row_bytes() const { return codec_->row_bytes(); }
 
-  // Appends `count` vectors of dim() floats. They must be finite (see require_finite). May move the
-  // rows.
-  void append(const float* vectors, std::size_t count);
+  // A codec trained on the vectors, to be handed to adopt_codec while there are no rows. The mean
+  // is taken from enough vectors only (a few would drag it to themselves).
+  std::unique_ptr<Codec> trained_codec(const float* vectors, std::size_t count) const;
+  void adopt_codec(std::unique_ptr<Codec> codec) { codec_ = std::move(codec); }
+  bool wants_training() const { return rows_ == 0 && !trained_; }
+  void set_trained() { trained_ = true; }
+  // As made; while there are no rows.
+  void forget_training();
+
+  // Makes room for rows up to `rows`; may move what is there.
+  void reserve(std::size_t rows);
+  // Encodes vectors [from, to) of `vectors` into the rows behind rows(), which must be reserved.
+  // Several threads may encode different ranges (pq: that begin at multiples of 64 rows).
+  void encode(const float* vectors, std::size_t from, std::size_t to);
+  void publish(std::size_t rows) { rows_ = rows; }
   void truncate(std::size_t rows);
-  // Takes rows as a snapshot holds them, stride() floats each.
-  void adopt(AlignedBuffer<float> data, std::size_t rows);
+  // reserve, encode and publish, after training on the first vectors if that is wanted; throws and
+  // changes nothing.
+  void append(const float* vectors, std::size_t count);
+  void overwrite(std::size_t row, const float* vector);
 
-  // Writes the query as the kernels want it: padded to stride(), normalized for the cosine metric.
-  void prepare_query(const float* query, float* prepared) const;
+  // Copies what row r stands for: dim() values.
+  void decode(std::size_t r, float* vector) const;
+  StorageErrors errors(const float* vectors, std::size_t first, std::size_t count) const;
+  // What bounds the error of an inner product with the row; see Codec::error_bound.
+  double error_bound(std::size_t r, double query_norm, double deviations) const;
+
+  // Bytes that a query's preparation takes, and the preparation (it normalizes for cosine).
+  std::size_t prepared_bytes() const;
+  PreparedQuery prepare(const float* query, std::uint8_t* buffer) const;
+  // Distance of the query to rows [first, first + count), or to rows by number. For pq, `first` is
+  // a multiple of 64.
+  void distances(const PreparedQuery& query, std::size_t first, std::size_t count,
+                 float* out) const;
+  void distances(const PreparedQuery& query, const std::uint32_t* ids, std::size_t count,
+                 float* out) const;
+
+  // Values of a row with its padding, which is zeros in rows and prepared queries alike: kernels
+  // run over it and need no tail. Float types only.
+  std::size_t padded_dim() const {
+    return row_bytes() / (type() == StorageType::kF32 ? sizeof(float) : sizeof(std::uint16_t));
+  }
+
+  // f32 only.
+  const float* row(std::size_t r) const { return data() + r * stride(); }
+  const float* data() const { return reinterpret_cast<const float*>(codes_.data()); }
+  std::size_t stride() const { return row_bytes() / sizeof(float); }
+
+  const std::uint8_t* codes() const { return codes_.data(); }
+  CodeRows code_rows() const;
+
+  // What a snapshot holds: bytes of the codes of `rows` rows, and the parts.
+  std::size_t code_bytes(std::size_t rows) const;
+  const AlignedBuffer<float>& scales() const { return scales_; }
+  const AlignedBuffer<float>& offsets() const { return offsets_; }
+  const AlignedBuffer<float>& squares() const { return squares_; }
+  // Takes them. Throws Error(kFormat) if a factor is not finite.
+  void adopt(std::size_t rows, std::vector<float> learned, AlignedBuffer<std::uint8_t> codes,
+             AlignedBuffer<float> scales, AlignedBuffer<float> offsets,
+             AlignedBuffer<float> squares);
 
  private:
-  void place(const float* vector, float* row) const;
+  void encode_row(const float* vector, std::size_t r, float* normalized, std::uint8_t* code);
+  void place_code(std::size_t r, const std::uint8_t* code);
+  void fetch_code(std::size_t r, std::uint8_t* code) const;
+  RowFactors factors(std::size_t r) const;
+  const float* normalized(const float* vector, float* buffer) const;
 
-  std::size_t dim_;
-  std::size_t stride_;
-  Metric metric_;
+  std::unique_ptr<Codec> codec_;
+  bool trained_ = false;
   std::size_t rows_ = 0;
-  AlignedBuffer<float> data_;
+  AlignedBuffer<std::uint8_t> codes_;
+  AlignedBuffer<float> scales_;
+  AlignedBuffer<float> offsets_;
+  AlignedBuffer<float> squares_;
 };
 
 // Throws Error(kNotFinite) naming the first value of `vectors` (count × dim) that is NaN or

@@ -120,23 +120,15 @@ class DraftFile {
 }  // namespace
 
 const char* section_name(std::uint32_t type) {
-  switch (static_cast<SectionType>(type)) {
-    case SectionType::kVectors:
-      return "vectors";
-    case SectionType::kIntegerKeys:
-      return "integerKeys";
-    case SectionType::kKeyOffsets:
-      return "keyOffsets";
-    case SectionType::kKeyCharacters:
-      return "keyCharacters";
-    case SectionType::kLevels:
-      return "levels";
-    case SectionType::kBaseLinks:
-      return "baseLinks";
-    case SectionType::kUpperLinks:
-      return "upperLinks";
-  }
-  return "unknown";
+  static constexpr std::array<const char*, 12> kNames = {
+      "unknown",   "vectors",    "integerKeys", "keyOffsets", "keyCharacters", "levels",
+      "baseLinks", "upperLinks", "scales",      "offsets",    "squares",       "learned"};
+  static constexpr std::array<const char*, 12> kFineNames = {
+      "unknown", "fineVectors", "unknown",    "unknown",     "unknown",     "unknown",
+      "unknown", "unknown",     "fineScales", "fineOffsets", "fineSquares", "fineLearned"};
+  if (type < kNames.size()) return kNames[type];
+  const std::uint32_t fine = type - static_cast<std::uint32_t>(SectionType::kFine);
+  return fine < kFineNames.size() ? kFineNames[fine] : "unknown";
 }
 
 std::uint64_t write_snapshot(const std::string& path, SnapshotHeader header,
@@ -219,6 +211,12 @@ SnapshotReader::~SnapshotReader() { ::close(file_); }
 
 void SnapshotReader::malformed(const std::string& what) const {
   throw Error(Code::kFormat, path_ + " is not a sound lichen file: " + what);
+}
+
+bool SnapshotReader::has(SectionType type) const {
+  return std::any_of(sections_.begin(), sections_.end(), [type](const SectionEntry& section) {
+    return section.type == static_cast<std::uint32_t>(type);
+  });
 }
 
 const SectionEntry& SnapshotReader::find(SectionType type) const {

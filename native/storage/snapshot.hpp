@@ -27,16 +27,20 @@ inline constexpr std::array<char, 8> kSnapshotMagic = {'L', 'I', 'C', 'H', 'E', 
 inline constexpr std::uint32_t kSnapshotVersion = 1;
 
 enum class IndexKind : std::uint32_t { kFlat = 1, kHnsw = 2 };
-enum class Storage : std::uint32_t { kF32 = 0 };
-
 enum class SectionType : std::uint32_t {
-  kVectors = 1,        // rows × stride f32, as in memory
+  kVectors = 1,        // codes of the rows, as in memory (f32: rows × stride)
   kIntegerKeys = 2,    // rows × i64
   kKeyOffsets = 3,     // (rows + 1) × u64
   kKeyCharacters = 4,  // UTF-8
   kLevels = 5,         // rows × u8
   kBaseLinks = 6,      // rows × 2m u32, unused slots 0xFFFFFFFF
   kUpperLinks = 7,     // m u32 a level above 0, in the order of the rows
+  kScales = 8,         // rows × f32, as the storage type has them
+  kOffsets = 9,
+  kSquares = 10,
+  kLearned = 11,  // f32: the mean, or the centroids
+  // The finer vectors, by which results are scored anew: the types above, and this.
+  kFine = 32,
 };
 
 struct SnapshotHeader {
@@ -49,7 +53,7 @@ struct SnapshotHeader {
   std::uint32_t dim = 0;
   std::uint32_t kind = 0;      // IndexKind
   std::uint32_t metric = 0;    // Metric
-  std::uint32_t storage = 0;   // Storage
+  std::uint32_t storage = 0;   // StorageType
   std::uint32_t key_kind = 0;  // KeyKind
   std::uint32_t sections = 0;
   // HNSW only, else 0.
@@ -58,7 +62,11 @@ struct SnapshotHeader {
   std::uint32_t entry_row = 0;
   std::uint32_t max_level = 0;
   std::uint64_t seed = 0;
-  std::array<std::uint8_t, 36> reserved = {};
+  // Storage types beyond f32, else 0.
+  std::uint32_t rerank = 0;  // 1 + Storage of the finer vectors, 0 = none
+  std::uint32_t subspaces = 0;
+  std::uint64_t codec_seed = 0;
+  std::array<std::uint8_t, 20> reserved = {};
   std::uint32_t checksum = 0;
 };
 static_assert(sizeof(SnapshotHeader) == 128);
@@ -107,6 +115,7 @@ class SnapshotReader {
     return buffer;
   }
   std::uint64_t bytes_of(SectionType type) const { return find(type).bytes; }
+  bool has(SectionType type) const;
   // Whether the section's bytes have the checksum that the table gives.
   bool verify(const SectionEntry& entry) const;
 

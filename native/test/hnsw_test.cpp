@@ -7,6 +7,7 @@
 #include "test/check.hpp"
 #include "test/data.hpp"
 #include "test/files.hpp"
+#include "test/options.hpp"
 
 namespace lichen {
 namespace {
@@ -51,7 +52,7 @@ TEST_CASE("flat: agrees with a float64 scan, whatever the batch") {
   const std::vector<float> vectors = test::uniform_floats(1, 700 * kDim);
   const std::vector<float> queries = test::uniform_floats(2, 50 * kDim);
   for (const Metric metric : {Metric::kDot, Metric::kCosine, Metric::kL2}) {
-    FlatIndex index(kDim, metric);
+    FlatIndex index(test::flat(kDim, metric));
     add(index, vectors.data(), 700);
     SearchOptions options;
     options.k = 5;
@@ -86,7 +87,7 @@ TEST_CASE("flat: agrees with a float64 scan, whatever the batch") {
 }
 
 TEST_CASE("flat: equal distances come in the order of the rows") {
-  FlatIndex index(kDim, Metric::kL2);
+  FlatIndex index(test::flat(kDim, Metric::kL2));
   const std::vector<float> same(100 * kDim, 0.5f);
   add(index, same.data(), 100);
   const auto rows = rows_of(index, same.data(), 7);
@@ -97,7 +98,7 @@ TEST_CASE("hnsw: recall grows with ef and reaches the exact answer, for one thre
   const std::size_t rows = 2500;
   const std::vector<float> vectors = test::clustered(11, rows, kDim, 40);
   for (const Metric metric : {Metric::kDot, Metric::kCosine, Metric::kL2}) {
-    FlatIndex exact(kDim, metric);
+    FlatIndex exact(test::flat(kDim, metric));
     add(exact, vectors.data(), rows);
     for (const std::size_t threads : {1, 3}) {
       HnswIndex index(kDim, metric, {12, 100, 42});
@@ -122,7 +123,7 @@ TEST_CASE("hnsw: one thread and one seed give one graph") {
 
 TEST_CASE("hnsw: an exact search is the scan of a flat index") {
   const std::vector<float> vectors = test::clustered(15, 600, kDim, 6);
-  FlatIndex flat(kDim, Metric::kL2);
+  FlatIndex flat(test::flat(kDim, Metric::kL2));
   HnswIndex index(kDim, Metric::kL2, {2, 4, 1});
   add(flat, vectors.data(), 600);
   add(index, vectors.data(), 600);
@@ -209,8 +210,8 @@ TEST_CASE("hnsw: searches run beside an add and a second add is refused") {
 }
 
 TEST_CASE("index: bad arguments are refused and change nothing") {
-  CHECK_THROWS(Code::kArgument, FlatIndex(0, Metric::kDot));
-  CHECK_THROWS(Code::kArgument, FlatIndex(kMaxDim + 1, Metric::kDot));
+  CHECK_THROWS(Code::kArgument, FlatIndex(test::flat(0, Metric::kDot)));
+  CHECK_THROWS(Code::kArgument, FlatIndex(test::flat(kMaxDim + 1, Metric::kDot)));
   CHECK_THROWS(Code::kArgument, HnswIndex(4, Metric::kDot, {1, 10, 0}));
   CHECK_THROWS(Code::kArgument, HnswIndex(4, Metric::kDot, {kMaxM + 1, 10, 0}));
   CHECK_THROWS(Code::kArgument, HnswIndex(4, Metric::kDot, {16, 0, 0}));

@@ -1,10 +1,11 @@
-// Every instruction set that runs here against float64.
+// The float kernels of every instruction set that runs here against float64.
 
 #include "kernels/kernels.hpp"
 
 #include <cfloat>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include "test/check.hpp"
@@ -13,82 +14,148 @@
 namespace lichen {
 namespace {
 
+enum class Type { kF32, kF16, kBf16 };
+
+// The value of a half by its definition, not by the bits of a float.
+double value_of_half(std::uint16_t half) {
+  const int exponent = half >> 10 & 31;
+  const int fraction = half & 1023;
+  const double magnitude =
+      exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
+  return half & 0x8000 ? -magnitude : magnitude;
+}
+
+double value_of_bf16(std::uint16_t bits) {
+  const std::uint32_t wide = static_cast<std::uint32_t>(bits) << 16;
+  float value;
+  std::memcpy(&value, &wide, sizeof value);
+  return value;
+}
+
+// Rows of one type and what they mean. Exactly as long as needed, so that a read past the end is a
+// report of the address sanitizer.
+struct Rows {
+  Type type;
+  std::vector<std::uint8_t> bytes;
+  std::vector<double> values;
+
+  std::size_t value_bytes() const { return type == Type::kF32 ? 4 : 2; }
+};
+
+Rows rows_of(Type type, const std::vector<float>& floats) {
+  Rows rows{type, {}, {}};
+  for (const float value : floats) {
+    std::uint8_t bytes[4];
+    std::memcpy(bytes, &value, 4);
+    if (type == Type::kF32) {
+      rows.bytes.insert(rows.bytes.end(), bytes, bytes + 4);
+      rows.values.push_back(value);
+      continue;
+    }
+    // Any bits do as a row, as long as the value is finite: the upper half of the float's.
+    std::uint16_t bits;
+    std::memcpy(&bits, bytes + 2, 2);
+    if (type == Type::kF16 && (bits & 0x7C00) == 0x7C00) bits &= 0xBFFF;
+    rows.bytes.insert(rows.bytes.end(), reinterpret_cast<std::uint8_t*>(&bits),
+                      reinterpret_cast<std::uint8_t*>(&bits) + 2);
+    rows.values.push_back(type == Type::kF16 ? value_of_half(bits) : value_of_bf16(bits));
+  }
+  return rows;
+}
+
 struct Expected {
-  double sum;
+  double distance;
   double magnitude;  // sum of the terms' absolute values
 };
 
-Expected reference(bool l2, const float* q, const float* x, std::size_t dim) {
+Expected reference(bool l2, const float* q, const double* x, std::size_t dim) {
   Expected expected{0.0, 0.0};
   for (std::size_t d = 0; d < dim; ++d) {
     const double difference = static_cast<double>(q[d]) - x[d];
-    const double term = l2 ? difference * difference : static_cast<double>(q[d]) * x[d];
-    expected.sum += term;
+    const double term = l2 ? difference * difference : -static_cast<double>(q[d]) * x[d];
+    expected.distance += term;
     expected.magnitude += std::abs(term);
   }
   return expected;
 }
 
-void require_near(const Kernels& table, float got, const Expected& expected, std::size_t dim) {
-  // The bound that kernels.hpp states, and the smallest normal float for products that underflow.
-  const double bound = (dim / 4.0 + 8.0) * 0x1p-24 * expected.magnitude + dim * double{FLT_MIN};
-  if (std::abs(got - expected.sum) <= bound) return;
-  test::fail(__FILE__, __LINE__,
-             std::string(table.isa) + " dim " + std::to_string(dim) + ": got " +
-                 std::to_string(got) + ", expected " + std::to_string(expected.sum));
+const FloatKernels& kernels_of(const Kernels& table, Type type) {
+  return type == Type::kF32 ? table.f32 : type == Type::kF16 ? table.f16 : table.bf16;
 }
 
-// Runs all four kernels of a table over the given rows, and checks each score and that nothing else
-// was written.
-void check_all(const Kernels& table, const float* query, const float* rows, std::size_t stride,
-               std::size_t count, std::size_t dim) {
+void require_near(const Kernels& table, float got, const Expected& expected, std::size_t dim,
+                  double factor = 1.0) {
+  // The bound that kernels.hpp states, and the smallest normal float for products that underflow.
+  const double bound =
+      factor * (dim / 4.0 + 8.0) * 0x1p-24 * expected.magnitude + dim * double{FLT_MIN};
+  if (std::abs(got - expected.distance) <= bound) return;
+  test::fail(__FILE__, __LINE__,
+             std::string(table.isa) + " dim " + std::to_string(dim) + ": got " +
+                 std::to_string(got) + ", expected " + std::to_string(expected.distance));
+}
+
+// Runs the four kernels of a type over the rows; checks each distance, that the two ways to name
+// rows agree bit for bit, and that nothing else was written.
+void check_rows(const Kernels& table, const float* query, const Rows& rows, std::size_t first_value,
+                std::size_t stride, std::size_t count, std::size_t dim) {
+  const FloatKernels& kernels = kernels_of(table, rows.type);
+  const std::uint8_t* bytes = rows.bytes.data() + first_value * rows.value_bytes();
+  const double* values = rows.values.data() + first_value;
+  const std::size_t stride_bytes = stride * rows.value_bytes();
   std::vector<std::uint32_t> ids(count);
   for (std::size_t i = 0; i < count; ++i) ids[i] = static_cast<std::uint32_t>((i * 7 + 3) % count);
   for (const bool l2 : {false, true}) {
     std::vector<float> out(count + 1, -77.0f);
-    (l2 ? table.l2_rows : table.dot_rows)(query, rows, stride, count, dim, out.data());
+    (l2 ? kernels.l2_rows : kernels.dot_rows)(query, bytes, stride_bytes, count, dim, out.data());
     for (std::size_t i = 0; i < count; ++i) {
-      require_near(table, out[i], reference(l2, query, rows + i * stride, dim), dim);
+      require_near(table, out[i], reference(l2, query, values + i * stride, dim), dim);
     }
     CHECK(out[count] == -77.0f);
-    std::fill(out.begin(), out.end(), -77.0f);
-    (l2 ? table.l2_gather : table.dot_gather)(query, rows, stride, ids.data(), count, dim,
-                                              out.data());
-    for (std::size_t i = 0; i < count; ++i) {
-      require_near(table, out[i], reference(l2, query, rows + ids[i] * stride, dim), dim);
-    }
-    CHECK(out[count] == -77.0f);
+    std::vector<float> gathered(count + 1, -77.0f);
+    (l2 ? kernels.l2_gather : kernels.dot_gather)(query, bytes, stride_bytes, ids.data(), count,
+                                                  dim, gathered.data());
+    for (std::size_t i = 0; i < count; ++i) CHECK(gathered[i] == out[ids[i]]);
+    CHECK(gathered[count] == -77.0f);
   }
 }
 
-// Exactly as long as needed, so that a read past the end is a report of the address sanitizer.
-struct Input {
-  Input(std::uint64_t seed, std::size_t count, std::size_t dim)
-      : query(test::uniform_floats(seed, dim)), rows(test::uniform_floats(seed + 1, count * dim)) {}
-  std::vector<float> query;
-  std::vector<float> rows;
-};
+void check_seeded(const Kernels& table, std::uint64_t seed, std::size_t count, std::size_t dim) {
+  const std::vector<float> query = test::uniform_floats(seed, dim);
+  const std::vector<float> floats = test::uniform_floats(seed + 1, count * dim);
+  for (const Type type : {Type::kF32, Type::kF16, Type::kBf16}) {
+    check_rows(table, query.data(), rows_of(type, floats), 0, dim, count, dim);
+  }
+}
 
 }  // namespace
 
-TEST_CASE("kernels: every dimension from 1 to 300, and larger ones") {
+TEST_CASE("kernels: every dimension from 1 to 4096") {
   for (const Kernels* table : runnable_kernels()) {
-    for (std::size_t dim = 1; dim <= 300; ++dim) {
-      const Input input(dim, 11, dim);
-      check_all(*table, input.query.data(), input.rows.data(), dim, 11, dim);
+    for (std::size_t dim = 1; dim <= 300; ++dim) check_seeded(*table, dim, 11, dim);
+    // Two rows each beyond: the tails are the same ones.
+    for (std::size_t dim = 301; dim <= 4096; dim += dim < 1024 ? 1 : 37) {
+      check_seeded(*table, dim, 2, dim);
     }
-    for (const std::size_t dim : {511, 512, 513, 768, 1000, 1024, 1536, 4095, 4096}) {
-      const Input input(dim, 9, dim);
-      check_all(*table, input.query.data(), input.rows.data(), dim, 9, dim);
-    }
+    for (const std::size_t dim : {4093, 4094, 4095, 4096}) check_seeded(*table, dim, 9, dim);
   }
 }
 
 TEST_CASE("kernels: every count from 0 to 40") {
   for (const Kernels* table : runnable_kernels()) {
-    for (std::size_t count = 0; count <= 40; ++count) {
-      const Input input(count, count, 37);
-      check_all(*table, input.query.data(), input.rows.data(), 37, count, 37);
+    for (std::size_t count = 0; count <= 40; ++count) check_seeded(*table, count, count, 37);
+  }
+}
+
+TEST_CASE("kernels: a row's distance does not depend on its place") {
+  const std::vector<float> query = test::uniform_floats(1, 100);
+  const std::vector<float> rows = test::uniform_floats(2, 2000);
+  for (const Kernels* table : runnable_kernels()) {
+    float all[20];
+    float one;
+    table->f32.l2_rows(query.data(), rows.data(), 400, 20, 100, all);
+    for (std::size_t i = 0; i < 20; ++i) {
+      table->f32.l2_rows(query.data(), rows.data() + 100 * i, 400, 1, 100, &one);
+      CHECK(one == all[i]);
     }
   }
 }
@@ -96,8 +163,11 @@ TEST_CASE("kernels: every count from 0 to 40") {
 TEST_CASE("kernels: rows further apart than their length, and unaligned input") {
   const std::vector<float> values = test::uniform_floats(5, 4000);
   for (const Kernels* table : runnable_kernels()) {
-    for (std::size_t offset = 0; offset < 16; ++offset) {
-      check_all(*table, values.data() + offset, values.data() + 1000 + offset, 70, 20, 50);
+    for (const Type type : {Type::kF32, Type::kF16, Type::kBf16}) {
+      const Rows rows = rows_of(type, values);
+      for (std::size_t offset = 0; offset < 16; ++offset) {
+        check_rows(*table, values.data() + offset, rows, 1000 + offset, 70, 20, 50);
+      }
     }
   }
 }
@@ -109,7 +179,22 @@ TEST_CASE("kernels: zeros, denormals and extremes") {
       std::vector<float> rows(1000, 1.0f);
       for (std::size_t i = 0; i < rows.size(); i += 3) rows[i] = value;
       for (std::size_t i = 1; i < rows.size(); i += 3) rows[i] = 0.0f;
-      check_all(*table, query.data(), rows.data(), 100, 10, 100);
+      for (const Type type : {Type::kF32, Type::kF16, Type::kBf16}) {
+        check_rows(*table, query.data(), rows_of(type, rows), 0, 100, 10, 100);
+      }
+    }
+  }
+}
+
+TEST_CASE("kernels: every finite half is read as it is") {
+  const float one = 1.0f;
+  for (const Kernels* table : runnable_kernels()) {
+    for (std::uint32_t bits = 0; bits < 65536; ++bits) {
+      if ((bits & 0x7C00) == 0x7C00) continue;
+      const auto half = static_cast<std::uint16_t>(bits);
+      float out;
+      table->f16.dot_rows(&one, &half, 2, 1, 1, &out);
+      CHECK(out == -value_of_half(half));
     }
   }
 }
@@ -119,9 +204,92 @@ TEST_CASE("kernels: infinities come out where the sum overflows") {
   const std::vector<float> rows(80, 1e30f);
   for (const Kernels* table : runnable_kernels()) {
     float out[2];
-    table->dot_rows(query.data(), rows.data(), 40, 2, 40, out);
-    CHECK(std::isinf(out[0]) && out[0] > 0);
-    CHECK(std::isinf(out[1]) && out[1] > 0);
+    table->f32.dot_rows(query.data(), rows.data(), 160, 2, 40, out);
+    CHECK(std::isinf(out[0]) && out[0] < 0);
+    CHECK(std::isinf(out[1]) && out[1] < 0);
+  }
+}
+
+TEST_CASE("kernels: tiles of floats let through what is not above the limit") {
+  for (const Kernels* table : runnable_kernels()) {
+    for (const std::size_t dim : {1, 3, 16, 63, 64, 65, 200, 1000}) {
+      for (const std::size_t queries : {1, 2, 5, 6, 7, 13}) {
+        const std::size_t rows_count = queries % 2 == 0 ? table->tile_rows : table->tile_rows - 1;
+        const std::size_t stride = dim + queries % 3;
+        const std::vector<float> query = test::uniform_floats(dim, queries * stride);
+        const std::vector<float> floats = test::uniform_floats(dim + 1, rows_count * dim);
+        for (const Type type : {Type::kF32, Type::kF16, Type::kBf16}) {
+          const Rows rows = rows_of(type, floats);
+          const FloatPackKernel pack = type == Type::kF32   ? table->f32_pack
+                                       : type == Type::kF16 ? table->f16_pack
+                                                            : table->bf16_pack;
+          std::vector<float> packed((dim + 63) / 64 * 64 * table->tile_rows, 9.0f);
+          std::vector<float> squares(table->tile_rows, 9.0f);
+          pack(rows.bytes.data(), dim * rows.value_bytes(), rows_count, dim, packed.data(),
+               squares.data());
+          std::vector<float> limits(queries);
+          for (std::size_t q = 0; q < queries; ++q) limits[q] = -0.1f + 0.1f * (q % 5);
+          if (queries == 7) limits[3] = INFINITY;
+          std::vector<TileHit> hits(queries * table->tile_rows);
+          const std::size_t count = table->float_tile(
+              query.data(), stride, queries, packed.data(), dim, -2.0f, squares.data(),
+              limits.data(), rows.bytes.data(), rows.bytes.size(), hits.data());
+          std::vector<bool> seen(queries * table->tile_rows);
+          for (std::size_t h = 0; h < count; ++h) {
+            const TileHit& hit = hits[h];
+            CHECK(hit.query < queries && hit.row < table->tile_rows);
+            CHECK(!(hit.distance > limits[hit.query]));
+            CHECK(!seen[hit.query * table->tile_rows + hit.row]);
+            seen[hit.query * table->tile_rows + hit.row] = true;
+          }
+          for (std::size_t q = 0; q < queries; ++q) {
+            for (std::size_t r = 0; r < rows_count; ++r) {
+              const double* x = rows.values.data() + r * dim;
+              double square = 0.0;
+              for (std::size_t d = 0; d < dim; ++d) square += x[d] * x[d];
+              const Expected dot = reference(false, query.data() + q * stride, x, dim);
+              const double distance = square + 2.0 * dot.distance;
+              // The tile adds in one sum: dim roundings where the other kernels have dim / 4.
+              const double bound = (dim + 8.0) * 0x1p-24 * (square + 2.0 * dot.magnitude) + 1e-30;
+              const bool through = seen[q * table->tile_rows + r];
+              CHECK(through ? distance <= limits[q] + bound : distance > limits[q] - bound);
+            }
+          }
+          for (std::size_t h = 0; h < count; ++h) {
+            if (hits[h].row >= rows_count) continue;
+            const double* x = rows.values.data() + hits[h].row * dim;
+            double square = 0.0;
+            for (std::size_t d = 0; d < dim; ++d) square += x[d] * x[d];
+            const Expected dot = reference(false, query.data() + hits[h].query * stride, x, dim);
+            require_near(*table, hits[h].distance,
+                         {square + 2.0 * dot.distance, square + 2.0 * dot.magnitude}, dim, 4.0);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("kernels: collect names the values that are not above the limit") {
+  std::vector<float> values = test::uniform_floats(3, 133);
+  values[5] = NAN;
+  values[40] = INFINITY;
+  values[41] = 0.25f;
+  for (const Kernels* table : runnable_kernels()) {
+    for (const float limit : {-2.0f, 0.25f, INFINITY}) {
+      for (const std::size_t count : {0, 1, 7, 16, 50, 133}) {
+        std::vector<std::uint32_t> positions(133);
+        const std::size_t found = table->collect(values.data(), count, limit, positions.data());
+        std::size_t expected = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+          if (values[i] > limit) continue;
+          CHECK(expected < found);
+          CHECK_EQUAL(positions[expected], i);
+          ++expected;
+        }
+        CHECK_EQUAL(found, expected);
+      }
+    }
   }
 }
 

@@ -12,6 +12,7 @@
 #include "test/check.hpp"
 #include "test/data.hpp"
 #include "test/files.hpp"
+#include "test/options.hpp"
 
 namespace lichen {
 namespace {
@@ -41,7 +42,7 @@ std::unique_ptr<VectorIndex> sample(bool hnsw, KeyKind kind) {
   if (hnsw) {
     index = std::make_unique<HnswIndex>(10, Metric::kL2, HnswParameters{4, 20, 7});
   } else {
-    index = std::make_unique<FlatIndex>(10, Metric::kL2);
+    index = std::make_unique<FlatIndex>(test::flat(10, Metric::kL2));
   }
   const std::size_t rows = 300;
   KeyBatch keys;
@@ -66,7 +67,7 @@ std::vector<Hit> search(const VectorIndex& index, const std::vector<float>& quer
 
 TEST_CASE("embedding store: rows are aligned, padded with zeros, normalized for cosine") {
   for (const std::size_t dim : {1, 15, 16, 17, 100}) {
-    EmbeddingStore store(dim, Metric::kCosine);
+    EmbeddingStore store(test::codec(StorageType::kF32, dim, Metric::kCosine));
     const std::vector<float> vectors = test::uniform_floats(dim, 5 * dim);
     store.append(vectors.data(), 5);
     for (std::size_t r = 0; r < 5; ++r) {
@@ -80,7 +81,7 @@ TEST_CASE("embedding store: rows are aligned, padded with zeros, normalized for 
 }
 
 TEST_CASE("embedding store: the zero vector stays zero under cosine") {
-  EmbeddingStore store(3, Metric::kCosine);
+  EmbeddingStore store(test::codec(StorageType::kF32, 3, Metric::kCosine));
   const float zero[3] = {0.0f, 0.0f, 0.0f};
   store.append(zero, 1);
   for (std::size_t d = 0; d < 3; ++d) CHECK(store.row(0)[d] == 0.0f);
@@ -199,7 +200,7 @@ TEST_CASE("snapshot: an empty index can be saved and opened") {
   const test::ScratchFolder folder;
   const std::unique_ptr<VectorIndex> indexes[] = {
       std::make_unique<HnswIndex>(3, Metric::kDot, HnswParameters{}),
-      std::make_unique<FlatIndex>(3, Metric::kDot)};
+      std::make_unique<FlatIndex>(test::flat(3, Metric::kDot))};
   for (const auto& index : indexes) {
     test::save(*index, folder.file("empty.lichen"));
     const auto opened = VectorIndex::open(folder.file("empty.lichen"));

@@ -1,0 +1,32 @@
+#pragma once
+// QueryBatch: queries as a store's kernels want them, side by side in memory that is kept from use
+// to use.
+
+#include <cstddef>
+#include <vector>
+
+#include "runtime/aligned.hpp"
+#include "storage/embedding_store.hpp"
+
+namespace lichen {
+
+class QueryBatch {
+ public:
+  void prepare(const EmbeddingStore& store, const float* queries, std::size_t count) {
+    const std::size_t bytes = store.prepared_bytes();
+    memory_.resize(std::max(memory_.size(), count * bytes), 0);
+    prepared_.resize(count);
+    for (std::size_t q = 0; q < count; ++q) {
+      prepared_[q] = store.prepare(queries + q * store.dim(), memory_.data() + q * bytes);
+    }
+  }
+
+  std::size_t size() const { return prepared_.size(); }
+  const PreparedQuery& operator[](std::size_t q) const { return prepared_[q]; }
+
+ private:
+  AlignedBuffer<std::uint8_t> memory_;
+  std::vector<PreparedQuery> prepared_;
+};
+
+}  // namespace lichen

@@ -1,0 +1,112 @@
+// One query against many rows of f32, f16 or bf16.
+//
+// Rows are read one after the other, each to its end: eight rows side by side, as one would to hide
+// the latency of the additions, reach a third of the memory's bandwidth, because no prefetcher
+// follows eight streams within a page. Four sums a row hide the latency as well.
+
+struct F32 {
+  using Value = float;
+  static Simd::Vector load(const Value* p) { return Simd::load(p); }
+  static Simd::Vector load_first(const Value* p, std::size_t n) { return Simd::load_first(p, n); }
+};
+
+struct F16 {
+  using Value = std::uint16_t;
+  static Simd::Vector load(const Value* p) { return Simd::load_f16(p); }
+  static Simd::Vector load_first(const Value* p, std::size_t n) {
+    return Simd::load_f16_first(p, n);
+  }
+};
+
+struct Bf16 {
+  using Value = std::uint16_t;
+  static Simd::Vector load(const Value* p) { return Simd::load_bf16(p); }
+  static Simd::Vector load_first(const Value* p, std::size_t n) {
+    return Simd::load_bf16_first(p, n);
+  }
+};
+
+struct Dot {
+  static constexpr float kSign = -1.0f;
+  static Simd::Vector accumulate(Simd::Vector q, Simd::Vector x, Simd::Vector sum) {
+    return Simd::multiply_add(q, x, sum);
+  }
+};
+
+struct SquaredL2 {
+  static constexpr float kSign = 1.0f;
+  static Simd::Vector accumulate(Simd::Vector q, Simd::Vector x, Simd::Vector sum) {
+    const Simd::Vector difference = Simd::subtract(q, x);
+    return Simd::multiply_add(difference, difference, sum);
+  }
+};
+
+template <class Metric, class Type>
+inline Simd::Vector accumulate_row(const float* query, const typename Type::Value* row,
+                                   std::size_t dim) {
+  constexpr std::size_t kWidth = Simd::kWidth;
+  Simd::Vector a = Simd::zero();
+  Simd::Vector b = a;
+  Simd::Vector c = a;
+  Simd::Vector e = a;
+  std::size_t d = 0;
+  for (; d + 4 * kWidth <= dim; d += 4 * kWidth) {
+    a = Metric::accumulate(Simd::load(query + d), Type::load(row + d), a);
+    b = Metric::accumulate(Simd::load(query + d + kWidth), Type::load(row + d + kWidth), b);
+    c = Metric::accumulate(Simd::load(query + d + 2 * kWidth), Type::load(row + d + 2 * kWidth), c);
+    e = Metric::accumulate(Simd::load(query + d + 3 * kWidth), Type::load(row + d + 3 * kWidth), e);
+  }
+  for (; d + kWidth <= dim; d += kWidth) {
+    a = Metric::accumulate(Simd::load(query + d), Type::load(row + d), a);
+  }
+  if (d < dim) {
+    b = Metric::accumulate(Simd::load_first(query + d, dim - d), Type::load_first(row + d, dim - d),
+                           b);
+  }
+  return Simd::add(Simd::add(a, b), Simd::add(c, e));
+}
+
+template <class Metric, class Type, class Rows>
+inline void score_floats(const float* query, const Rows& rows, std::size_t count, std::size_t dim,
+                         float* out) {
+  const std::size_t bytes = dim * sizeof(typename Type::Value);
+  prefetch_group(rows, 0, count, bytes);
+  const auto sum_of = [&](std::size_t i) {
+    return accumulate_row<Metric, Type>(
+        query, reinterpret_cast<const typename Type::Value*>(rows(i)), dim);
+  };
+  std::size_t i = 0;
+  for (; i + kRowsAtOnce <= count; i += kRowsAtOnce) {
+    prefetch_group(rows, i + kRowsAtOnce, count, bytes);
+    // Unrolled, so that the sums stay in registers: to load a vector that was stored a moment ago
+    // stalls where the hardware stores it in halves.
+    Simd::Vector sums[kRowsAtOnce];
+#pragma GCC unroll 8
+    for (std::size_t r = 0; r < kRowsAtOnce; ++r) sums[r] = sum_of(i + r);
+    float totals[kRowsAtOnce];
+    Simd::sum8(sums, totals);
+    for (std::size_t r = 0; r < kRowsAtOnce; ++r) out[i + r] = Metric::kSign * totals[r];
+  }
+  // sum1 adds in the order of sum8, so that a row's distance does not depend on its place.
+  for (; i < count; ++i) out[i] = Metric::kSign * Simd::sum1(sum_of(i));
+}
+
+template <class Metric, class Type>
+void float_rows(const float* query, const void* rows, std::size_t stride, std::size_t count,
+                std::size_t dim, float* out) {
+  const Contiguous contiguous{static_cast<const std::uint8_t*>(rows), stride};
+  score_floats<Metric, Type>(query, contiguous, count, dim, out);
+}
+
+template <class Metric, class Type>
+void float_gather(const float* query, const void* rows, std::size_t stride,
+                  const std::uint32_t* ids, std::size_t count, std::size_t dim, float* out) {
+  const Gathered gathered{static_cast<const std::uint8_t*>(rows), stride, ids};
+  score_floats<Metric, Type>(query, gathered, count, dim, out);
+}
+
+template <class Type>
+constexpr FloatKernels float_kernels() {
+  return {float_rows<Dot, Type>, float_gather<Dot, Type>, float_rows<SquaredL2, Type>,
+          float_gather<SquaredL2, Type>};
+}
