@@ -9,10 +9,12 @@ export {
   type Machine,
   type SnapshotReport,
   type SnapshotSection,
+  type StorageErrors,
 } from './native.js';
 
 export { matrix, matrixRow, type IntMatrix, type Matrix } from './vectors/matrix.js';
 export { METRICS, parseMetric, type Metric } from './vectors/metric.js';
+export { STORAGE_TYPES, parseStorageType, type StorageType } from './vectors/storage-type.js';
 export {
   readIntMatrix,
   readMatrix,
@@ -42,8 +44,16 @@ export {
 
 export type * from './index/types.js';
 export { VectorIndex } from './index/vector-index.js';
-export { FlatIndex } from './index/flat.js';
+export { FlatIndex, type FlatOptions } from './index/flat.js';
 export { HnswIndex, type HnswOptions } from './index/hnsw.js';
+export { Filter } from './index/filter.js';
+export {
+  EmbeddingStore,
+  type EmbeddingStoreOptions,
+  type StoreScanOptions,
+  type StoreScanResult,
+  type StoreScores,
+} from './index/embedding-store.js';
 export { openIndex } from './index/open.js';
 export { inspectSnapshot } from './index/snapshot.js';
 
@@ -65,12 +75,11 @@ export {
   type ScoreRecallOptions,
 } from './evaluation/neighbours.js';
 export { rankingMetrics, type RankingMetrics } from './evaluation/ranking.js';
+export { exactTruth, exactTruthAmong, type Truth } from './evaluation/truth.js';
 export {
-  exactTruth,
   measureSearch,
   type MeasureOptions,
   type SearchPoint,
-  type Truth,
 } from './evaluation/search-points.js';
 
 export {

@@ -13,15 +13,26 @@ declare const nativeKind: unique symbol;
 export type IndexHandle = { readonly [nativeKind]: 'index' };
 /** How far a native operation is, and the wish that it stop. */
 export type ProgressHandle = { readonly [nativeKind]: 'progress' };
+/** A native embedding store; freed when closed or collected. */
+export type StoreHandle = { readonly [nativeKind]: 'store' };
 
 /** Kinds of keys: none given (row numbers), integers, strings. */
 export type KeyKind = 'row' | 'integer' | 'string';
+
+/** How vectors are kept; `StorageType` in `vectors/` says what each is. */
+export type StorageName = 'f32' | 'f16' | 'bf16' | 'i8' | 'i4' | 'b1' | 'pq';
 
 /** What an index says of itself. */
 export interface IndexDescription {
   readonly index: 'flat' | 'hnsw';
   readonly dim: number;
   readonly metric: 'dot' | 'cosine' | 'l2';
+  /** How the vectors are kept. */
+  readonly storage: StorageName;
+  /** How they are kept once more, to score the best results anew; absent if they are not. */
+  readonly rerank?: StorageName;
+  /** Of storage `pq`: codes a vector. */
+  readonly subspaces?: number;
   readonly keys: KeyKind;
   /** Memory held: vectors, keys, links. */
   readonly bytes: number;
@@ -44,9 +55,33 @@ export interface SnapshotReport extends IndexDescription {
   /** Version of the file format. */
   readonly version: number;
   readonly rows: number;
-  readonly storage: 'f32';
   readonly maxLevel?: number;
   readonly sections: readonly SnapshotSection[];
+}
+
+/** What an embedding store says of itself. */
+export interface StoreDescription {
+  readonly dim: number;
+  readonly metric: 'dot' | 'cosine' | 'l2';
+  readonly storage: StorageName;
+  readonly subspaces?: number;
+  /** Rows, deleted ones included. */
+  readonly rows: number;
+  readonly deleted: number;
+  /** Memory held. */
+  readonly bytes: number;
+  /** Bytes of a row's code and factors. */
+  readonly bytesPerVector: number;
+}
+
+/** How far decoded vectors are from the given ones, in shares of the given vector's norm. */
+export interface StorageErrors {
+  /** Mean of |decoded - given| / |given|. */
+  readonly meanRelative: number;
+  readonly worstRelative: number;
+  /** Mean of ||decoded| - |given|| / |given|. */
+  readonly meanNorm: number;
+  readonly worstNorm: number;
 }
 
 /** The processor as the kernels see it. */
@@ -65,12 +100,27 @@ export type NativeKeys = null | Float64Array | readonly string[];
 export type NativeSlots = Float64Array | Uint32Array;
 /** `ef` of a search that scores every row. */
 export const EXACT = -1;
+/** The rows a search may return: bit r % 8 of byte r / 8 for row r; null for all. */
+export type NativeFilter = Uint8Array | null;
+/** What is found, where only the search tells how much. */
+export interface NativeHits {
+  readonly slots: NativeSlots;
+  readonly scores: Float32Array;
+}
 
 /** The addon's functions. Arguments are checked there too, but the messages for people are made here. */
 export interface Addon {
   setErrorFactory(factory: (code: LichenErrorCode, message: string) => Error): void;
   machine(): Machine;
-  createFlat(dim: number, metric: string): IndexHandle;
+  /** `rerank` '' for none, `subspaces` 0 for as many as the dim suggests. */
+  createFlat(
+    dim: number,
+    metric: string,
+    storage: string,
+    rerank: string,
+    subspaces: number,
+    seed: number,
+  ): IndexHandle;
   createHnsw(
     dim: number,
     metric: string,
@@ -85,6 +135,10 @@ export interface Addon {
   indexHas(index: IndexHandle, key: number | string): boolean;
   indexGet(index: IndexHandle, key: number | string, vector: Float32Array): boolean;
   indexStringsOf(index: IndexHandle, rows: Uint32Array): string[];
+  /** The keys in order of rows. */
+  indexKeys(index: IndexHandle): Float64Array | string[];
+  /** A filter that admits the rows of some keys; ERR_LICHEN_UNKNOWN_KEY for one that is not there. */
+  indexFilter(index: IndexHandle, keys: Float64Array | readonly string[]): Uint8Array;
   indexAdd(
     index: IndexHandle,
     keys: NativeKeys,
@@ -104,6 +158,8 @@ export interface Addon {
     query: Float32Array,
     k: number,
     ef: number,
+    oversample: number,
+    filter: NativeFilter,
     slots: NativeSlots,
     scores: Float32Array,
   ): number;
@@ -112,17 +168,63 @@ export interface Addon {
     queries: Float32Array,
     k: number,
     ef: number,
+    oversample: number,
+    filter: NativeFilter,
     threads: number,
     progress: ProgressHandle,
     slots: NativeSlots,
     scores: Float32Array,
     counts: Uint32Array,
   ): Promise<void>;
+  indexSearchWithin(
+    index: IndexHandle,
+    query: Float32Array,
+    score: number,
+    filter: NativeFilter,
+  ): Promise<NativeHits>;
+  indexSearchWithinSync(
+    index: IndexHandle,
+    query: Float32Array,
+    score: number,
+    filter: NativeFilter,
+  ): NativeHits;
   indexSave(index: IndexHandle, path: string, progress: ProgressHandle): Promise<number>;
   indexClose(index: IndexHandle): void;
   createProgress(): ProgressHandle;
   progressState(progress: ProgressHandle, state: Float64Array): void;
   progressCancel(progress: ProgressHandle): void;
+  createStore(
+    dim: number,
+    metric: string,
+    storage: string,
+    unused: undefined,
+    subspaces: number,
+    seed: number,
+  ): StoreHandle;
+  storeDescribe(store: StoreHandle): StoreDescription;
+  storeTrain(store: StoreHandle, vectors: Float32Array): void;
+  storeAppend(store: StoreHandle, vectors: Float32Array): number;
+  storeOverwrite(store: StoreHandle, row: number, vector: Float32Array): void;
+  storeDelete(store: StoreHandle, row: number): boolean;
+  storeDecode(store: StoreHandle, row: number, vector: Float32Array): boolean;
+  storeScan(
+    store: StoreHandle,
+    query: Float32Array,
+    k: number,
+    filter: NativeFilter,
+    rows: Uint32Array,
+    scores: Float32Array,
+  ): number;
+  storeScore(
+    store: StoreHandle,
+    query: Float32Array,
+    rows: Uint32Array,
+    scores: Float32Array,
+    bounds: Float32Array | null,
+  ): void;
+  storeErrors(store: StoreHandle, vectors: Float32Array, first: number): StorageErrors;
+  storeConvert(store: StoreHandle, storage: string, subspaces: number, seed: number): StoreHandle;
+  storeClose(store: StoreHandle): void;
 }
 
 const FILE_CODES: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([

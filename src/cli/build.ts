@@ -5,6 +5,7 @@ import type { Key } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
 import { readMatrix } from '../vectors/files.js';
 import { METRICS, type Metric } from '../vectors/metric.js';
+import { isFiner, STORAGE_TYPES, type StorageType } from '../vectors/storage-type.js';
 import { readKeys } from './keys.js';
 import { grouped, openTerminal, timed } from './terminal.js';
 import { integer, oneOf } from './usage.js';
@@ -13,7 +14,9 @@ interface BuildFlags {
   input: string;
   metric: Metric;
   index: 'flat' | 'hnsw';
-  storage: 'f32';
+  storage: StorageType;
+  rerank?: StorageType;
+  subspaces?: number;
   keys?: string;
   m?: number;
   efConstruction?: number;
@@ -25,20 +28,40 @@ interface BuildFlags {
 
 /** `lichen build` */
 export function buildCommand(): Command {
-  return new Command('build')
+  const command = new Command('build')
     .description('Build an index over vectors; save it as a snapshot file.')
     .requiredOption('--input <file>', '.npy .fvecs .bvecs .fbin .u8bin .i8bin, also with .gz')
     .requiredOption('--metric <metric>', METRICS.join(', '), oneOf(METRICS))
     .option('--index <kind>', 'flat or hnsw', oneOf(['flat', 'hnsw']), 'hnsw')
-    .option('--storage <type>', 'storage of the vectors: f32', oneOf(['f32']), 'f32')
+    .option('--storage <type>', STORAGE_TYPES.join(', '), oneOf(STORAGE_TYPES), 'f32')
+    .option('--rerank <type>', 'finer storage to score the best anew by', oneOf(STORAGE_TYPES))
+    .option('--subspaces <n>', 'codes a vector of storage pq (default: dim / 2)', integer(1, 65536))
     .option('--keys <file>', 'the keys, one a line (default: row numbers)')
     .option('--m <n>', 'links a vector (default: 16)', integer(2, 512))
     .option('--ef-construction <n>', 'beam while building (default: 200)', integer(1, 65536))
-    .option('--seed <n>', 'decides the levels (default: 42)', integer(0))
+    .option('--seed <n>', 'decides levels, rotation and k-means (default: 42)', integer(0))
     .option('--threads <n>', 'threads that build (default: every processor)', integer(1, 1024))
     .requiredOption('--output <file>', 'the snapshot file, by custom .lichen')
-    .option('--json', 'print the result as JSON')
-    .action(build);
+    .option('--json', 'print the result as JSON');
+  return command.action(async (flags: BuildFlags) => {
+    const wrong = contradiction(flags);
+    if (wrong !== undefined) command.error(`error: ${wrong}`);
+    await build(flags);
+  });
+}
+
+/** What about the options does not go together. */
+function contradiction({ index, storage, rerank, subspaces }: BuildFlags): string | undefined {
+  if (index === 'hnsw' && (storage !== 'f32' || rerank !== undefined)) {
+    return "options '--storage' and '--rerank' want '--index flat': graph indexes keep f32 so far";
+  }
+  if (rerank !== undefined && !isFiner(rerank, storage)) {
+    return `option '--rerank' must be a finer storage than ${storage}, got ${rerank}`;
+  }
+  if (subspaces !== undefined && storage !== 'pq') {
+    return "option '--subspaces' wants '--storage pq'";
+  }
+  return undefined;
 }
 
 async function build(flags: BuildFlags): Promise<void> {
@@ -50,10 +73,10 @@ async function build(flags: BuildFlags): Promise<void> {
   );
   const { rows, dim } = vectors;
   const keys = flags.keys === undefined ? undefined : await readKeys(flags.keys, rows, signal);
-  const { m, efConstruction, seed } = flags;
+  const { storage, rerank, subspaces, m, efConstruction, seed } = flags;
   using index: VectorIndex<Key> =
     flags.index === 'flat'
-      ? new FlatIndex<Key>({ dim, metric })
+      ? new FlatIndex<Key>({ dim, metric, storage, rerank, subspaces, seed })
       : new HnswIndex<Key>({ dim, metric, m, efConstruction, seed });
   const [, seconds] = await timed(() =>
     terminal.withProgress('building', (onProgress) =>
@@ -63,8 +86,9 @@ async function build(flags: BuildFlags): Promise<void> {
   const bytes = await terminal.withProgress('writing', (onProgress) =>
     index.save(flags.output, { signal, onProgress }),
   );
+  const kept = rerank === undefined ? storage : `${storage} and ${rerank}`;
   terminal.say(
-    `${grouped(rows)} vectors of dim ${dim} (${metric}, ${flags.index}, ${flags.storage}) built in ` +
+    `${grouped(rows)} vectors of dim ${dim} (${metric}, ${flags.index}, ${kept}) built in ` +
       `${seconds.toFixed(2)} s; ${flags.output} has ${grouped(bytes)} bytes, ${(bytes / rows).toFixed(1)} a vector`,
   );
   terminal.result({
@@ -72,7 +96,10 @@ async function build(flags: BuildFlags): Promise<void> {
     dim,
     metric,
     index: flags.index,
-    storage: flags.storage,
+    storage,
+    ...(rerank !== undefined && { rerank }),
+    ...(index instanceof FlatIndex &&
+      index.subspaces !== undefined && { subspaces: index.subspaces }),
     seconds,
     bytes,
     bytesPerVector: bytes / rows,

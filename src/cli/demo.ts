@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import { makeCatalogue, type Catalogue } from '../catalogue/catalogue.js';
 import { rankingMetrics } from '../evaluation/ranking.js';
-import { exactTruth, measureSearch } from '../evaluation/search-points.js';
+import { measureSearch } from '../evaluation/search-points.js';
+import { exactTruth } from '../evaluation/truth.js';
 import { HnswIndex } from '../index/hnsw.js';
 import { itemsOf } from '../interactions/interactions.js';
 import { machine } from '../native.js';

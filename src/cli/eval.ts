@@ -1,13 +1,8 @@
 import { Command } from 'commander';
 import { LichenArgumentError } from '../errors.js';
 import { rankingMetrics } from '../evaluation/ranking.js';
-import {
-  exactTruth,
-  measureSearch,
-  type SearchPoint,
-  type Truth,
-} from '../evaluation/search-points.js';
-import { FlatIndex } from '../index/flat.js';
+import { measureSearch, type SearchPoint } from '../evaluation/search-points.js';
+import { exactTruth, exactTruthAmong, type Truth } from '../evaluation/truth.js';
 import { openIndex } from '../index/open.js';
 import type { Key } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
@@ -29,6 +24,7 @@ interface EvalFlags {
   test?: string;
   k: number;
   ef: number[];
+  oversample?: number;
   threads: number;
   mode: 'single' | 'batch';
   json?: boolean;
@@ -46,6 +42,7 @@ export function evalCommand(): Command {
     .option('--exact-input <file>', 'the vectors to find the exact neighbours among')
     .option('--k <n>', 'results a query', integer(1), 10)
     .option('--ef <n,n,…>', 'search beams', integers, DEFAULT_EFS)
+    .option('--oversample <n>', 'candidates a result (default: by storage type)', integer(1))
     .option('--threads <n>', 'queries at work side by side', integer(1, 1024), 1)
     .option('--mode <mode>', 'single or batch calls', oneOf(['single', 'batch']), 'single')
     .option('--model <folder>', 'with --interactions and --test: measure recommendations instead')
@@ -54,7 +51,8 @@ export function evalCommand(): Command {
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
-      '\nWithout --truth or --exact-input, the exact neighbours are found among the vectors of the index itself.',
+      '\nWithout --truth or --exact-input, the exact neighbours are found among the vectors of the index itself, as' +
+        ' its finest\nstorage has them; what quantization loses only the other two show.',
     );
   return command.action(async (flags: EvalFlags) => {
     const { model, interactions, test } = flags;
@@ -75,7 +73,7 @@ export function evalCommand(): Command {
 async function evalSearch(flags: EvalFlags & { queries: string }): Promise<void> {
   const terminal = openTerminal(flags.json === true);
   const { signal } = terminal;
-  const { k, threads, mode } = flags;
+  const { k, oversample, threads, mode } = flags;
   using index = await openIndex<Key>(flags.index);
   const queries = await readMatrix(flags.queries, { signal });
   const truth = await findTruth(flags, index, queries, terminal);
@@ -83,6 +81,7 @@ async function evalSearch(flags: EvalFlags & { queries: string }): Promise<void>
     measureSearch(index, queries, truth, {
       k,
       efs: flags.ef,
+      oversample,
       mode,
       threads,
       signal,
@@ -90,7 +89,14 @@ async function evalSearch(flags: EvalFlags & { queries: string }): Promise<void>
     }),
   );
   terminal.say(pointsTable(k, points));
-  terminal.result({ k, queries: queries.rows, threads, mode, points });
+  terminal.result({
+    k,
+    queries: queries.rows,
+    ...(oversample !== undefined && { oversample }),
+    threads,
+    mode,
+    points,
+  });
 }
 
 function pointsTable(k: number, points: readonly SearchPoint[]): string {
@@ -125,9 +131,7 @@ async function findTruth(
   }
   if (flags.exactInput === undefined) return exactTruth(index, queries, k, signal);
   const vectors = await readMatrix(flags.exactInput, { signal });
-  using exact = new FlatIndex({ dim: vectors.dim, metric: index.metric });
-  await exact.add(vectors, { signal });
-  return exactTruth(exact, queries, k, signal);
+  return exactTruthAmong(vectors, index, queries, k, signal);
 }
 
 /** recall@k and ndcg@k of recommendations through the index, beside those of exact search. */
@@ -136,7 +140,7 @@ async function evalRecommendations(
 ): Promise<void> {
   const terminal = openTerminal(flags.json === true);
   const { signal } = terminal;
-  const { k, threads } = flags;
+  const { k, oversample, threads } = flags;
   using index = await openIndex<Key>(flags.index);
   const model = await TwoTowerModel.open(flags.model);
   const { users: userIds, items } = model;
@@ -145,7 +149,7 @@ async function evalRecommendations(
   const request = { index, items, queries: model.userVectors, known };
   const measure = async (label: string, search: { ef?: number; exact?: boolean }) => {
     const ranked = await terminal.withProgress(label, (onProgress) =>
-      recommendBatch(request, { k, threads, signal, onProgress, ...search }),
+      recommendBatch(request, { k, oversample, threads, signal, onProgress, ...search }),
     );
     return rankingMetrics(ranked, test, [k]).values;
   };
@@ -165,5 +169,12 @@ async function evalRecommendations(
       ]),
     ]),
   );
-  terminal.result({ k, users: userIds.size, threads, exact, points });
+  terminal.result({
+    k,
+    users: userIds.size,
+    ...(oversample !== undefined && { oversample }),
+    threads,
+    exact,
+    points,
+  });
 }

@@ -11,6 +11,7 @@ interface SearchFlags {
   queries: string;
   k: number;
   ef?: number;
+  oversample?: number;
   exact?: boolean;
   threads?: number;
   output?: string;
@@ -25,7 +26,8 @@ export function searchCommand(): Command {
     .requiredOption('--queries <file>', 'vectors, any kind that lichen build reads')
     .option('--k <n>', 'results a query', integer(1), 10)
     .option('--ef <n>', 'search beam of a graph index (default: 64)', integer(1))
-    .option('--exact', 'score every vector')
+    .option('--oversample <n>', 'candidates a result (default: by storage type)', integer(1))
+    .option('--exact', 'score every vector in the finest storage')
     .option('--threads <n>', 'threads (default: every processor)', integer(1, 1024))
     .option('--output <file>', 'write the keys, one row a query: .npy, .ivecs or .ibin')
     .option('--json', 'print the result as JSON')
@@ -35,12 +37,12 @@ export function searchCommand(): Command {
 async function search(flags: SearchFlags): Promise<void> {
   const terminal = openTerminal(flags.json === true);
   const { signal } = terminal;
-  const { k, ef, exact, threads, output } = flags;
+  const { k, ef, oversample, exact, threads, output } = flags;
   using index = await openIndex<Key>(flags.index);
   const queries = await readMatrix(flags.queries, { signal });
   const [result, seconds] = await timed(() =>
     terminal.withProgress('searching', (onProgress) =>
-      index.searchBatch(queries, { k, ef, exact, threads, signal, onProgress }),
+      index.searchBatch(queries, { k, ef, oversample, exact, threads, signal, onProgress }),
     ),
   );
   const { keys, scores, counts, rows } = result;

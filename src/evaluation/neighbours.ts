@@ -50,7 +50,8 @@ export interface ScoreRecallOptions {
 /**
  * Recall@k where ties are fair: a found neighbour counts if its exact score is at least as good as that of the k-th
  * true neighbour, whichever of several equal rows (duplicates) it is.
- * @param found exact scores of distinct rows found, such as an f32 index reports.
+ * @param found exact scores of distinct rows found: those that an f32 index reports; those of another storage are
+ * approximate and say nothing here.
  * @param truth scores of an exact search.
  * @throws as {@link recallAtK}; ERR_LICHEN_ARGUMENT for an unknown metric, or a tolerance negative or not finite.
  */

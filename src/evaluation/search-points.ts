@@ -1,15 +1,11 @@
 import { LichenArgumentError, throwIfAborted } from '../errors.js';
 import { HnswIndex } from '../index/hnsw.js';
-import type { Key, SearchSyncOptions } from '../index/types.js';
+import type { Key, SearchBatchResult, SearchSyncOptions } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
 import { matrixRow, type Matrix } from '../vectors/matrix.js';
 import { latencySummary } from './latency.js';
-import { recallAtK, recallAtKByScore, type Neighbours } from './neighbours.js';
-
-/** The exact neighbours of the queries, by their keys or, fairer where rows tie, by their scores. */
-export type Truth =
-  | { readonly by: 'key'; readonly neighbours: Neighbours<Key> }
-  | { readonly by: 'score'; readonly neighbours: Neighbours<number> };
+import { recallAtK, recallAtKByScore } from './neighbours.js';
+import type { Truth } from './truth.js';
 
 /** Options of {@link measureSearch}. */
 export interface MeasureOptions {
@@ -18,6 +14,8 @@ export interface MeasureOptions {
   efs: readonly number[];
   /** `single`: one query a call; `batch`: all in one call. Default single. */
   mode?: 'single' | 'batch' | undefined;
+  /** Candidates a result, as the searches take it. Default by storage type. */
+  oversample?: number | undefined;
   /** Queries (or threads of a batch) at work side by side. Default 1. */
   threads?: number | undefined;
   /** Each point is measured for at least so long, in whole passes over the queries. Default 0.5. */
@@ -40,17 +38,6 @@ export interface SearchPoint {
   readonly p99us: number;
 }
 
-/** The exact neighbours by scoring every row of the index itself. */
-export async function exactTruth(
-  index: VectorIndex<Key>,
-  queries: Matrix,
-  k: number,
-  signal?: AbortSignal,
-): Promise<Truth> {
-  const { scores, rows } = await index.searchBatch(queries, { k, exact: true, signal });
-  return { by: 'score', neighbours: { values: scores, rows, width: k } };
-}
-
 /**
  * Measures recall, throughput and latency of an index at each `ef`, on one warm-up pass (from which recall is taken)
  * and as many measured passes as fill `secondsAPoint`.
@@ -62,12 +49,13 @@ export async function measureSearch(
   truth: Truth,
   options: MeasureOptions,
 ): Promise<SearchPoint[]> {
-  const { k, mode = 'single', threads = 1, secondsAPoint = 0.5, signal, onProgress } = options;
+  const { k, oversample, mode = 'single', threads = 1, secondsAPoint = 0.5 } = options;
+  const { signal, onProgress } = options;
   if (queries.rows === 0) throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'queries: none');
   const beams: (number | undefined)[] = index instanceof HnswIndex ? [...options.efs] : [undefined];
   const points: SearchPoint[] = [];
   for (const ef of beams) {
-    const search: SearchSyncOptions = { k, ef };
+    const search: SearchSyncOptions = { k, ef, oversample };
     const found = await index.searchBatch(queries, { ...search, signal });
     const pass = passOf(index, queries, search, { mode, threads });
     const micros: number[] = [];
@@ -83,7 +71,7 @@ export async function measureSearch(
     const { p50us, p99us } = latencySummary(Float64Array.from(micros));
     points.push({
       ...(ef !== undefined && { ef }),
-      recall: recallOf(found, truth, k, index),
+      recall: recallOf(found, truth, index),
       qps: (passes * queries.rows) / seconds,
       p50us,
       p99us,
@@ -93,16 +81,12 @@ export async function measureSearch(
   return points;
 }
 
-function recallOf(
-  found: { keys: ArrayLike<Key>; scores: Float32Array; rows: number; k: number },
-  truth: Truth,
-  k: number,
-  { metric }: VectorIndex<Key>,
-): number {
-  const shape = { rows: found.rows, width: found.k };
-  return truth.by === 'key'
-    ? recallAtK({ values: found.keys, ...shape }, truth.neighbours, k)
-    : recallAtKByScore({ values: found.scores, ...shape }, truth.neighbours, { k, metric });
+function recallOf(found: SearchBatchResult<Key>, truth: Truth, index: VectorIndex<Key>): number {
+  const { keys, scores, rows, k } = found;
+  const shape = { rows, width: k };
+  if (truth.by === 'key') return recallAtK({ values: keys, ...shape }, truth.neighbours, k);
+  const values = truth.scoresOf?.(found) ?? scores;
+  return recallAtKByScore({ values, ...shape }, truth.neighbours, { k, metric: index.metric });
 }
 
 /** One pass over the queries, which appends the latencies in microseconds. */

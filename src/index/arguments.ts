@@ -1,14 +1,23 @@
 import { LichenArgumentError, shown } from '../errors.js';
 import { EXACT, type NativeKeys } from '../native.js';
 import { withinMemory } from '../vectors/memory.js';
-import type { Key, KeysInput, SearchSyncOptions, VectorInput, VectorsInput } from './types.js';
+import { parseStorageType, type StorageType } from '../vectors/storage-type.js';
+import type {
+  Key,
+  KeysInput,
+  SearchSyncOptions,
+  StorageOptions,
+  VectorInput,
+  VectorsInput,
+} from './types.js';
 
 /** Results of a search that names no `k`. */
 const DEFAULT_K = 10;
 /** Up to here the arrays for the results are made without asking how large the index is. */
 export const SMALL_K = 1024;
+const DEFAULT_STORAGE_SEED = 42;
 /** Rows an index holds at most, and so the largest k and ef that can mean anything. */
-const MAX_ROWS = 2 ** 31 - 1;
+export const MAX_ROWS = 2 ** 31 - 1;
 
 function bad(message: string): LichenArgumentError {
   return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
@@ -64,6 +73,11 @@ export function resolveEf(options: SearchSyncOptions): number {
   }
   const beam = ef === undefined ? 0 : requireInteger('ef', ef, 1, MAX_ROWS);
   return exact === true ? EXACT : beam;
+}
+
+/** `oversample` as the addon takes it: 0 for the default. */
+export function resolveOversample({ oversample }: SearchSyncOptions): number {
+  return oversample === undefined ? 0 : requireInteger('oversample', oversample, 1, MAX_ROWS);
 }
 
 /** Threads of an operation. */
@@ -132,16 +146,24 @@ function toMatrixData(name: string, vectors: VectorsInput, dim: number): Float32
   );
 }
 
-/** Keys as the addon takes them: null for none, a Float64Array of safe integers, or strings. */
+/** Keys of an add as the addon takes them: null for none, a Float64Array of safe integers, or strings. */
 export function toKeys<K extends Key>(keys: KeysInput<K> | undefined, count: number): NativeKeys {
-  if (keys === undefined) return null;
-  if (!isNumberArray(keys) && !Array.isArray(keys)) {
+  return keys === undefined ? null : toKeyList(keys, count);
+}
+
+/** Keys as the addon takes them; `count` says how many there must be. */
+export function toKeyList(keys: unknown, count?: number): Float64Array | readonly string[] {
+  if (!isNumberArray(keys)) {
     throw bad(`keys must be an array of integers or of strings, got ${shown(keys)}`);
   }
-  if (keys.length !== count) throw bad(`keys: got ${keys.length} keys for ${count} vectors`);
+  const { length } = keys;
+  if (count !== undefined && length !== count) {
+    throw bad(`keys: got ${length} keys for ${count} vectors`);
+  }
+  if (!Number.isSafeInteger(length)) throw bad(`keys must be an array, its length is ${length}`);
   const given = keys as ArrayLike<unknown>;
   const strings = typeof given[0] === 'string';
-  for (let at = 0; at < count; at++) {
+  for (let at = 0; at < length; at++) {
     const key = given[at];
     if (strings ? typeof key === 'string' : Number.isSafeInteger(key)) continue;
     throw bad(
@@ -149,10 +171,33 @@ export function toKeys<K extends Key>(keys: KeysInput<K> | undefined, count: num
     );
   }
   if (strings) return given as unknown as readonly string[];
-  return keys instanceof Float64Array ? keys : Float64Array.from(keys as ArrayLike<number>);
+  if (keys instanceof Float64Array) return keys;
+  // By position, as they were checked: the iterator of an array may be anything.
+  return Float64Array.from({ length }, (_, at) => given[at] as number);
 }
 
 /** Values a vector of an index. */
 export function requireDim(dim: unknown): number {
   return requireInteger('dim', dim, 1, 65536);
+}
+
+/** How vectors are kept, as the addon takes it: `subspaces` is 0 for the default. */
+export interface ResolvedStorage {
+  readonly storage: StorageType;
+  readonly subspaces: number;
+  readonly seed: number;
+}
+
+/** Checks the options of storage; ERR_LICHEN_ARGUMENT for what is unknown, out of range or does not go together. */
+export function resolveStorage(options: StorageOptions, dim: number): ResolvedStorage {
+  const { storage = 'f32', subspaces, seed = DEFAULT_STORAGE_SEED } = options;
+  const type = parseStorageType(storage);
+  if (subspaces !== undefined && type !== 'pq') {
+    throw bad(`subspaces belong to storage pq, but storage is ${type}`);
+  }
+  return {
+    storage: type,
+    subspaces: subspaces === undefined ? 0 : requireInteger('subspaces', subspaces, 1, dim),
+    seed: requireInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER),
+  };
 }

@@ -1,24 +1,46 @@
+import { LichenArgumentError } from '../errors.js';
 import { native } from '../native.js';
 import { parseMetric } from '../vectors/metric.js';
-import { requireDim, requireOptions } from './arguments.js';
+import { isFiner, parseStorageType, type StorageType } from '../vectors/storage-type.js';
+import { requireDim, requireOptions, resolveStorage } from './arguments.js';
 import { adopt, openHandleOf } from './snapshot.js';
-import type { IndexOptions, Key } from './types.js';
+import type { IndexOptions, Key, StorageOptions } from './types.js';
 import { VectorIndex } from './vector-index.js';
 
+/** Options of {@link FlatIndex}. */
+export interface FlatOptions extends IndexOptions, StorageOptions {
+  /**
+   * Keeps the vectors once more in this storage, which must be finer than `storage` (stand before it in
+   * `STORAGE_TYPES`), and scores the best of each search anew by it; see `oversample` of the search options.
+   */
+  rerank?: StorageType | undefined;
+}
+
+const FLAT_OPTIONS = ['dim', 'metric', 'storage', 'rerank', 'subspaces', 'seed'] as const;
+
 /**
- * Exact search: every query is scored against every vector. Right for up to some ten thousand vectors, and as the
- * truth that other indexes are measured against.
+ * Exhaustive search: every query is scored against every vector, in the storage type chosen. With `f32` it is exact:
+ * the truth that other indexes are measured against. The smaller types hold more vectors in the same memory and are
+ * read faster; {@link StorageType} says what each is. `rerank` brings the accuracy of a finer type back.
+ *
+ * Training happens in the first add: `i8`, `i4` and `b1` take the mean of its vectors if it brings at least 64, and
+ * `pq` learns its centroids from it, which needs at least 16. So the first add should be representative of those to
+ * come. An add encodes on its `threads`, beside searches.
  *
  * @example
- * const index = new FlatIndex({ dim: 64, metric: 'dot' });
+ * const index = new FlatIndex({ dim: 64, metric: 'dot', storage: 'i4', rerank: 'i8' });
  * await index.add(vectors);
  * const { keys, scores } = await index.search(query, { k: 10 });
  */
 export class FlatIndex<K extends Key = number> extends VectorIndex<K> {
-  /** @throws ERR_LICHEN_ARGUMENT for a dim or metric out of range and for unknown options. */
-  constructor(options: IndexOptions) {
-    const { dim, metric } = requireOptions(options, ['dim', 'metric']);
-    super(native().createFlat(requireDim(dim), parseMetric(metric)));
+  /** @throws ERR_LICHEN_ARGUMENT for an option that is unknown, out of range or does not go with the others. */
+  constructor(options: FlatOptions) {
+    const given = requireOptions(options, FLAT_OPTIONS);
+    const dim = requireDim(given.dim);
+    const metric = parseMetric(given.metric);
+    const { storage, subspaces, seed } = resolveStorage(given, dim);
+    const rerank = resolveRerank(given.rerank, storage);
+    super(native().createFlat(dim, metric, storage, rerank, subspaces, seed));
   }
 
   /**
@@ -28,4 +50,20 @@ export class FlatIndex<K extends Key = number> extends VectorIndex<K> {
   static async open<K extends Key = number>(path: string): Promise<FlatIndex<K>> {
     return adopt<FlatIndex<K>>(FlatIndex, await openHandleOf('flat', path));
   }
+
+  /** Codes a vector of storage `pq`; undefined for another storage. */
+  get subspaces(): number | undefined {
+    return this.describe().subspaces;
+  }
+}
+
+/** `rerank` as the addon takes it: '' for none. */
+function resolveRerank(rerank: StorageType | undefined, storage: StorageType): StorageType | '' {
+  if (rerank === undefined) return '';
+  const type = parseStorageType(rerank, 'rerank');
+  if (isFiner(type, storage)) return type;
+  throw new LichenArgumentError(
+    'ERR_LICHEN_ARGUMENT',
+    `rerank must be a finer storage than ${storage}, got ${type}`,
+  );
 }

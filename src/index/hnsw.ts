@@ -19,7 +19,8 @@ const HNSW_DEFAULTS = Object.freeze({ m: 16, efConstruction: 200, seed: 42 });
 
 /**
  * Approximate search by a hierarchical navigable small-world graph (Malkov and Yashunin, TPAMI 2020). `m` and
- * `efConstruction` are fixed when the index is made; `ef` is chosen search by search.
+ * `efConstruction` are fixed when the index is made; `ef` is chosen search by search. The vectors are kept as f32. A
+ * search with a filter does not walk the graph: it scores the admitted rows exactly.
  *
  * @example
  * const index = new HnswIndex<string>({ dim: 3, metric: 'cosine' });

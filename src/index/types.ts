@@ -1,5 +1,7 @@
 import type { Matrix } from '../vectors/matrix.js';
 import type { Metric } from '../vectors/metric.js';
+import type { StorageType } from '../vectors/storage-type.js';
+import type { Filter } from './filter.js';
 
 /** What the caller calls a vector: a safe integer or a string of 1 to 65,535 bytes; one kind an index. */
 export type Key = number | string;
@@ -9,6 +11,9 @@ export type KeysOf<K extends Key> = K extends string ? string[] : Float64Array;
 
 /** The keys of an add, one a vector. */
 export type KeysInput<K extends Key> = K extends string ? readonly string[] : ArrayLike<number>;
+
+/** A condition on keys. Of a method's type, so that an index of integer keys is an index of keys. */
+export type KeyCondition<K extends Key> = { holds(key: K): boolean }['holds'];
 
 /** One vector of `dim` values. A Float32Array is used as it is, anything else is rounded to f32 first. */
 export type VectorInput = ArrayLike<number>;
@@ -22,6 +27,16 @@ export interface IndexOptions {
   dim: number;
   /** How a query is compared with a row. */
   metric: Metric;
+}
+
+/** How vectors are kept. */
+export interface StorageOptions {
+  /** Default `f32`. */
+  storage?: StorageType | undefined;
+  /** Of storage `pq` only: codes a vector, 1 to dim. Default: one for every two values. */
+  subspaces?: number | undefined;
+  /** Decides the rotation of `i4` and `b1` and the start of the k-means of `pq`; a whole number. Default 42. */
+  seed?: number | undefined;
 }
 
 /** Options of work that may take long. */
@@ -39,7 +54,10 @@ export interface OperationOptions {
 export interface AddSyncOptions<K extends Key> {
   /** One a vector; without them the key of a vector is its row number, in order of adding from 0. */
   keys?: KeysInput<K> | undefined;
-  /** Threads that link the vectors (default: every processor). One thread makes the same graph every time. */
+  /**
+   * Threads that encode or link the vectors (default: every processor). One thread makes the same graph every time;
+   * codes do not depend on the threads.
+   */
   threads?: number | undefined;
 }
 
@@ -52,13 +70,37 @@ export interface SearchSyncOptions {
   k?: number | undefined;
   /** Search beam of a graph index, raised to `k` where it is smaller: more finds more and takes longer. Default 64. */
   ef?: number | undefined;
-  /** Scores every row, also in a graph index: the truth to measure recall against. Default false. */
+  /**
+   * Scores every row in the finest storage that the index has, also in a graph index: the truth to measure recall
+   * against. Default false.
+   */
   exact?: boolean | undefined;
+  /**
+   * With `rerank`: so many times `k` candidates are found in the coarse storage and scored anew in the finer one. Where
+   * there is no finer one it has no effect. Default by storage: 2 for f16, bf16 and i8, 4 for i4, 16 for b1 and pq.
+   */
+  oversample?: number | undefined;
+  /**
+   * Rows that may be returned: a {@link Filter}, or its bits (bit `r % 8` of byte `r / 8` admits row `r`, the r-th vector
+   * added; rows beyond are not admitted). Fewer than `k` results where it admits fewer. A graph index scores the
+   * admitted rows exactly.
+   */
+  filter?: Filter | Uint8Array | undefined;
 }
 
 /** Options of `search`. */
 export interface SearchOptions extends SearchSyncOptions {
   signal?: AbortSignal | undefined;
+  /** Threads that share the rows where every row is scored. Default 1. */
+  threads?: number | undefined;
+}
+
+/** Options of `searchWithin`. */
+export interface SearchWithinOptions {
+  /** The least score of a result (l2: the largest squared distance), rounded to f32; finite. */
+  score: number;
+  /** As in {@link SearchSyncOptions}. */
+  filter?: Filter | Uint8Array | undefined;
 }
 
 /** Options of `searchBatch`. */
@@ -67,7 +109,7 @@ export interface SearchBatchOptions extends SearchSyncOptions, OperationOptions 
   threads?: number | undefined;
 }
 
-/** The nearest vectors, best first; fewer than `k` only where a graph search found no more. */
+/** The nearest vectors, best first; fewer than `k` only where a filter or a graph search let no more through. */
 export interface SearchResult<K extends Key> {
   readonly keys: KeysOf<K>;
   /** One a key: dot product, cosine, or squared distance. */

@@ -4,27 +4,34 @@ import {
   type IndexDescription,
   type IndexHandle,
   type KeyKind,
+  type NativeHits,
   type NativeSlots,
 } from '../native.js';
 import { matrix } from '../vectors/matrix.js';
 import { withinMemory } from '../vectors/memory.js';
 import type { Metric } from '../vectors/metric.js';
+import type { StorageType } from '../vectors/storage-type.js';
 import {
   requireOptions,
   requirePath,
   resolveEf,
   resolveK,
+  resolveOversample,
   resolveThreads,
   SMALL_K,
+  toKeyList,
   toKeys,
   toVector,
   toVectors,
 } from './arguments.js';
+import { Filter, resolveFilter } from './filter.js';
 import { runOperation } from './operation.js';
 import type {
   AddOptions,
   AddSyncOptions,
   Key,
+  KeyCondition,
+  KeysInput,
   KeysOf,
   OperationOptions,
   SearchBatchOptions,
@@ -32,6 +39,7 @@ import type {
   SearchOptions,
   SearchResult,
   SearchSyncOptions,
+  SearchWithinOptions,
   VectorInput,
   VectorsInput,
 } from './types.js';
@@ -47,9 +55,10 @@ const BYTES_A_PLACE = 12;
 
 const ADD_SYNC_OPTIONS = ['keys', 'threads'] as const;
 const ADD_OPTIONS = [...ADD_SYNC_OPTIONS, 'signal', 'onProgress'] as const;
-const SEARCH_SYNC_OPTIONS = ['k', 'ef', 'exact'] as const;
-const SEARCH_OPTIONS = [...SEARCH_SYNC_OPTIONS, 'signal'] as const;
-const SEARCH_BATCH_OPTIONS = [...SEARCH_OPTIONS, 'onProgress', 'threads'] as const;
+const SEARCH_SYNC_OPTIONS = ['k', 'ef', 'exact', 'oversample', 'filter'] as const;
+const SEARCH_OPTIONS = [...SEARCH_SYNC_OPTIONS, 'signal', 'threads'] as const;
+const SEARCH_BATCH_OPTIONS = [...SEARCH_OPTIONS, 'onProgress'] as const;
+const SEARCH_WITHIN_OPTIONS = ['score', 'filter'] as const;
 const SAVE_OPTIONS = ['signal', 'onProgress'] as const;
 
 /**
@@ -62,16 +71,22 @@ export abstract class VectorIndex<K extends Key = number> {
   /** Values a vector. */
   readonly dim: number;
   readonly metric: Metric;
+  /** How the vectors are kept. */
+  readonly storage: StorageType;
+  /** How they are kept once more, to score the best results anew; undefined if they are not. */
+  readonly rerank: StorageType | undefined;
   /** The native index. */
   protected readonly handle: IndexHandle;
   #keyKind: KeyKind | undefined;
   #scratchKept: Scratch | undefined;
 
   protected constructor(handle: IndexHandle) {
-    const { dim, metric } = native().indexDescribe(handle);
+    const { dim, metric, storage, rerank } = native().indexDescribe(handle);
     this.handle = handle;
     this.dim = dim;
     this.metric = metric;
+    this.storage = storage;
+    this.rerank = rerank;
   }
 
   /** Number of vectors. */
@@ -124,16 +139,28 @@ export abstract class VectorIndex<K extends Key = number> {
     const vector = toVector('query', query, this.dim);
     const k = resolveK(given, () => this.size);
     const ef = resolveEf(given);
+    const oversample = resolveOversample(given);
+    const filter = resolveFilter(given.filter);
     const { slots, scores } = this.#scratch(k);
-    const count = addon.indexSearchSync(this.handle, vector, k, ef, slots, scores);
+    const count = addon.indexSearchSync(
+      this.handle,
+      vector,
+      k,
+      ef,
+      oversample,
+      filter,
+      slots,
+      scores,
+    );
     return { keys: this.#keysIn(slots.slice(0, count)), scores: scores.slice(0, count) };
   }
 
-  /** As {@link searchSync}, on a thread of lichen's own pool. */
+  /** As {@link searchSync}, on threads of lichen's own pool. */
   async search(query: VectorInput, options?: SearchOptions): Promise<SearchResult<K>> {
     const given = requireOptions(options, SEARCH_OPTIONS);
     const vector = toVector('query', query, this.dim);
-    const { keys, scores, counts } = await this.#searchMany(vector, { ...given, threads: 1 });
+    const { threads = 1 } = given;
+    const { keys, scores, counts } = await this.#searchMany(vector, { ...given, threads });
     const count = counts[0]!;
     if (count === scores.length) return { keys, scores };
     return { keys: keys.slice(0, count) as KeysOf<K>, scores: scores.slice(0, count) };
@@ -148,12 +175,53 @@ export abstract class VectorIndex<K extends Key = number> {
     return this.#searchMany(toVectors('queries', queries, this.dim), given);
   }
 
+  /**
+   * All vectors that score at least `score` (l2: whose squared distance is at most that), best first, scored in the
+   * finest storage that the index has; found on a thread of lichen's pool. A graph index scores every vector, too.
+   * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_ARGUMENT (a score that is not finite).
+   */
+  async searchWithin(query: VectorInput, options: SearchWithinOptions): Promise<SearchResult<K>> {
+    const { vector, score, filter } = this.#resolveWithin(query, options);
+    return this.#resultOf(await native().indexSearchWithin(this.handle, vector, score, filter));
+  }
+
+  /** As {@link searchWithin}, on this thread. */
+  searchWithinSync(query: VectorInput, options: SearchWithinOptions): SearchResult<K> {
+    const { vector, score, filter } = this.#resolveWithin(query, options);
+    return this.#resultOf(native().indexSearchWithinSync(this.handle, vector, score, filter));
+  }
+
+  /** All keys, in the order in which the vectors were added. */
+  keys(): KeysOf<K> {
+    return native().indexKeys(this.handle) as KeysOf<K>;
+  }
+
+  /**
+   * A filter for searches that admits some vectors: those of the keys given, or those whose key fulfils a condition.
+   * Vectors that are added later it does not admit.
+   * @throws ERR_LICHEN_UNKNOWN_KEY for a key that is not there, ERR_LICHEN_ARGUMENT for what is no key.
+   */
+  filter(which: KeysInput<K> | KeyCondition<K>): Filter {
+    if (typeof which !== 'function') {
+      return new Filter(native().indexFilter(this.handle, toKeyList(which)));
+    }
+    const keys = this.keys() as ArrayLike<unknown> as ArrayLike<K>;
+    const rows: number[] = [];
+    for (let row = 0; row < keys.length; row++) {
+      if (which(keys[row]!)) rows.push(row);
+    }
+    return Filter.ofRows(rows, keys.length);
+  }
+
   /** Whether the key is there. */
   has(key: K): boolean {
     return native().indexHas(this.handle, requireKey(key));
   }
 
-  /** A copy of a key's vector (normalized if the metric is cosine), or undefined if the key is not there. */
+  /**
+   * A key's vector as the finest storage of the index has it (normalized if the metric is cosine), or undefined if the
+   * key is not there.
+   */
   get(key: K): Float32Array | undefined {
     const vector = new Float32Array(this.dim);
     return native().indexGet(this.handle, requireKey(key), vector) ? vector : undefined;
@@ -192,6 +260,21 @@ export abstract class VectorIndex<K extends Key = number> {
     return { data, keys, threads: resolveThreads(options.threads, machine().threads) };
   }
 
+  #resolveWithin(query: VectorInput, options: SearchWithinOptions) {
+    const { score, filter } = requireOptions(options, SEARCH_WITHIN_OPTIONS);
+    if (!Number.isFinite(score)) {
+      throw new LichenArgumentError(
+        'ERR_LICHEN_ARGUMENT',
+        `score must be a finite number, got ${shown(score)}`,
+      );
+    }
+    return { vector: toVector('query', query, this.dim), score, filter: resolveFilter(filter) };
+  }
+
+  #resultOf({ slots, scores }: NativeHits): SearchResult<K> {
+    return { keys: this.#keysIn(slots), scores };
+  }
+
   async #searchMany(
     queries: Float32Array,
     options: SearchBatchOptions,
@@ -200,6 +283,8 @@ export abstract class VectorIndex<K extends Key = number> {
     const { rows } = matrix(queries, this.dim);
     const k = resolveK(options, () => this.size);
     const ef = resolveEf(options);
+    const oversample = resolveOversample(options);
+    const filter = resolveFilter(options.filter);
     const threads = resolveThreads(options.threads, 1024);
     const { slots, scores, counts } = withinMemory(rows * k * BYTES_A_PLACE, () => ({
       slots: this.#slots(rows * k),
@@ -207,7 +292,19 @@ export abstract class VectorIndex<K extends Key = number> {
       counts: new Uint32Array(rows),
     }));
     await runOperation('search', options, (progress) =>
-      addon.indexSearch(this.handle, queries, k, ef, threads, progress, slots, scores, counts),
+      addon.indexSearch(
+        this.handle,
+        queries,
+        k,
+        ef,
+        oversample,
+        filter,
+        threads,
+        progress,
+        slots,
+        scores,
+        counts,
+      ),
     );
     return { keys: this.#keysIn(slots), scores, counts, rows, k };
   }

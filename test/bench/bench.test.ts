@@ -3,7 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { alternate, ratioText, spread } from '../../bench/harness/alternate.js';
-import { mixture } from '../../bench/harness/vectors.js';
+import { loadPeer, toInt8 } from '../../bench/harness/peers.js';
+import { recallJudge } from '../../bench/harness/recall.js';
+import { ratioFields, sectionTables } from '../../bench/harness/report.js';
+import { mixture, vectorOptions, vectorsOf } from '../../bench/harness/vectors.js';
 import { temporaryFolder } from '../vectors/temporary-folder.js';
 
 const ROOT = join(__dirname, '..', '..');
@@ -14,13 +17,15 @@ describe('the benchmark harness', () => {
   it('lets the sides take turns and compares within a round', async () => {
     const order: string[] = [];
     const side = (name: string) => ({ name, work: () => order.push(name) && 1 });
-    const { rates, ratios } = await alternate([side('a'), side('b')], {
+    const { rates, ratios, ratio } = await alternate([side('a'), side('b')], {
       rounds: 2,
       secondsASide: 0,
     });
     expect(order.join('')).toBe('abbaab');
     expect([...rates.keys()]).toEqual(['a', 'b']);
     expect([...ratios.keys()]).toEqual(['b']);
+    expect(ratio('a', 'b')).toEqual(ratios.get('b'));
+    expect(ratio('b', 'b')).toEqual({ median: 1, min: 1, max: 1 });
   });
 
   it('gives median, least and greatest', () => {
@@ -33,6 +38,48 @@ describe('the benchmark harness', () => {
     const one = mixture(7, 20, 12);
     expect(mixture(7, 20, 12)).toEqual(one);
     expect(Math.hypot(...one.subarray(12, 24))).toBeCloseTo(1, 5);
+  });
+
+  it('takes sizes from the options, else the defaults of the suite', async () => {
+    const defaults = { rows: 30, dim: 4, limit: 5 };
+    const context = { options: new Map([['rows', '20']]), say: () => undefined };
+    const { base, queries } = await vectorsOf(context, defaults);
+    expect([base.rows, base.dim, queries.rows]).toEqual([20, 4, 5]);
+    expect(vectorOptions(defaults).limit).toContain('(default 5)');
+  });
+
+  it('judges found keys by their exact scores', async () => {
+    const base = { data: Float32Array.of(1, 0, 0, 1, 1, 0, -1, 0), rows: 4, dim: 2 };
+    const queries = { data: Float32Array.of(1, 0), rows: 1, dim: 2 };
+    const judge = await recallJudge(base, queries, 'l2', 2);
+    expect(judge([2, 0])).toBe(1);
+    expect(judge([0, 1])).toBe(0.5);
+    expect(judge(BigUint64Array.of(2n, 3n))).toBe(0.5);
+    expect(judge([0, -1])).toBe(0.5);
+  });
+
+  it('prints a table a section, with the columns that it needs', () => {
+    const value = { median: 10, min: 9.5, max: 11, unit: 'GB/s' };
+    const ratio = ratioFields({ median: 2, min: 1, max: 3 });
+    const report = sectionTables([
+      { section: 'one', name: 'a', ...value, limitShare: 0.5 },
+      { section: 'two', name: 'b', ...value, ...ratio, note: 'why' },
+      { section: 'one', name: 'c', ...value, packingShare: 0.25 },
+    ]);
+    const [one, two] = report.split('\n\n').map((table) => table.split(/\n/));
+    expect(one!.map((line) => line.trim().split(/ {2,}/))).toEqual([
+      ['one'],
+      ['name', 'value', 'min', 'max', 'unit', 'limit share', 'note'],
+      ['a', '10', '9.500', '11', 'GB/s', '50.0%'],
+      ['c', '10', '9.500', '11', 'GB/s', 'packing 25.0% of the time'],
+    ]);
+    expect(two![2]).toMatch(/2\.00 × \(1\.00–3\.00\) +why$/);
+  });
+
+  it('makes bytes of values and does without a peer that is not there', () => {
+    expect([...toInt8(Float32Array.of(-0.5, 0.25, 0))]).toEqual([-127, 64, 0]);
+    expect([...toInt8(new Float32Array(2))]).toEqual([0, 0]);
+    expect(loadPeer('no-such-package-there')).toBeUndefined();
   });
 
   const bench = (...args: string[]) =>
@@ -54,8 +101,30 @@ describe('the benchmark harness', () => {
     expect(names).toContain('search, recall ≥ 0.9, ratio');
   });
 
+  it('lists its suites', () => {
+    const { stdout } = bench('--help');
+    for (const suite of ['calls', 'hnswlib', 'kernels', 'exact', 'storage']) {
+      expect(stdout).toMatch(new RegExp(`^ {2}${suite} `, 'm'));
+    }
+  });
+
+  it('measures storage types, alone and reranked', () => {
+    const sizes = ['--rows', '600', '--dim', '8', '--limit', '20', '--rounds', '1'];
+    const run = bench('storage', ...sizes, '--storage', 'i4', '--json', at('storage.json'));
+    expect(run.status, run.stderr).toBe(0);
+    const { results } = JSON.parse(readFileSync(at('storage.json'), 'utf8')) as {
+      results: { name: string; bytes: number; recall: number }[];
+    };
+    expect(results.map(({ name }) => name)).toEqual(['i4', 'i4 + f32', 'i4 + f16']);
+    expect(results[1]!.recall).toBeGreaterThan(results[0]!.recall);
+  });
+
   it('refuses unknown suites and options', () => {
     expect(bench('nothing')).toMatchObject({ status: 1 });
     expect(bench('hnswlib', '--row', '5').stderr).toMatch(/unknown or incomplete option --row/);
+    expect(bench('exact', '--rows', '0').stderr).toMatch(/--rows must be a whole number/);
+    expect(bench('storage', '--rows', '9', '--limit', '1', '--storage', 'i9').stderr).toMatch(
+      /--storage must be of f32, .*got i9/,
+    );
   });
 });

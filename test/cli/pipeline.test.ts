@@ -125,6 +125,58 @@ describe('the command line, from interactions to recommendations', () => {
     expect(lichenJson('inspect', '--system')).toHaveProperty('isa');
   });
 
+  it('builds, searches, evaluates and inspects quantized indexes', async () => {
+    const items = await readMatrix(at('items.npy'));
+    const build = (...more: string[]): Record<string, unknown> =>
+      lichenJson(
+        ...['build', '--input', at('items.npy'), '--metric', 'dot', '--index', 'flat'],
+        ...['--output', at('codes.lichen'), ...more],
+      );
+    expect(build('--storage', 'pq', '--subspaces', '5', '--rerank', 'i8')).toMatchObject({
+      rows: items.rows,
+      index: 'flat',
+      storage: 'pq',
+      rerank: 'i8',
+      subspaces: 5,
+    });
+    const inspected = lichenJson<Record<string, unknown>>('inspect', '--index', at('codes.lichen'));
+    expect(inspected).toMatchObject({ storage: 'pq', rerank: 'i8', subspaces: 5, ok: true });
+    expect(lichen('inspect', '--index', at('codes.lichen')).stdout).toMatch(
+      /storage +pq\nrerank +i8\nsubspaces +5\n/,
+    );
+    const searched = ['--index', at('codes.lichen'), '--queries', at('users.npy'), '--k', '5'];
+    const found = (...more: string[]): number[][] =>
+      lichenJson<{ results: { key: number }[][] }>('search', ...searched, ...more).results.map(
+        (hits) => hits.map(({ key }) => key),
+      );
+    expect(found('--oversample', '1')).not.toEqual(found('--exact'));
+    expect(found('--oversample', '400')).toEqual(found('--exact'));
+
+    const evaluate = (...more: string[]): Points & { oversample?: number } =>
+      lichenJson('eval', ...searched, ...more);
+    const exactInput = ['--exact-input', at('items.npy')];
+    const coarse = evaluate('--oversample', '1', ...exactInput);
+    expect(coarse).toMatchObject({ k: 5, oversample: 1 });
+    expect(coarse.points.length).toBe(1);
+    expect(Object.keys(coarse.points[0]!)).toEqual(['recall', 'qps', 'p50us', 'p99us']);
+    const fine = evaluate('--oversample', '400', ...exactInput);
+    expect(fine.points[0]!.recall).toBeGreaterThan(0.9);
+    expect(coarse.points[0]!.recall).toBeLessThan(fine.points[0]!.recall);
+    expect(evaluate('--oversample', '400').points[0]!.recall).toBe(1);
+
+    const summary = lichen(
+      ...['build', '--input', at('items.npy'), '--metric', 'dot', '--index', 'flat'],
+      ...['--storage', 'i4', '--rerank', 'f16', '--output', at('codes.lichen')],
+    );
+    expect(summary.stdout).toMatch(/\(dot, flat, i4 and f16\) built in/);
+    const codes = build('--storage', 'i8');
+    expect(codes).not.toHaveProperty('rerank');
+    expect(codes).not.toHaveProperty('subspaces');
+    const { points } = evaluate(...exactInput);
+    expect(points[0]!.recall).toBeGreaterThan(0.9);
+    expect(points[0]!.recall).toBeLessThan(1);
+  });
+
   it('recommends through an index as well as by exact search', () => {
     lichenJson(
       ...['build', '--input', at('items.npy'), '--metric', 'dot', '--keys', at('items.txt')],

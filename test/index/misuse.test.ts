@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LichenError } from '../../src/errors.js';
+import { EmbeddingStore } from '../../src/index/embedding-store.js';
+import { Filter } from '../../src/index/filter.js';
 import { FlatIndex } from '../../src/index/flat.js';
 import { HnswIndex } from '../../src/index/hnsw.js';
 import { openIndex } from '../../src/index/open.js';
@@ -29,6 +31,8 @@ const anything = fc.oneof(
     [[1, 2, 3, 4]],
     { data: new Float32Array(4), rows: 99, dim: 4 },
     { length: 2 ** 40 },
+    Filter.ofRows([1, 3], 5),
+    Uint8Array.of(255),
     new Proxy([], { get: () => NaN }),
   ),
 );
@@ -39,8 +43,14 @@ const options = fc.oneof(
   fc.record({ signal: anything }),
   fc.record({ onProgress: anything }),
   fc.record({ k: fc.constant(3), exact: fc.boolean(), ef: anything }),
+  fc.record({ k: fc.constant(3), filter: anything }),
+  fc.record({ k: fc.constant(3), oversample: anything }),
+  fc.record({ score: fc.double(), filter: anything }),
   fc.dictionary(
-    fc.constantFrom('k', 'ef', 'exact', 'threads', 'keys', 'signal', 'onProgress', 'm', 'dim'),
+    fc.constantFrom(
+      ...['k', 'ef', 'exact', 'threads', 'keys', 'signal', 'onProgress', 'm', 'dim', 'score'],
+      ...['storage', 'rerank', 'subspaces', 'seed', 'bounds', 'filter', 'oversample'],
+    ),
     anything,
   ),
 );
@@ -65,6 +75,9 @@ describe('an index, whatever it is given', () => {
       'searchSync',
       'search',
       'searchBatch',
+      'searchWithin',
+      'searchWithinSync',
+      'filter',
       'has',
       'get',
     ] as const;
@@ -76,7 +89,7 @@ describe('an index, whatever it is given', () => {
         fc.boolean(),
         async (method, first, second, flat) => {
           const index = flat
-            ? new FlatIndex({ dim: 4, metric: 'l2' })
+            ? new FlatIndex({ dim: 4, metric: 'l2', storage: 'i4', rerank: 'f32' })
             : new HnswIndex({ dim: 4, metric: 'l2' });
           index.addSync(vectors);
           const call = index[method].bind(index) as (...args: unknown[]) => unknown;
@@ -89,11 +102,48 @@ describe('an index, whatever it is given', () => {
     );
   });
 
+  it('as a store does', async () => {
+    const vectors = clustered(3, 50, 4);
+    const calls: ((store: EmbeddingStore, first: never, second: never) => unknown)[] = [
+      (store, first) => store.train(first),
+      (store, first) => store.append(first),
+      (store, first, second) => store.overwrite(first, second),
+      (store, first) => store.overwrite(1, first),
+      (store, first) => store.decode(first),
+      (store, first, second) => store.scan(first, second),
+      (store, first) => store.scan([1, 2, 3, 4], first),
+      (store, first, second) => store.score([1, 2, 3, 4], first, second),
+      (store, first) => store.score(first, [1, 2]),
+      (store, first, second) => store.errorsOf(first, second),
+      (store, first, second) => store.convert(first, second),
+      (store, first) => store.convert('pq', first),
+    ];
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...calls),
+        fc.oneof(anything, options),
+        fc.oneof(anything, options),
+        async (call, first, second) => {
+          const store = new EmbeddingStore({ dim: 4, metric: 'l2', storage: 'f16' });
+          store.append(vectors);
+          await survives(() => call(store, first as never, second as never));
+          expect(store.size).toBeGreaterThanOrEqual(50);
+          expect(store.scan(store.decode(40)!, { k: 50 }).scores[0]).toBe(0);
+        },
+      ),
+      { numRuns: 1500 },
+    );
+  });
+
   it('is not made of bad options, nor opened from or saved to bad paths', async () => {
     await fc.assert(
       fc.asyncProperty(options, anything, async (given, path) => {
         await survives(() => new HnswIndex(given as never));
         await survives(() => new FlatIndex(given as never));
+        await survives(() => new FlatIndex({ dim: 4, metric: 'dot', ...(given as object) }));
+        await survives(() => new EmbeddingStore({ dim: 4, metric: 'dot', ...(given as object) }));
+        await survives(() => Filter.ofRows(given as never, path as never));
+        await survives(() => new Filter(path as never));
         // A text might name a file.
         const bad = typeof path === 'string' ? '' : path;
         await survives(() => openIndex(bad as never));

@@ -146,6 +146,18 @@ describe.each(KINDS)('%s index', (kind, make) => {
     [[1, 2, 3, 4], { k: '3' }, 'ERR_LICHEN_ARGUMENT', /got "3"/],
     [[1, 2, 3, 4], { ef: 0 }, 'ERR_LICHEN_ARGUMENT', /ef must be .* got 0/],
     [[1, 2, 3, 4], { exact: 1 }, 'ERR_LICHEN_ARGUMENT', /exact must be true or false, got 1/],
+    [[1, 2, 3, 4], { oversample: 0 }, 'ERR_LICHEN_ARGUMENT', /oversample must be .* got 0/],
+    [[1, 2, 3, 4], { oversample: 2.5 }, 'ERR_LICHEN_ARGUMENT', /oversample must be .* got 2.5/],
+    [[1, 2, 3, 4], { oversample: '2' }, 'ERR_LICHEN_ARGUMENT', /oversample must be .* got "2"/],
+    [[1, 2, 3, 4], { filter: [1] }, 'ERR_LICHEN_ARGUMENT', /filter must be .* got an array/],
+    [[1, 2, 3, 4], { filter: null }, 'ERR_LICHEN_ARGUMENT', /filter must be .* got null/],
+    [[1, 2, 3, 4], { filter: 'x' }, 'ERR_LICHEN_ARGUMENT', /filter must be .* got "x"/],
+    [
+      [1, 2, 3, 4],
+      { filter: new Uint16Array(2) },
+      'ERR_LICHEN_ARGUMENT',
+      /filter must be a Filter or a Uint8Array of its bits, got a Uint16Array/,
+    ],
     [[1, 2, 3, 4], { topK: 3 }, 'ERR_LICHEN_ARGUMENT', /unknown option 'topK', expected k, ef/],
   ])('refuses to search for %j with %j', async (query, options, code, text) => {
     const index = make(4);
@@ -153,6 +165,19 @@ describe.each(KINDS)('%s index', (kind, make) => {
     const expected = error(code as LichenErrorCode, text);
     expect(() => index.searchSync(query as never, options as never)).toThrow(expected);
     await expect(index.search(query as never, options as never)).rejects.toThrow(expected);
+  });
+
+  it('refuses a search on a bad number of threads', async () => {
+    const index = make(4);
+    index.addSync(good);
+    for (const threads of [0, 1.5, '2', 5000]) {
+      await expect(index.search([1, 2, 3, 4], { threads: threads as number })).rejects.toThrow(
+        error('ERR_LICHEN_ARGUMENT', /threads must be an integer from 1 to 1024/),
+      );
+    }
+    expect(() => index.searchSync([1, 2, 3, 4], { threads: 2 } as never)).toThrow(
+      error('ERR_LICHEN_ARGUMENT', /unknown option 'threads'/),
+    );
   });
 
   it('refuses every search of an empty index', () => {
