@@ -1,13 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { machine } from '../src/index.js';
-import { table } from '../src/cli/terminal.js';
-import type { Result, Suite } from './harness/suite.js';
+import { resultTable } from './harness/report.js';
+import type { Suite } from './harness/suite.js';
 import { callsSuite } from './suites/calls.js';
+import { exactSuite } from './suites/exact.js';
 import { hnswlibSuite } from './suites/hnswlib.js';
 import { kernelsSuite } from './suites/kernels.js';
+import { storageSuite } from './suites/storage.js';
 
-const SUITES: readonly Suite[] = [callsSuite, hnswlibSuite, kernelsSuite];
+const SUITES: readonly Suite[] = [callsSuite, hnswlibSuite, kernelsSuite, exactSuite, storageSuite];
 
 function usage(): string {
   const lines = SUITES.flatMap(({ name, description, options }) => [
@@ -51,24 +53,12 @@ async function main(args: readonly string[]): Promise<void> {
     `${suite.name}: ${description.processor}, ${threads} threads, ${isa}, node ${process.version}`,
   );
   const results = await suite.run({ options, say: (line) => console.log(line) });
-  console.log(`\n${resultTable(results)}`);
+  console.log(`\n${(suite.report ?? resultTable)(results)}`);
   const file = options.get('json');
   if (file !== undefined) {
     const document = { suite: suite.name, machine: description, isa, results };
     writeFileSync(file, `${JSON.stringify(document, null, 2)}\n`);
   }
-}
-
-function resultTable(results: readonly Result[]): string {
-  const columns = [...new Set(results.flatMap((result) => Object.keys(result)))];
-  const cell = (value: string | number | undefined): string =>
-    typeof value === 'number' ? significant(value) : (value ?? '');
-  return table([columns, ...results.map((row) => columns.map((column) => cell(row[column])))]);
-}
-
-function significant(value: number): string {
-  if (Number.isInteger(value)) return String(value);
-  return Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(4);
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

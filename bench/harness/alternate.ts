@@ -10,6 +10,8 @@ export interface Comparison {
   readonly rates: ReadonlyMap<string, Spread>;
   /** Rate of the first side divided by that of another, round by round. */
   readonly ratios: ReadonlyMap<string, Spread>;
+  /** Rate of one side divided by that of another, by their names, round by round. */
+  readonly ratio: (above: string, below: string) => Spread;
 }
 
 /** Median, least and greatest of some rounds. */
@@ -46,16 +48,13 @@ export async function alternate(
       if (round > 0) rates.get(side.name)!.push(rate);
     }
   }
-  const first = rates.get(sides[0]!.name)!;
-  const ratios = sides
-    .slice(1)
-    .map(({ name }): [string, Spread] => [
-      name,
-      spread(first.map((rate, round) => rate / rates.get(name)![round]!)),
-    ]);
+  const ratio = (above: string, below: string): Spread =>
+    spread(rates.get(above)!.map((rate, round) => rate / rates.get(below)![round]!));
+  const [first, ...others] = sides.map(({ name }) => name);
   return {
     rates: new Map([...rates].map(([name, values]) => [name, spread(values)])),
-    ratios: new Map(ratios),
+    ratios: new Map(others.map((name) => [name, ratio(first!, name)])),
+    ratio,
   };
 }
 

@@ -16,6 +16,8 @@ export interface Suite {
   /** Names of its options, with what they mean. */
   readonly options: Readonly<Record<string, string>>;
   run(context: SuiteContext): Promise<Result[]>;
+  /** The results for people (default: one table, a column for each number). */
+  report?(results: readonly Result[]): string;
 }
 
 /** A whole-number option. */
@@ -25,4 +27,18 @@ export function integerOption(context: SuiteContext, name: string, fallback: num
   const value = Number(text);
   if (Number.isInteger(value) && value >= 1) return value;
   throw new Error(`--${name} must be a whole number of at least 1, got ${text}`);
+}
+
+/** An option of some of `all`, with commas between; without it, all. */
+export function listOption<T extends string>(
+  context: SuiteContext,
+  name: string,
+  all: readonly T[],
+): T[] {
+  const names = context.options.get(name)?.split(',') ?? all;
+  return names.map((wanted) => {
+    const found = all.find((known) => known === wanted);
+    if (found !== undefined) return found;
+    throw new Error(`--${name} must be of ${all.join(', ')}, got ${wanted}`);
+  });
 }

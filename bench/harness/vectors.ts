@@ -1,15 +1,30 @@
 import { readMatrix, type Matrix, Random } from '../../src/index.js';
+import { grouped } from '../../src/cli/terminal.js';
 import { integerOption, type SuiteContext } from './suite.js';
 
+/** What {@link vectorsOf} makes unless options say otherwise. */
+export interface VectorDefaults {
+  readonly rows: number;
+  readonly dim: number;
+  readonly limit: number;
+}
+
+const DEFAULTS: VectorDefaults = { rows: 20_000, dim: 64, limit: 2000 };
+
 /** Options of suites that need base vectors and queries. */
-export const VECTOR_OPTIONS = {
-  input: 'vectors to index, any file that lichen build reads (default: made from a seed)',
-  queries: 'vectors to search for (default: made like the others)',
-  rows: 'vectors that are made (default 20,000)',
-  dim: 'values of a vector that is made (default 64)',
-  limit: 'queries used at most (default 2,000)',
-  metric: 'dot, cosine or l2 (default l2)',
-};
+export function vectorOptions(defaults: VectorDefaults) {
+  const [rows, dim, limit] = [defaults.rows, defaults.dim, defaults.limit].map((n) => grouped(n));
+  return {
+    input: 'vectors to index, any file that lichen build reads (default: made from a seed)',
+    queries: 'vectors to search for (default: made like the others)',
+    rows: `vectors that are made (default ${rows})`,
+    dim: `values of a vector that is made (default ${dim})`,
+    limit: `queries used at most (default ${limit})`,
+    metric: 'dot, cosine or l2 (default l2)',
+  };
+}
+
+export const VECTOR_OPTIONS = vectorOptions(DEFAULTS);
 
 /**
  * Base vectors and queries: of files, or a seeded low-rank mixture with noise, which is nearer to real embeddings
@@ -17,8 +32,9 @@ export const VECTOR_OPTIONS = {
  */
 export async function vectorsOf(
   context: SuiteContext,
+  defaults = DEFAULTS,
 ): Promise<{ base: Matrix; queries: Matrix; label: string }> {
-  const limit = integerOption(context, 'limit', 2000);
+  const limit = integerOption(context, 'limit', defaults.limit);
   const input = context.options.get('input');
   if (input !== undefined) {
     const queriesFile = context.options.get('queries');
@@ -29,8 +45,8 @@ export async function vectorsOf(
     const queries = { data: all.data.subarray(0, rows * all.dim), rows, dim: all.dim };
     return { base, queries, label: `${input}, ${base.rows} × ${base.dim}` };
   }
-  const rows = integerOption(context, 'rows', 20_000);
-  const dim = integerOption(context, 'dim', 64);
+  const rows = integerOption(context, 'rows', defaults.rows);
+  const dim = integerOption(context, 'dim', defaults.dim);
   const drawn = mixture(42, rows + limit, dim);
   return {
     base: { data: drawn.subarray(0, rows * dim), rows, dim },

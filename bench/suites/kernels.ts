@@ -1,30 +1,108 @@
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
-import type { Result, Suite, SuiteContext } from '../harness/suite.js';
+import { FlatIndex, matrixRow, type Matrix, type Metric } from '../../src/index.js';
+import { alternate, type Side } from '../harness/alternate.js';
+import { buildKernelsBench, runKernelsBench } from '../harness/native-bench.js';
+import { loadPeer, toInt8 } from '../harness/peers.js';
+import { ratioFields, sectionTables, type SectionResult } from '../harness/report.js';
+import { integerOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
+import { mixture } from '../harness/vectors.js';
 
-const ROOT = join(__dirname, '..', '..');
-const BUILD = join('native', 'build', 'bench');
+const SECTION = 'called from JavaScript, beside simsimd';
+const ROWS = 4096;
+const DIMS = [64, 128, 768];
+const METRICS = ['dot', 'l2'] as const;
+const K = 10;
 
-/** The native bench of the kernels, built by CMake, beside the limits of the machine. */
-export const kernelsSuite: Suite = {
-  name: 'kernels',
-  description:
-    'scoring kernels of each instruction set beside the limits of the machine (needs CMake)',
-  options: {},
-  run(context) {
-    return Promise.resolve(run(context));
-  },
-};
+type SimsimdCall = (a: Float32Array | Int8Array, b: Float32Array | Int8Array) => number;
 
-function run(context: SuiteContext): Result[] {
-  command('cmake', '-S', 'native', '-B', BUILD, '-DLICHEN_ADDON=OFF', '-DLICHEN_BENCHES=ON');
-  command('cmake', '--build', BUILD, '--parallel', '--target', 'kernels_bench');
-  context.say('one thread; medians of rounds in which limits and kernels take turns');
-  return JSON.parse(command(join(BUILD, 'kernels_bench'))) as Result[];
+/** What this suite calls of simsimd's JavaScript API, which knows no f16, bf16 or smaller codes but bits. */
+interface Simsimd {
+  readonly inner: SimsimdCall;
+  readonly sqeuclidean: SimsimdCall;
 }
 
-function command(name: string, ...args: string[]): string {
-  const { status, stdout, stderr, error } = spawnSync(name, args, { cwd: ROOT, encoding: 'utf8' });
-  if (status === 0) return stdout;
-  throw new Error(`${name} ${args.join(' ')} failed: ${error?.message ?? `${stdout}${stderr}`}`);
+/** The native bench of the kernels, built by CMake; then one search beside as many calls of simsimd as it scores rows. */
+export const kernelsSuite: Suite = {
+  name: 'kernels',
+  description: 'scoring kernels beside the limits of the machine and simsimd (needs CMake)',
+  options: { rounds: 'rounds that count (default 5)' },
+  run,
+  report: sectionTables,
+};
+
+async function run(context: SuiteContext): Promise<Result[]> {
+  const rounds = integerOption(context, 'rounds', 5);
+  buildKernelsBench();
+  context.say('one thread; medians of rounds in which limits, kernels and simsimd take turns;');
+  context.say(
+    'ratio: rate of lichen divided by that of simsimd, limit share: by that of the machine',
+  );
+  const results = runKernelsBench('--rounds', String(rounds));
+  const simsimd = loadPeer<Simsimd>('simsimd');
+  if (simsimd === undefined) {
+    context.say('simsimd is not installed: nothing to compare with from JavaScript');
+    return results;
+  }
+  for (const dim of DIMS) {
+    for (const metric of METRICS)
+      results.push(...(await fromJavaScript(simsimd, dim, metric, rounds)));
+  }
+  return results;
+}
+
+async function fromJavaScript(
+  simsimd: Simsimd,
+  dim: number,
+  metric: (typeof METRICS)[number],
+  rounds: number,
+): Promise<SectionResult[]> {
+  const base: Matrix = { data: mixture(1, ROWS, dim), rows: ROWS, dim };
+  const query = mixture(2, 1, dim);
+  const bytes = toInt8(base.data);
+  const results: SectionResult[] = [];
+  const types = {
+    f32: { rows: rowsOf(base), query },
+    i8: {
+      rows: Array.from({ length: ROWS }, (_, row) => bytes.subarray(row * dim, (row + 1) * dim)),
+      query: toInt8(query),
+    },
+  };
+  for (const [storage, given] of Object.entries(types)) {
+    const distance = metric === 'dot' ? simsimd.inner : simsimd.sqeuclidean;
+    const peer: Side = {
+      name: `${storage} ${metric} ${dim}, simsimd`,
+      work() {
+        let nearest = Infinity;
+        for (const row of given.rows) nearest = Math.min(nearest, distance(given.query, row));
+        return Number.isNaN(nearest) ? 0 : ROWS;
+      },
+    };
+    const { side, close } = searching(base, storage as 'f32' | 'i8', metric, query);
+    const compared = await alternate([side, peer], { rounds, secondsASide: 0.1 });
+    close();
+    for (const { name } of [peer, side]) {
+      const { median, min, max } = compared.rates.get(name)!;
+      const nanoseconds = { median: 1e9 / median, min: 1e9 / max, max: 1e9 / min };
+      const ratio = name === side.name ? ratioFields(compared.ratio(name, peer.name)) : {};
+      const note = name === side.name ? `FlatIndex.searchSync, the best ${K} kept` : 'a call a row';
+      results.push({ section: SECTION, name, ...nanoseconds, unit: 'ns a row', ...ratio, note });
+    }
+  }
+  return results;
+}
+
+function searching(base: Matrix, storage: 'f32' | 'i8', metric: Metric, query: Float32Array) {
+  const index = new FlatIndex({ dim: base.dim, metric, storage });
+  index.addSync(base);
+  const side: Side = {
+    name: `${storage} ${metric} ${base.dim}`,
+    work() {
+      index.searchSync(query, { k: K });
+      return base.rows;
+    },
+  };
+  return { side, close: () => index.close() };
+}
+
+function rowsOf(vectors: Matrix): Float32Array[] {
+  return Array.from({ length: vectors.rows }, (_, row) => matrixRow(vectors, row));
 }

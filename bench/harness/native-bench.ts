@@ -1,0 +1,54 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import type { Result } from './suite.js';
+
+const ROOT = join(__dirname, '..', '..');
+const BUILD = join('native', 'build', 'bench');
+const MOST_OUTPUT = 64 << 20;
+
+/** What this machine can do, one thread, as native code measures it. */
+export interface Limits {
+  /** Reading memory in order, on huge pages, in GB/s. */
+  readonly read: number;
+  /** Multiply-adds of f32 by the widest instructions, in GFLOP/s. */
+  readonly multiplyAdd: number;
+  /** Products of bytes, summed, in GOP/s; undefined where no instruction does them. */
+  readonly byteProducts: number | undefined;
+}
+
+/** Builds the bench of the kernels with CMake, which must be there. */
+export function buildKernelsBench(): void {
+  command('cmake', '-S', 'native', '-B', BUILD, '-DLICHEN_ADDON=OFF', '-DLICHEN_BENCHES=ON');
+  command('cmake', '--build', BUILD, '--parallel', '--target', 'kernels_bench');
+}
+
+/** Runs it: what it measured. */
+export function runKernelsBench(...args: string[]): Result[] {
+  return JSON.parse(command(join(BUILD, 'kernels_bench'), ...args)) as Result[];
+}
+
+/** Measures the limits alone; {@link buildKernelsBench} comes first. */
+export function measureLimits(): Limits {
+  const results = runKernelsBench('--limits');
+  const most = (prefix: string): number | undefined => {
+    const rates = results
+      .filter(({ name }) => name.startsWith(prefix))
+      .map((r) => Number(r.median));
+    return rates.length === 0 ? undefined : Math.max(...rates);
+  };
+  return {
+    read: most('read, huge pages')!,
+    multiplyAdd: most('multiply-add')!,
+    byteProducts: most('byte products'),
+  };
+}
+
+function command(name: string, ...args: string[]): string {
+  const { status, stdout, stderr, error } = spawnSync(name, args, {
+    cwd: ROOT,
+    encoding: 'utf8',
+    maxBuffer: MOST_OUTPUT,
+  });
+  if (status === 0) return stdout;
+  throw new Error(`${name} ${args.join(' ')} failed: ${error?.message ?? `${stdout}${stderr}`}`);
+}
