@@ -52,6 +52,7 @@
     "test_files": [
       "test/kernels_test.cpp",
       "test/code_kernels_test.cpp",
+      "test/codec_parts_test.cpp",
       "test/codecs_test.cpp",
       "test/scan_test.cpp",
       "test/runtime_test.cpp",

@@ -6,16 +6,26 @@ import { run } from './run.mjs';
 const REPORT = 'build/vitest.json';
 const cmake = (folder, ...options) => ['cmake', ['-S', 'native', '-B', folder, ...options]];
 const compile = (folder) => ['cmake', ['--build', folder, '--parallel']];
-const ctest = (folder) => ['ctest', ['--test-dir', folder, '--verbose']];
+const ctest = (folder, ...options) => ['ctest', ['--test-dir', folder, '--verbose', ...options]];
 const npx = (...args) => ['npx', ['--no-install', ...args]];
-const sanitized = (folder, sanitizers, ...options) => [
+const sanitized = (folder, sanitizers, options, ...tests) => [
   cmake(
     folder,
     ...['-DLICHEN_ADDON=OFF', '-DLICHEN_TESTS=ON', `-DLICHEN_SANITIZE=${sanitizers}`, ...options],
   ),
   compile(folder),
-  ctest(folder),
+  ctest(folder, ...tests),
 ];
+
+const ARM_COMPILER = 'aarch64-linux-gnu-g++';
+const ARM_EMULATOR = 'qemu-aarch64';
+/** Why the kernels of other processors cannot be tested here, or undefined if they can. */
+function lackOfEmulation() {
+  const missing = [ARM_COMPILER, ARM_EMULATOR].filter(
+    (tool) => run(tool, ['--version']).status !== 0,
+  );
+  return missing.length === 0 ? undefined : `${missing.join(' and ')} not found`;
+}
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
@@ -51,12 +61,30 @@ const STEPS = [
   {
     name: 'native tests, address and undefined-behaviour sanitizers',
     // The benches are compiled along, so that they cannot rot.
-    commands: sanitized('native/build/asan', 'address,undefined', '-DLICHEN_BENCHES=ON'),
+    commands: sanitized('native/build/asan', 'address,undefined', ['-DLICHEN_BENCHES=ON']),
     count: countNative,
   },
   {
     name: 'native tests, thread sanitizer',
-    commands: sanitized('native/build/tsan', 'thread'),
+    // Threads are the same on every instruction set.
+    commands: sanitized('native/build/tsan', 'thread', [], '-R', '^native$'),
+    count: countNative,
+  },
+  {
+    name: 'native tests on 64-bit ARM, emulated',
+    lack: lackOfEmulation,
+    commands: [
+      cmake(
+        'native/build/arm',
+        ...['-DLICHEN_ADDON=OFF', '-DLICHEN_TESTS=ON'],
+        ...['-DCMAKE_SYSTEM_NAME=Linux', '-DCMAKE_SYSTEM_PROCESSOR=aarch64'],
+        ...[`-DCMAKE_CXX_COMPILER=${ARM_COMPILER}`, '-DCMAKE_EXE_LINKER_FLAGS=-static'],
+        `-DCMAKE_CROSSCOMPILING_EMULATOR=${ARM_EMULATOR};-cpu;max`,
+      ),
+      compile('native/build/arm'),
+      // Once with dot products of bytes and once without.
+      ctest('native/build/arm', '-R', 'neon'),
+    ],
     count: countNative,
   },
   { name: 'addon by cmake-js', commands: [['npm', ['run', 'build:cmake']]] },
@@ -71,8 +99,13 @@ const STEPS = [
 ];
 
 mkdirSync('build', { recursive: true });
-for (const { name, commands, env, count } of STEPS) {
+for (const { name, commands, env, count, lack } of STEPS) {
   const started = performance.now();
+  const reason = lack?.();
+  if (reason !== undefined) {
+    process.stdout.write(`  skipped: ${name}: ${reason}\n`);
+    continue;
+  }
   for (const [command, args] of commands) {
     const { status, output } = run(command, args, { env });
     if (status !== 0) {

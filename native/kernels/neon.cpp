@@ -10,8 +10,11 @@
 namespace lichen {
 namespace {
 
-#include "kernels/generic/all.hpp"
+// In this order.
+// clang-format off
 #include "kernels/neon_simd.hpp"
+#include "kernels/generic/all.hpp"
+// clang-format on
 
 }  // namespace
 

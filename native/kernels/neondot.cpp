@@ -11,8 +11,11 @@ namespace lichen {
 namespace {
 
 #define LICHEN_DOTPROD
-#include "kernels/generic/all.hpp"
+// In this order.
+// clang-format off
 #include "kernels/neon_simd.hpp"
+#include "kernels/generic/all.hpp"
+// clang-format on
 
 }  // namespace
 
