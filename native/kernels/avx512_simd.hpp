@@ -70,8 +70,9 @@ struct Simd {
   static Ints int_load_part(const void* p, std::size_t bytes) {
     return _mm512_maskz_loadu_epi32(first_lanes(bytes / 4), p);
   }
-  // 16 or 32 bytes, again and again.
+  // 16, 32 or 64 bytes, again and again.
   static Ints int_repeat(const void* p, std::size_t bytes) {
+    if (bytes == 64) return int_load(p);
     if (bytes == 32) {
       return _mm512_broadcast_i64x4(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
     }
@@ -125,8 +126,9 @@ struct Simd {
                _mm256_hadd_epi32(int_fold(v[4]), int_fold(v[5])),
                _mm256_hadd_epi32(int_fold(v[6]), int_fold(v[7])), out);
   }
-  // Sums of 8 rows that lie in quarters (4 bytes × 4) or halves of vectors.
+  // Sums of 8 rows that lie in quarters, halves or the whole of vectors.
   static void int_sum8_short(const Ints* v, std::size_t bytes, std::int32_t* out) {
+    if (bytes == 64) return int_sum8(v, out);
     const auto low = [&](std::size_t i) { return _mm512_castsi512_si256(v[i]); };
     const auto high = [&](std::size_t i) { return _mm512_extracti32x8_epi32(v[i], 1); };
     if (bytes == 16) {

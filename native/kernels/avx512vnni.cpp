@@ -48,8 +48,8 @@ inline __m512i count_row(const std::uint64_t* planes, const std::uint8_t* row, s
   return _mm512_add_epi32(a, b);
 }
 
-// Eight rows of 1, 2 or 4 words, one after the other: 8 / words rows fill a vector, and the planes
-// repeat.
+// Eight rows of 1, 2, 4 or 8 words, one after the other: 8 / words rows fill a vector, and the
+// planes repeat.
 template <std::size_t words>
 inline void popcount_short(const std::uint64_t* planes, const std::uint8_t* rows,
                            std::int32_t* sums) {
@@ -58,8 +58,8 @@ inline void popcount_short(const std::uint64_t* planes, const std::uint8_t* rows
     const __m512i total = _mm512_add_epi32(pairs, _mm512_srli_epi64(pairs, 32));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), _mm512_cvtepi64_epi32(total));
   } else {
-    Simd::Ints counts[4];
-#pragma GCC unroll 4
+    Simd::Ints counts[8];
+#pragma GCC unroll 8
     for (std::size_t v = 0; v < words; ++v) {
       counts[v] = count_vector(_mm512_loadu_si512(rows + 64 * v), planes, 8);
     }

@@ -20,12 +20,13 @@ struct I8 {
     if (j < bytes) a = Simd::dot_u8(a, Simd::int_load(row + j), Simd::int_load(q + j));
     return Simd::int_add(a, b);
   }
-  // Eight rows of 16 or 32 bytes, several to a vector. A template, since not every S can.
+  // Eight rows no longer than a vector, in order. A template, since not every S can.
   template <std::size_t bytes, class S = Simd>
-  static void eight_short(const CodeQuery& query, const std::uint8_t* rows, std::int32_t* sums) {
-    Simd::Ints lanes[kRowsAtOnce / 2];
+  static LICHEN_INLINE void eight_short(const CodeQuery& query, const std::uint8_t* rows,
+                                        std::int32_t* sums) {
+    Simd::Ints lanes[kRowsAtOnce];
     const Simd::Ints q = S::int_repeat(query.bytes, bytes);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (std::size_t v = 0; v < kRowsAtOnce * bytes / kVectorBytes; ++v) {
       lanes[v] = Simd::dot_u8(Simd::int_zero(), Simd::int_load(rows + v * kVectorBytes), q);
     }
@@ -55,11 +56,12 @@ struct I4 {
     return Simd::int_add(a, b);
   }
   template <std::size_t bytes, class S = Simd>
-  static void eight_short(const CodeQuery& query, const std::uint8_t* rows, std::int32_t* sums) {
-    Simd::Ints lanes[kRowsAtOnce / 2];
+  static LICHEN_INLINE void eight_short(const CodeQuery& query, const std::uint8_t* rows,
+                                        std::int32_t* sums) {
+    Simd::Ints lanes[kRowsAtOnce];
     const Simd::Ints low = S::int_repeat(query.bytes, bytes);
     const Simd::Ints high = S::int_repeat(query.bytes + bytes, bytes);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (std::size_t v = 0; v < kRowsAtOnce * bytes / kVectorBytes; ++v) {
       const Simd::Ints codes = Simd::int_load(rows + v * kVectorBytes);
       lanes[v] = Simd::dot_u4(Simd::int_zero(), Simd::low_nibbles(codes), low);
@@ -69,18 +71,15 @@ struct I4 {
   }
 };
 
-// Sums of up to eight rows; those of `rows` from `first` on.
+// Sums of one row, and of eight: those of `rows` from `first` on.
 template <class Code>
 struct SumsOf {
+  static std::int32_t one(const CodeQuery& query, const std::uint8_t* row, std::size_t bytes) {
+    return Simd::int_sum1(Code::accumulate(query, row, bytes));
+  }
   template <class Rows>
-  static void eight(const CodeQuery& query, const Rows& rows, std::size_t first, std::size_t here,
-                    std::size_t bytes, std::int32_t* sums) {
-    if (here < kRowsAtOnce) {
-      for (std::size_t r = 0; r < here; ++r) {
-        sums[r] = Simd::int_sum1(Code::accumulate(query, rows(first + r), bytes));
-      }
-      return;
-    }
+  static LICHEN_INLINE void eight(const CodeQuery& query, const Rows& rows, std::size_t first,
+                                  std::size_t bytes, std::int32_t* sums) {
     Simd::Ints lanes[kRowsAtOnce];
     // Unrolled for the same reason as in float_rows.hpp.
 #pragma GCC unroll 8
@@ -102,7 +101,8 @@ struct B1 {
 #ifdef LICHEN_WIDE_POPCOUNT
   static constexpr bool kHasShortRows = true;
   template <std::size_t bytes>
-  static void eight_short(const CodeQuery& query, const std::uint8_t* rows, std::int32_t* sums) {
+  static LICHEN_INLINE void eight_short(const CodeQuery& query, const std::uint8_t* rows,
+                                        std::int32_t* sums) {
     popcount_short<bytes / 8>(query.planes, rows, sums);
   }
 #else
@@ -126,43 +126,41 @@ inline std::int32_t count_words(const std::uint64_t* planes, const std::uint8_t*
 
 template <>
 struct SumsOf<B1> {
-  template <class Rows>
-  static void eight(const CodeQuery& query, const Rows& rows, std::size_t first, std::size_t here,
-                    std::size_t bytes, std::int32_t* sums) {
+  static std::int32_t one(const CodeQuery& query, const std::uint8_t* row, std::size_t bytes) {
 #ifdef LICHEN_WIDE_POPCOUNT
-    if (here == kRowsAtOnce) {
-      const std::uint8_t* row[kRowsAtOnce];
-      for (std::size_t r = 0; r < kRowsAtOnce; ++r) row[r] = rows(first + r);
-      return popcount_eight(query.planes, row, bytes / 8, sums);
-    }
     if (bytes >= kVectorBytes) {
-      for (std::size_t r = 0; r < here; ++r) {
-        sums[r] = Simd::int_sum1(count_row(query.planes, rows(first + r), bytes / 8));
-      }
-      return;
+      return Simd::int_sum1(count_row(query.planes, row, bytes / 8));
     }
 #endif
-    for (std::size_t r = 0; r < here; ++r) {
-      sums[r] = count_words(query.planes, rows(first + r), bytes / 8);
-    }
+    return count_words(query.planes, row, bytes / 8);
+  }
+  template <class Rows>
+  static LICHEN_INLINE void eight(const CodeQuery& query, const Rows& rows, std::size_t first,
+                                  std::size_t bytes, std::int32_t* sums) {
+#ifdef LICHEN_WIDE_POPCOUNT
+    const std::uint8_t* row[kRowsAtOnce];
+    for (std::size_t r = 0; r < kRowsAtOnce; ++r) row[r] = rows(first + r);
+    popcount_eight(query.planes, row, bytes / 8, sums);
+#else
+    for (std::size_t r = 0; r < kRowsAtOnce; ++r) sums[r] = one(query, rows(first + r), bytes);
+#endif
   }
 };
 
-// Rows shorter than a vector, one after the other. What is known of the query is loaded before the
-// loop over rows, which needs the length as a constant.
+// Rows no longer than a vector, one after the other. What is known of the query is loaded before
+// the loop over rows, which needs the length as a constant.
 template <class Code, std::size_t bytes>
 struct Short {};
 
 template <class Code, std::size_t row_bytes>
 struct SumsOf<Short<Code, row_bytes>> {
+  static std::int32_t one(const CodeQuery& query, const std::uint8_t* row, std::size_t) {
+    return SumsOf<Code>::one(query, row, row_bytes);
+  }
   template <class Rows>
-  static void eight(const CodeQuery& query, const Rows& rows, std::size_t first, std::size_t here,
-                    std::size_t, std::int32_t* sums) {
-    if (here == kRowsAtOnce) {
-      Code::template eight_short<row_bytes>(query, rows(first), sums);
-    } else {
-      SumsOf<Code>::eight(query, rows, first, here, row_bytes, sums);
-    }
+  static LICHEN_INLINE void eight(const CodeQuery& query, const Rows& rows, std::size_t first,
+                                  std::size_t, std::int32_t* sums) {
+    Code::template eight_short<row_bytes>(query, rows(first), sums);
   }
 };
 
@@ -180,36 +178,36 @@ struct FactorsById {
 // No fused multiply-adds here and in tiles.hpp: so distances of codes are the same, bit for bit, on
 // every instruction set.
 template <bool has_offset, bool has_square, class Factors>
-inline void finish_eight(const CodeQuery& query, const CodeRows& rows, const Factors& factor,
-                         std::size_t i, std::size_t here, const std::int32_t* sums,
-                         float* __restrict out) {
-  const float base = query.base;
-  const float per_sum = query.per_sum;
-  const float per_row = query.per_row;
-  const float per_offset = query.per_offset;
-  for (std::size_t r = 0; r < here; ++r) {
-    const float inner = per_sum * static_cast<float>(sums[r]) + per_row;
-    float rest = base;
-    if constexpr (has_square) rest += factor(rows.squares, i + r);
-    if constexpr (has_offset) rest += factor(rows.offsets, i + r) * per_offset;
-    out[i + r] = factor(rows.scales, i + r) * inner + rest;
-  }
+LICHEN_INLINE float finish(const CodeQuery& query, const CodeRows& rows, const Factors& factor,
+                           std::size_t i, std::int32_t sum) {
+  const float inner = query.per_sum * static_cast<float>(sum) + query.per_row;
+  float rest = query.base;
+  if constexpr (has_square) rest += factor(rows.squares, i);
+  if constexpr (has_offset) rest += factor(rows.offsets, i) * query.per_offset;
+  return factor(rows.scales, i) * inner + rest;
 }
 
+// What is given by value or copied cannot be written through `out`, so it stays in registers.
 template <class Code, bool has_offset, bool has_square, class Rows, class Factors>
-inline void score_codes(const CodeQuery& query, const CodeRows& codes, const Rows& rows,
-                        const Factors& factors, std::size_t count, float* __restrict out) {
+__attribute__((noinline)) void score_codes(const CodeQuery& given_query,
+                                           const CodeRows& given_codes, const Rows rows,
+                                           const Factors factors, std::size_t count,
+                                           float* __restrict out) {
+  const CodeQuery query = given_query;
+  const CodeRows codes = given_codes;
   prefetch_group(rows, 0, count, codes.row_bytes);
-  for (std::size_t i = 0; i < count; i += kRowsAtOnce) {
-    const std::size_t here = count - i < kRowsAtOnce ? count - i : kRowsAtOnce;
+  std::size_t i = 0;
+  for (; i + kRowsAtOnce <= count; i += kRowsAtOnce) {
     prefetch_group(rows, i + kRowsAtOnce, count, codes.row_bytes);
     std::int32_t sums[kRowsAtOnce];
-    SumsOf<Code>::eight(query, rows, i, here, codes.row_bytes, sums);
-    if (here == kRowsAtOnce) {
-      finish_eight<has_offset, has_square>(query, codes, factors, i, kRowsAtOnce, sums, out);
-    } else {
-      finish_eight<has_offset, has_square>(query, codes, factors, i, here, sums, out);
+    SumsOf<Code>::eight(query, rows, i, codes.row_bytes, sums);
+    for (std::size_t r = 0; r < kRowsAtOnce; ++r) {
+      out[i + r] = finish<has_offset, has_square>(query, codes, factors, i + r, sums[r]);
     }
+  }
+  for (; i < count; ++i) {
+    const std::int32_t sum = SumsOf<Code>::one(query, rows(i), codes.row_bytes);
+    out[i] = finish<has_offset, has_square>(query, codes, factors, i, sum);
   }
 }
 
@@ -227,9 +225,23 @@ inline void score_codes_of(const CodeQuery& query, const CodeRows& codes, const 
   }
 }
 
+// One row, without what many need to set up.
+template <class Code>
+inline void score_code(const CodeQuery& query, const CodeRows& codes, std::size_t row, float* out) {
+  const std::int32_t sum =
+      SumsOf<Code>::one(query, codes.codes + row * codes.row_bytes, codes.row_bytes);
+  const FactorsInOrder factors{row};
+  *out = codes.offsets != nullptr && codes.squares != nullptr
+             ? finish<true, true>(query, codes, factors, 0, sum)
+         : codes.offsets != nullptr ? finish<true, false>(query, codes, factors, 0, sum)
+         : codes.squares != nullptr ? finish<false, true>(query, codes, factors, 0, sum)
+                                    : finish<false, false>(query, codes, factors, 0, sum);
+}
+
 template <class Code>
 void code_rows(const CodeQuery& query, const CodeRows& codes, std::size_t first, std::size_t count,
                float* out) {
+  if (count == 1) return score_code<Code>(query, codes, first, out);
   const Contiguous rows{codes.codes + first * codes.row_bytes, codes.row_bytes};
   const FactorsInOrder factors{first};
   if constexpr (Code::kHasShortRows) {
@@ -243,6 +255,8 @@ void code_rows(const CodeQuery& query, const CodeRows& codes, std::size_t first,
         return score_codes_of<Short<Code, 16>>(query, codes, rows, factors, count, out);
       case 32:
         return score_codes_of<Short<Code, 32>>(query, codes, rows, factors, count, out);
+      case 64:
+        return score_codes_of<Short<Code, 64>>(query, codes, rows, factors, count, out);
       default:
         break;
     }
@@ -253,6 +267,7 @@ void code_rows(const CodeQuery& query, const CodeRows& codes, std::size_t first,
 template <class Code>
 void code_gather(const CodeQuery& query, const CodeRows& codes, const std::uint32_t* ids,
                  std::size_t count, float* out) {
+  if (count == 1) return score_code<Code>(query, codes, ids[0], out);
   const Gathered rows{codes.codes, codes.row_bytes, ids};
   score_codes_of<Code>(query, codes, rows, FactorsById{ids}, count, out);
 }

@@ -67,8 +67,8 @@ inline Simd::Vector accumulate_row(const float* query, const typename Type::Valu
 }
 
 template <class Metric, class Type, class Rows>
-inline void score_floats(const float* query, const Rows& rows, std::size_t count, std::size_t dim,
-                         float* out) {
+__attribute__((noinline)) void score_floats(const float* query, const Rows rows, std::size_t count,
+                                            std::size_t dim, float* out) {
   const std::size_t bytes = dim * sizeof(typename Type::Value);
   prefetch_group(rows, 0, count, bytes);
   const auto sum_of = [&](std::size_t i) {
@@ -91,9 +91,17 @@ inline void score_floats(const float* query, const Rows& rows, std::size_t count
   for (; i < count; ++i) out[i] = Metric::kSign * Simd::sum1(sum_of(i));
 }
 
+// One row, without what many need to set up.
+template <class Metric, class Type>
+inline void float_one(const float* query, const void* row, std::size_t dim, float* out) {
+  *out = Metric::kSign * Simd::sum1(accumulate_row<Metric, Type>(
+                             query, static_cast<const typename Type::Value*>(row), dim));
+}
+
 template <class Metric, class Type>
 void float_rows(const float* query, const void* rows, std::size_t stride, std::size_t count,
                 std::size_t dim, float* out) {
+  if (count == 1) return float_one<Metric, Type>(query, rows, dim, out);
   const Contiguous contiguous{static_cast<const std::uint8_t*>(rows), stride};
   score_floats<Metric, Type>(query, contiguous, count, dim, out);
 }
@@ -101,6 +109,10 @@ void float_rows(const float* query, const void* rows, std::size_t stride, std::s
 template <class Metric, class Type>
 void float_gather(const float* query, const void* rows, std::size_t stride,
                   const std::uint32_t* ids, std::size_t count, std::size_t dim, float* out) {
+  if (count == 1) {
+    return float_one<Metric, Type>(query, static_cast<const std::uint8_t*>(rows) + ids[0] * stride,
+                                   dim, out);
+  }
   const Gathered gathered{static_cast<const std::uint8_t*>(rows), stride, ids};
   score_floats<Metric, Type>(query, gathered, count, dim, out);
 }

@@ -221,7 +221,7 @@ inline TileHit* code_block(const CodeQuery* queries, std::size_t first, const st
   for (std::size_t q = 0; q < queries_count; ++q) {
     const CodeQuery& query = queries[first + q];
     for (std::size_t v = 0; v < kVectors; ++v) {
-      // As finish_eight, in the same order of operations.
+      // As finish, in the same order of operations.
       const std::size_t lane = v * Simd::kWidth;
       const Simd::Vector inner =
           Simd::add(Simd::multiply(Simd::set(query.per_sum), Simd::to_float(sums[q][v])),

@@ -22,11 +22,13 @@
 //   add16(a, b) subtract16(a, b) odd_bytes(v) shift_up_byte(v)   on 16-bit lanes
 //   transpose(load, out, out_stride)         kWidth × kWidth words, row i is load(i)
 //   prefetch(p)
-//   with kHasShortRows: int_repeat(p, bytes), int_sum8_short(v, bytes, out[8]) for rows of 16 or 32
-//   bytes, several to a vector
+//   with kHasShortRows: int_repeat(p, bytes), int_sum8_short(v, bytes, out[8]) for rows of 16, 32 or
+//   64 bytes, several to a vector
 // clang-format on
 //
 // and kTileQueries, kTileVectors: the accumulators of a tile fit the registers.
+
+#define LICHEN_INLINE inline __attribute__((always_inline))
 
 constexpr std::size_t kRowsAtOnce = 8;
 constexpr std::size_t kVectorBytes = 4 * Simd::kWidth;
