@@ -158,10 +158,10 @@ export interface Addon {
     query: Float32Array,
     k: number,
     ef: number,
-    oversample: number,
-    filter: NativeFilter,
     slots: NativeSlots,
     scores: Float32Array,
+    oversample?: number,
+    filter?: Uint8Array | null,
   ): number;
   indexSearch(
     index: IndexHandle,

@@ -18,7 +18,7 @@ function answers(path: string): unknown {
   addon.indexAddSync(index, null, clustered(1, 900, dim), 1, addon.createProgress());
   const keys = new Float64Array(50);
   const scores = new Float32Array(50);
-  addon.indexSearchSync(index, clustered(2, 1, dim), 50, 60, 0, null, keys, scores);
+  addon.indexSearchSync(index, clustered(2, 1, dim), 50, 60, keys, scores);
   return { machine: addon.machine(), keys: [...keys], scores: [...scores] };
 }
 

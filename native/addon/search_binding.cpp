@@ -75,15 +75,18 @@ Output output_argument(const Napi::Value& keys, const Napi::Value& scores, std::
   return out;
 }
 
-// ef: 0 = the index's default, -1 = an exact search. oversample: 0 = by storage type.
-SearchOptions search_options(const Napi::Value& k, const Napi::Value& ef,
-                             const Napi::Value& oversample) {
+// ef: 0 = the index's default, -1 = an exact search.
+SearchOptions search_options(const Napi::Value& k, const Napi::Value& ef) {
   SearchOptions options;
   options.k = size_argument(k, "k", kMaxRows);
   options.exact = ef.IsNumber() && ef.As<Napi::Number>().DoubleValue() == -1.0;
   if (!options.exact) options.ef = size_argument(ef, "ef", kMaxRows);
-  options.oversample = size_argument(oversample, "oversample", kMaxRows);
   return options;
+}
+
+// 0 = by storage type.
+std::size_t oversample_argument(const Napi::Value& value) {
+  return size_argument(value, "oversample", kMaxRows);
 }
 
 void require_dim(const VectorIndex& index, const Span<float>& query) {
@@ -92,18 +95,22 @@ void require_dim(const VectorIndex& index, const Span<float>& query) {
                                     std::to_string(query.size) + " values");
 }
 
-// (handle, query, k, ef, oversample, filter | null, keys | rows, scores) -> number of results
+// (handle, query, k, ef, keys | rows, scores, oversample?, filter?) -> number of results
 Napi::Value search_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
     const Span<float> query = float32_array(info[1], "query");
     require_dim(*index, query);
-    SearchOptions options = search_options(info[2], info[3], info[4]);
-    const std::optional<RowFilter> filter = filter_argument(info[5]);
-    if (filter.has_value()) options.filter = &*filter;
+    SearchOptions options = search_options(info[2], info[3]);
+    std::optional<RowFilter> filter;
+    if (info.Length() > 6) {
+      options.oversample = oversample_argument(info[6]);
+      filter = filter_argument(info[7]);
+      if (filter.has_value()) options.filter = &*filter;
+    }
     // The arrays bound k before anything of its size is allocated here; search() checks it against
     // the rows.
-    const Output out = output_argument(info[6], info[7], options.k);
+    const Output out = output_argument(info[4], info[5], options.k);
     thread_local std::vector<Hit> hits;
     hits.resize(options.k);
     const std::size_t count = index->search(query.data, options, hits.data());
@@ -224,7 +231,8 @@ Napi::Value search(const Napi::CallbackInfo& info) {
     const IndexPointer index = index_argument(info[0]);
     const Span<float> queries = float32_array(info[1], "queries");
     const std::size_t count = vector_count(queries, index->dim());
-    const SearchOptions options = search_options(info[2], info[3], info[4]);
+    SearchOptions options = search_options(info[2], info[3]);
+    options.oversample = oversample_argument(info[4]);
     index->check_search(options);
     require_finite(queries.data, count, index->dim(), count == 1 ? "query" : "queries");
     if (count > std::numeric_limits<std::size_t>::max() / options.k) throw std::bad_alloc();

@@ -39,7 +39,7 @@ inline __m512i count_row(const std::uint64_t* planes, const std::uint8_t* row, s
   __m512i a = _mm512_setzero_si512();
   __m512i b = a;
   for (std::size_t w = 0; w < words; w += 8) {
-    const __m512i x = _mm512_loadu_si512(row + 8 * w);
+    const __m512i x = Simd::int_load_here(row + 8 * w);
     a = add_count(a, x, planes + w, 0);
     b = add_count(b, x, planes + words + w, 1);
     a = add_count(a, x, planes + 2 * words + w, 2);
@@ -61,7 +61,7 @@ inline void popcount_short(const std::uint64_t* planes, const std::uint8_t* rows
     Simd::Ints counts[8];
 #pragma GCC unroll 8
     for (std::size_t v = 0; v < words; ++v) {
-      counts[v] = count_vector(_mm512_loadu_si512(rows + 64 * v), planes, 8);
+      counts[v] = count_vector(Simd::int_load_here(rows + 64 * v), planes, 8);
     }
     Simd::int_sum8_short(counts, 8 * words, sums);
   }

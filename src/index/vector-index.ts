@@ -142,16 +142,11 @@ export abstract class VectorIndex<K extends Key = number> {
     const oversample = resolveOversample(given);
     const filter = resolveFilter(given.filter);
     const { slots, scores } = this.#scratch(k);
-    const count = addon.indexSearchSync(
-      this.handle,
-      vector,
-      k,
-      ef,
-      oversample,
-      filter,
-      slots,
-      scores,
-    );
+    // Every argument costs, so those that are rarely given are left out.
+    const count =
+      oversample === 0 && filter === null
+        ? addon.indexSearchSync(this.handle, vector, k, ef, slots, scores)
+        : addon.indexSearchSync(this.handle, vector, k, ef, slots, scores, oversample, filter);
     return { keys: this.#keysIn(slots.slice(0, count)), scores: scores.slice(0, count) };
   }
 

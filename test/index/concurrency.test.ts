@@ -94,7 +94,7 @@ describe('worker threads', () => {
         const one = worker(`
           addon.indexAddSync(index, null, data.subarray(0, 800), 1, addon.createProgress());
           const keys = new Float64Array(1), scores = new Float32Array(1);
-          addon.indexSearchSync(index, data.subarray(80, 88), 1, 0, 0, null, keys, scores);
+          addon.indexSearchSync(index, data.subarray(80, 88), 1, 0, keys, scores);
           parentPort.postMessage(keys[0]);`);
         return new Promise((resolve, reject) => {
           one.once('message', resolve);

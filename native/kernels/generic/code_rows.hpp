@@ -28,7 +28,7 @@ struct I8 {
     const Simd::Ints q = S::int_repeat(query.bytes, bytes);
 #pragma GCC unroll 8
     for (std::size_t v = 0; v < kRowsAtOnce * bytes / kVectorBytes; ++v) {
-      lanes[v] = Simd::dot_u8(Simd::int_zero(), Simd::int_load(rows + v * kVectorBytes), q);
+      lanes[v] = Simd::dot_u8(Simd::int_zero(), S::int_load_here(rows + v * kVectorBytes), q);
     }
     S::int_sum8_short(lanes, bytes, sums);
   }
@@ -63,7 +63,7 @@ struct I4 {
     const Simd::Ints high = S::int_repeat(query.bytes + bytes, bytes);
 #pragma GCC unroll 8
     for (std::size_t v = 0; v < kRowsAtOnce * bytes / kVectorBytes; ++v) {
-      const Simd::Ints codes = Simd::int_load(rows + v * kVectorBytes);
+      const Simd::Ints codes = S::int_load_here(rows + v * kVectorBytes);
       lanes[v] = Simd::dot_u4(Simd::int_zero(), Simd::low_nibbles(codes), low);
       lanes[v] = Simd::dot_u4(lanes[v], Simd::high_nibbles(codes), high);
     }

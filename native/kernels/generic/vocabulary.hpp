@@ -22,8 +22,8 @@
 //   add16(a, b) subtract16(a, b) odd_bytes(v) shift_up_byte(v)   on 16-bit lanes
 //   transpose(load, out, out_stride)         kWidth × kWidth words, row i is load(i)
 //   prefetch(p)
-//   with kHasShortRows: int_repeat(p, bytes), int_sum8_short(v, bytes, out[8]) for rows of 16, 32 or
-//   64 bytes, several to a vector
+//   with kHasShortRows: int_load_here(p) is not moved by the compiler; int_repeat(p, bytes),
+//   int_sum8_short(v, bytes, out[8]) for rows of 16, 32 or 64 bytes, several to a vector
 // clang-format on
 //
 // and kTileQueries, kTileVectors: the accumulators of a tile fit the registers.
