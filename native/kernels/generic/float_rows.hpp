@@ -41,6 +41,9 @@ struct SquaredL2 {
   }
 };
 
+// Up to so many vectors two sums will do: there is more to add up than to wait for.
+constexpr std::size_t kShortVectors = 8;
+
 template <class Metric, class Type>
 inline Simd::Vector accumulate_row(const float* query, const typename Type::Value* row,
                                    std::size_t dim) {
@@ -50,6 +53,12 @@ inline Simd::Vector accumulate_row(const float* query, const typename Type::Valu
   Simd::Vector c = a;
   Simd::Vector e = a;
   std::size_t d = 0;
+  if (dim <= kShortVectors * kWidth) {
+    for (; d + 2 * kWidth <= dim; d += 2 * kWidth) {
+      a = Metric::accumulate(Simd::load(query + d), Type::load(row + d), a);
+      b = Metric::accumulate(Simd::load(query + d + kWidth), Type::load(row + d + kWidth), b);
+    }
+  }
   for (; d + 4 * kWidth <= dim; d += 4 * kWidth) {
     a = Metric::accumulate(Simd::load(query + d), Type::load(row + d), a);
     b = Metric::accumulate(Simd::load(query + d + kWidth), Type::load(row + d + kWidth), b);
@@ -66,14 +75,43 @@ inline Simd::Vector accumulate_row(const float* query, const typename Type::Valu
   return Simd::add(Simd::add(a, b), Simd::add(c, e));
 }
 
-template <class Metric, class Type, class Rows>
-__attribute__((noinline)) void score_floats(const float* query, const Rows rows, std::size_t count,
-                                            std::size_t dim, float* out) {
-  const std::size_t bytes = dim * sizeof(typename Type::Value);
+// A query of any length, read again for each row.
+template <class Metric, class Type>
+struct LongQuery {
+  const float* values;
+  std::size_t dim;
+
+  Simd::Vector sum(const typename Type::Value* row) const {
+    return accumulate_row<Metric, Type>(values, row, dim);
+  }
+};
+
+// A query of `vectors` whole vectors, kept in registers; the sums are those of accumulate_row.
+template <class Metric, class Type, std::size_t vectors>
+struct ShortQuery {
+  Simd::Vector values[vectors];
+
+  explicit ShortQuery(const float* query) {
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < vectors; ++v) values[v] = Simd::load(query + v * Simd::kWidth);
+  }
+  LICHEN_INLINE Simd::Vector sum(const typename Type::Value* row) const {
+    static_assert(vectors % 2 == 0 && vectors <= kShortVectors);
+    Simd::Vector sums[2] = {Simd::zero(), Simd::zero()};
+#pragma GCC unroll 8
+    for (std::size_t v = 0; v < vectors; ++v) {
+      sums[v % 2] = Metric::accumulate(values[v], Type::load(row + v * Simd::kWidth), sums[v % 2]);
+    }
+    return Simd::add(sums[0], sums[1]);
+  }
+};
+
+template <class Metric, class Type, class Query, class Rows>
+LICHEN_INLINE void score_floats(const Query query, const Rows rows, std::size_t count,
+                                std::size_t bytes, float* out) {
   prefetch_group(rows, 0, count, bytes);
   const auto sum_of = [&](std::size_t i) {
-    return accumulate_row<Metric, Type>(
-        query, reinterpret_cast<const typename Type::Value*>(rows(i)), dim);
+    return query.sum(reinterpret_cast<const typename Type::Value*>(rows(i)));
   };
   std::size_t i = 0;
   for (; i + kRowsAtOnce <= count; i += kRowsAtOnce) {
@@ -82,13 +120,53 @@ __attribute__((noinline)) void score_floats(const float* query, const Rows rows,
     // stalls where the hardware stores it in halves.
     Simd::Vector sums[kRowsAtOnce];
 #pragma GCC unroll 8
-    for (std::size_t r = 0; r < kRowsAtOnce; ++r) sums[r] = sum_of(i + r);
+    for (std::size_t r = 0; r < kRowsAtOnce; ++r) {
+      sums[r] = sum_of(i + r);
+      // The compiler would mix the loads of several rows, and prefetchers follow the order of
+      // loads.
+      if constexpr (!Rows::kGathers) asm volatile("" : : : "memory");
+    }
     float totals[kRowsAtOnce];
     Simd::sum8(sums, totals);
     for (std::size_t r = 0; r < kRowsAtOnce; ++r) out[i + r] = Metric::kSign * totals[r];
   }
   // sum1 adds in the order of sum8, so that a row's distance does not depend on its place.
   for (; i < count; ++i) out[i] = Metric::kSign * Simd::sum1(sum_of(i));
+}
+
+template <class Metric, class Type, std::size_t vectors, class Rows>
+__attribute__((noinline)) void score_short(const float* query, const Rows rows, std::size_t count,
+                                           float* out) {
+  const ShortQuery<Metric, Type, vectors> prepared(query);
+  score_floats<Metric, Type>(prepared, rows, count,
+                             vectors * Simd::kWidth * sizeof(typename Type::Value), out);
+}
+
+template <class Metric, class Type, class Rows>
+__attribute__((noinline)) void score_long(const float* query, const Rows rows, std::size_t count,
+                                          std::size_t dim, float* out) {
+  score_floats<Metric, Type>(LongQuery<Metric, Type>{query, dim}, rows, count,
+                             dim * sizeof(typename Type::Value), out);
+}
+
+template <class Metric, class Type, class Rows>
+inline void score_any(const float* query, const Rows& rows, std::size_t count, std::size_t dim,
+                      float* out) {
+  if (Simd::kWidth > 1 && dim % (2 * Simd::kWidth) == 0) {
+    switch (dim / Simd::kWidth) {
+      case 2:
+        return score_short<Metric, Type, 2>(query, rows, count, out);
+      case 4:
+        return score_short<Metric, Type, 4>(query, rows, count, out);
+      case 6:
+        return score_short<Metric, Type, 6>(query, rows, count, out);
+      case 8:
+        return score_short<Metric, Type, 8>(query, rows, count, out);
+      default:
+        break;
+    }
+  }
+  score_long<Metric, Type>(query, rows, count, dim, out);
 }
 
 // One row, without what many need to set up.
@@ -103,7 +181,7 @@ void float_rows(const float* query, const void* rows, std::size_t stride, std::s
                 std::size_t dim, float* out) {
   if (count == 1) return float_one<Metric, Type>(query, rows, dim, out);
   const Contiguous contiguous{static_cast<const std::uint8_t*>(rows), stride};
-  score_floats<Metric, Type>(query, contiguous, count, dim, out);
+  score_any<Metric, Type>(query, contiguous, count, dim, out);
 }
 
 template <class Metric, class Type>
@@ -114,7 +192,7 @@ void float_gather(const float* query, const void* rows, std::size_t stride,
                                    dim, out);
   }
   const Gathered gathered{static_cast<const std::uint8_t*>(rows), stride, ids};
-  score_floats<Metric, Type>(query, gathered, count, dim, out);
+  score_any<Metric, Type>(query, gathered, count, dim, out);
 }
 
 template <class Type>
