@@ -70,8 +70,8 @@ struct Simd {
   static Ints int_load_part(const void* p, std::size_t bytes) {
     return _mm512_maskz_loadu_epi32(first_lanes(bytes / 4), p);
   }
-  // A load that stays where it stands in the program. Prefetchers follow the order of loads, and the
-  // compiler would mix those of several rows.
+  // A load that stays where it stands in the program. Prefetchers follow the order of loads, and
+  // the compiler would mix those of several rows.
   static Ints int_load_here(const void* p) {
     Ints v = int_load(p);
     asm volatile("" : "+v"(v) : : "memory");
