@@ -1,12 +1,12 @@
 import {
   exactTruth,
   FlatIndex,
-  matrixRow,
   recallAtKByScore,
   type Matrix,
   type Metric,
   type Neighbours,
 } from '../../src/index.js';
+import { exactScores } from '../../src/evaluation/truth.js';
 
 /** Judges found keys (row numbers, `queries.rows * k` of them) by exact scores: ties are fair. */
 export type RecallJudge = (keys: ArrayLike<number | bigint>) => number;
@@ -32,28 +32,5 @@ export async function recallJudge(
       if (key >= 0) values[at] = scoreOf(Math.floor(at / k), key);
     }
     return recallAtKByScore({ values, rows: queries.rows, width: k }, expected, { k, metric });
-  };
-}
-
-/** The exact score of a query (by its number) and a row. */
-export function exactScores(
-  base: Matrix,
-  queries: Matrix,
-  metric: Metric,
-): (query: number, row: number) => number {
-  return (query, row) => {
-    const a = matrixRow(queries, query);
-    const b = matrixRow(base, row);
-    let dot = 0;
-    let l2 = 0;
-    let aa = 0;
-    let bb = 0;
-    for (let d = 0; d < base.dim; d++) {
-      dot += a[d]! * b[d]!;
-      l2 += (a[d]! - b[d]!) ** 2;
-      aa += a[d]! ** 2;
-      bb += b[d]! ** 2;
-    }
-    return metric === 'l2' ? l2 : metric === 'dot' ? dot : dot / Math.sqrt(aa * bb);
   };
 }

@@ -10,6 +10,7 @@ import {
   type Matrix,
   type Metric,
 } from '../../src/index.js';
+import { exactScores } from '../../src/evaluation/truth.js';
 import { alternate, ratioText, type Side } from '../harness/alternate.js';
 import { integerOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
 import { vectorsOf, VECTOR_OPTIONS } from '../harness/vectors.js';
@@ -192,26 +193,4 @@ async function recallCurves(
       }),
     ]),
   );
-}
-
-function exactScores(
-  base: Matrix,
-  queries: Matrix,
-  metric: Metric,
-): (query: number, row: number) => number {
-  return (query, row) => {
-    const a = matrixRow(queries, query);
-    const b = matrixRow(base, row);
-    let dot = 0;
-    let l2 = 0;
-    let aa = 0;
-    let bb = 0;
-    for (let d = 0; d < base.dim; d++) {
-      dot += a[d]! * b[d]!;
-      l2 += (a[d]! - b[d]!) ** 2;
-      aa += a[d]! ** 2;
-      bb += b[d]! ** 2;
-    }
-    return metric === 'l2' ? l2 : metric === 'dot' ? dot : dot / Math.sqrt(aa * bb);
-  };
 }

@@ -100,7 +100,7 @@ function scoresOf<K extends Key>(
 }
 
 /** The score, in float64, of a query and a row by their numbers. */
-function exactScores(
+export function exactScores(
   vectors: Matrix,
   queries: Matrix,
   metric: Metric,
