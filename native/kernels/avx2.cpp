@@ -17,6 +17,7 @@ struct Simd {
   static constexpr std::size_t kWidth = 8;
   static constexpr std::size_t kTileQueries = 6;
   static constexpr std::size_t kTileVectors = 2;
+  static constexpr std::size_t kRowsSideBySide = 2;
   static constexpr bool kHasShortRows = false;
 
   static Vector zero() { return _mm256_setzero_ps(); }

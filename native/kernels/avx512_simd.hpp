@@ -8,6 +8,7 @@ struct Simd {
   static constexpr std::size_t kWidth = 16;
   static constexpr std::size_t kTileQueries = 6;
   static constexpr std::size_t kTileVectors = 4;
+  static constexpr std::size_t kRowsSideBySide = 4;
   static constexpr bool kHasShortRows = true;
 
   static __mmask16 first_lanes(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1u); }

@@ -8,6 +8,7 @@ struct Simd {
   static constexpr std::size_t kWidth = 4;
   static constexpr std::size_t kTileQueries = 6;
   static constexpr std::size_t kTileVectors = 4;
+  static constexpr std::size_t kRowsSideBySide = 4;
   static constexpr bool kHasShortRows = false;
 
   static Vector zero() { return vdupq_n_f32(0.0f); }

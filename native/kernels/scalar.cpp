@@ -31,6 +31,7 @@ struct Simd {
   static constexpr std::size_t kWidth = 1;
   static constexpr std::size_t kTileQueries = 2;
   static constexpr std::size_t kTileVectors = 8;
+  static constexpr std::size_t kRowsSideBySide = 1;
   static constexpr bool kHasShortRows = false;
 
   static Vector zero() { return 0.0f; }

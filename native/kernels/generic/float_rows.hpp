@@ -75,6 +75,49 @@ inline Simd::Vector accumulate_row(const float* query, const typename Type::Valu
   return Simd::add(Simd::add(a, b), Simd::add(c, e));
 }
 
+// `count` long rows side by side, each with the sums of accumulate_row: rows that lie anywhere
+// arrive sooner when several are on their way.
+template <class Metric, class Type, std::size_t count>
+LICHEN_INLINE void accumulate_rows(const float* query, const typename Type::Value* const* rows,
+                                   std::size_t dim, Simd::Vector* out) {
+  constexpr std::size_t kWidth = Simd::kWidth;
+  Simd::Vector sums[count][4];
+#pragma GCC unroll 16
+  for (std::size_t r = 0; r < count; ++r) {
+#pragma GCC unroll 4
+    for (std::size_t s = 0; s < 4; ++s) sums[r][s] = Simd::zero();
+  }
+  std::size_t d = 0;
+  for (; d + 4 * kWidth <= dim; d += 4 * kWidth) {
+#pragma GCC unroll 4
+    for (std::size_t s = 0; s < 4; ++s) {
+      const Simd::Vector q = Simd::load(query + d + s * kWidth);
+#pragma GCC unroll 16
+      for (std::size_t r = 0; r < count; ++r) {
+        sums[r][s] = Metric::accumulate(q, Type::load(rows[r] + d + s * kWidth), sums[r][s]);
+      }
+    }
+  }
+  for (; d + kWidth <= dim; d += kWidth) {
+    const Simd::Vector q = Simd::load(query + d);
+#pragma GCC unroll 16
+    for (std::size_t r = 0; r < count; ++r) {
+      sums[r][0] = Metric::accumulate(q, Type::load(rows[r] + d), sums[r][0]);
+    }
+  }
+  if (d < dim) {
+    const Simd::Vector q = Simd::load_first(query + d, dim - d);
+#pragma GCC unroll 16
+    for (std::size_t r = 0; r < count; ++r) {
+      sums[r][1] = Metric::accumulate(q, Type::load_first(rows[r] + d, dim - d), sums[r][1]);
+    }
+  }
+#pragma GCC unroll 16
+  for (std::size_t r = 0; r < count; ++r) {
+    out[r] = Simd::add(Simd::add(sums[r][0], sums[r][1]), Simd::add(sums[r][2], sums[r][3]));
+  }
+}
+
 // A query of any length, read again for each row.
 template <class Metric, class Type>
 struct LongQuery {
@@ -149,6 +192,31 @@ __attribute__((noinline)) void score_long(const float* query, const Rows rows, s
                              dim * sizeof(typename Type::Value), out);
 }
 
+template <class Metric, class Type>
+__attribute__((noinline)) void score_long_gathered(const float* query, const Gathered rows,
+                                                   std::size_t count, std::size_t dim, float* out) {
+  constexpr std::size_t kSide = Simd::kRowsSideBySide;
+  const std::size_t bytes = dim * sizeof(typename Type::Value);
+  prefetch_group(rows, 0, count, bytes);
+  const auto row = [&](std::size_t i) {
+    return reinterpret_cast<const typename Type::Value*>(rows(i));
+  };
+  std::size_t i = 0;
+  for (; i + kSide <= count; i += kSide) {
+    if (i % kRowsAtOnce == 0) prefetch_group(rows, i + kRowsAtOnce, count, bytes);
+    const typename Type::Value* side[kSide];
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < kSide; ++r) side[r] = row(i + r);
+    Simd::Vector sums[kSide];
+    accumulate_rows<Metric, Type, kSide>(query, side, dim, sums);
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < kSide; ++r) out[i + r] = Metric::kSign * Simd::sum1(sums[r]);
+  }
+  for (; i < count; ++i) {
+    out[i] = Metric::kSign * Simd::sum1(accumulate_row<Metric, Type>(query, row(i), dim));
+  }
+}
+
 template <class Metric, class Type, class Rows>
 inline void score_any(const float* query, const Rows& rows, std::size_t count, std::size_t dim,
                       float* out) {
@@ -164,6 +232,11 @@ inline void score_any(const float* query, const Rows& rows, std::size_t count, s
         return score_short<Metric, Type, 8>(query, rows, count, out);
       default:
         break;
+    }
+  }
+  if constexpr (Rows::kGathers) {
+    if (dim > kShortVectors * Simd::kWidth) {
+      return score_long_gathered<Metric, Type>(query, rows, count, dim, out);
     }
   }
   score_long<Metric, Type>(query, rows, count, dim, out);

@@ -26,7 +26,8 @@
 //   int_sum8_short(v, bytes, out[8]) for rows of 16, 32 or 64 bytes, several to a vector
 // clang-format on
 //
-// and kTileQueries, kTileVectors: the accumulators of a tile fit the registers.
+// and kTileQueries, kTileVectors: the accumulators of a tile fit the registers; kRowsSideBySide: so
+// do four for each of so many rows.
 
 #define LICHEN_INLINE inline __attribute__((always_inline))
 
