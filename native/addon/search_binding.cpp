@@ -133,12 +133,12 @@ class SearchJob final : public Job {
         progress_(std::move(progress)) {
     options_.filter = filter_.get();
     progress_->total.store(count_);
+    shares_ = index_->parts_of(options_, threads);
     const bool scans = index_->scans(options_);
-    tile_ = scans ? std::clamp<std::size_t>((count_ + threads - 1) / threads, 1, kScanTile)
-                  : kGraphTile;
+    tile_ = std::min({scans ? (count_ + threads - 1) / threads : kGraphTile, kScanTile,
+                      std::max<std::size_t>(1, kMostHits / shares_.hits)});
     if (scans && count_ == 1 && threads > 1) {
-      parts_hits_ = index_->part_hits(options_);
-      all_.resize(threads * parts_hits_);
+      all_.resize(threads * shares_.hits);
       found_.resize(threads);
       unfinished_.store(threads);
     }
@@ -181,6 +181,8 @@ class SearchJob final : public Job {
   static constexpr std::size_t kGraphTile = 16;
   // So many queries make packing rows into tiles a small part of the work.
   static constexpr std::size_t kScanTile = 192;
+  // Hits of a tile, 8 bytes each: many queries with a large k must not ask for memory without end.
+  static constexpr std::size_t kMostHits = std::size_t{1} << 20;
 
   // One query: threads share the rows, and the last one to finish puts their hits together.
   void run_parts_of_rows() {
@@ -190,18 +192,19 @@ class SearchJob final : public Job {
   }
 
   void run_part_of_rows(std::size_t part) {
-    Hit* const hits = all_.data() + part * parts_hits_;
+    Hit* const hits = all_.data() + part * shares_.hits;
     if (progress_->cancel.load()) throw Error(Code::kAborted, "search was aborted");
-    found_[part] = index_->search_part(queries_.data(), options_, part, threads_, hits);
+    found_[part] = index_->search_part(queries_.data(), options_, shares_, part, hits);
     if (unfinished_.fetch_sub(1) != 1) return;
     std::size_t count = 0;
     for (std::size_t p = 0; p < threads_; ++p) {
-      const Hit* const from = all_.data() + p * parts_hits_;
+      const Hit* const from = all_.data() + p * shares_.hits;
       count = static_cast<std::size_t>(std::copy(from, from + found_[p], all_.data() + count) -
                                        all_.data());
     }
     std::vector<Hit> best(options_.k);
-    count = index_->merge_parts(queries_.data(), options_, all_.data(), count, best.data());
+    count =
+        index_->merge_parts(queries_.data(), options_, shares_, all_.data(), count, best.data());
     counts_[0] = write_hits(*index_, best.data(), count, options_.k, out_);
     progress_->done.store(1);
   }
@@ -218,7 +221,7 @@ class SearchJob final : public Job {
   std::uint32_t* counts_ = nullptr;
   std::vector<Napi::ObjectReference> arrays_;
   std::atomic<std::size_t> next_{0};
-  std::size_t parts_hits_ = 0;
+  SearchParts shares_;
   std::vector<Hit> all_;
   std::vector<std::size_t> found_;
   std::atomic<std::size_t> unfinished_{0};

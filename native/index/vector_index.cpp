@@ -225,39 +225,40 @@ bool VectorIndex::scans(const SearchOptions& options) const {
   return kind_ == IndexKind::kFlat || options.exact || options.filter != nullptr;
 }
 
-std::size_t VectorIndex::part_hits(const SearchOptions& options) const {
+SearchParts VectorIndex::parts_of(const SearchOptions& options, std::size_t parts) const {
   ReadLock lock(lock_);
   check_k(options.k);
-  return candidates(options);
+  return {parts, store_.rows(), candidates(options)};
 }
 
 std::size_t VectorIndex::search_part(const float* query, const SearchOptions& options,
-                                     std::size_t part, std::size_t parts, Hit* hits) const {
+                                     const SearchParts& shares, std::size_t part, Hit* hits) const {
   thread_local QueryBatch prepared;
   require_finite(query, 1, dim(), "query");
   ReadLock lock(lock_);
   const EmbeddingStore& store = options.exact ? finest() : store_;
-  const std::size_t rows = store.rows();
-  const std::size_t share = (rows / parts + kPqBlockRows) / kPqBlockRows * kPqBlockRows;
+  // Rows of an add that was undone meanwhile are gone.
+  const std::size_t rows = std::min(shares.rows, store.rows());
+  const std::size_t share =
+      (shares.rows / shares.parts + kPqBlockRows) / kPqBlockRows * kPqBlockRows;
   const std::size_t first = std::min(rows, part * share);
   std::vector<TopK> best;
-  best.emplace_back(hits, candidates(options));
+  best.emplace_back(hits, shares.hits);
   prepared.prepare(store, query, 1);
   scan(store, prepared, options.filter, first, std::min(rows, first + share), best);
   return best[0].finish();
 }
 
-std::size_t VectorIndex::merge_parts(const float* query, const SearchOptions& options, Hit* all,
-                                     std::size_t count, Hit* hits) const {
+std::size_t VectorIndex::merge_parts(const float* query, const SearchOptions& options,
+                                     const SearchParts& shares, Hit* all, std::size_t count,
+                                     Hit* hits) const {
   ReadLock lock(lock_);
-  // Rows of an add that was undone meanwhile are gone.
   count = static_cast<std::size_t>(
       std::remove_if(all, all + count, [&](const Hit& hit) { return hit.row >= store_.rows(); }) -
       all);
   std::sort(all, all + count, nearer);
-  count = std::min(count, candidates(options));
+  count = std::min(count, shares.hits);
   if (fine_ != nullptr && !options.exact) return rescore(query, all, count, options.k, hits);
-  count = std::min(count, options.k);
   std::copy(all, all + count, hits);
   return count;
 }

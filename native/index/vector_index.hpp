@@ -38,6 +38,14 @@ struct SearchOptions {
   const RowFilter* filter = nullptr;
 };
 
+// How the rows of one search are shared out: fixed at its start, since an add may end between
+// parts.
+struct SearchParts {
+  std::size_t parts;
+  std::size_t rows;  // at the start
+  std::size_t hits;  // of a part, at most
+};
+
 // How the vectors of an index are kept.
 struct StorageOptions {
   CodecOptions codec;
@@ -78,14 +86,14 @@ class VectorIndex {
   void check_search(const SearchOptions& options) const;
 
   // One query on several threads: whether every row is scored in any case, so that threads can
-  // share the rows; the hits of part `part` of `parts` (at most part_hits(options)); and what is
-  // nearest of all parts' hits, `count` of them, which are spoilt.
+  // share the rows; how they do; the hits of one part, and how many there are; and what is nearest
+  // of all parts' hits, `count` of them, which are spoilt.
   bool scans(const SearchOptions& options) const;
-  std::size_t part_hits(const SearchOptions& options) const;
-  std::size_t search_part(const float* query, const SearchOptions& options, std::size_t part,
-                          std::size_t parts, Hit* hits) const;
-  std::size_t merge_parts(const float* query, const SearchOptions& options, Hit* all,
-                          std::size_t count, Hit* hits) const;
+  SearchParts parts_of(const SearchOptions& options, std::size_t parts) const;
+  std::size_t search_part(const float* query, const SearchOptions& options,
+                          const SearchParts& shares, std::size_t part, Hit* hits) const;
+  std::size_t merge_parts(const float* query, const SearchOptions& options,
+                          const SearchParts& shares, Hit* all, std::size_t count, Hit* hits) const;
 
   // Every row that scores at least `score` (l2: at most), best first, by the finest store.
   std::vector<Hit> search_within(const float* query, float score, const RowFilter* filter) const;

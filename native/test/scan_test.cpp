@@ -209,17 +209,47 @@ TEST_CASE("flat index: parts of the rows together give what one search gives") {
       std::vector<Hit> expected(10);
       CHECK_EQUAL(index.search(query.data(), options, expected.data()), 10);
       for (const std::size_t parts : {1, 2, 3, 16}) {
-        const std::size_t most = index.part_hits(options);
-        std::vector<Hit> all(parts * most);
+        const SearchParts shares = index.parts_of(options, parts);
+        std::vector<Hit> all(parts * shares.hits);
         std::size_t count = 0;
         for (std::size_t p = 0; p < parts; ++p) {
-          count += index.search_part(query.data(), options, p, parts, all.data() + count);
+          count += index.search_part(query.data(), options, shares, p, all.data() + count);
         }
         std::vector<Hit> hits(10);
-        CHECK_EQUAL(index.merge_parts(query.data(), options, all.data(), count, hits.data()), 10);
+        CHECK_EQUAL(
+            index.merge_parts(query.data(), options, shares, all.data(), count, hits.data()), 10);
         for (std::size_t i = 0; i < 10; ++i) CHECK(same(hits[i], expected[i]));
       }
     }
+  }
+}
+
+TEST_CASE("flat index: rows that come between the parts of a search change neither part nor room") {
+  constexpr std::size_t kDim = 24;
+  const std::vector<float> vectors = test::clustered(3, 3000, kDim, 12);
+  const std::vector<float> query = test::uniform_floats(4, kDim);
+  // So few rows that all of them are candidates: with more rows there would be more.
+  for (const std::size_t rows : {15, 500}) {
+    FlatIndex index(test::flat(kDim, Metric::kL2, StorageType::kB1, StorageType::kF32));
+    Progress progress;
+    index.append({}, vectors.data(), rows);
+    index.link(1, progress);
+    SearchOptions options;
+    std::vector<Hit> expected(10);
+    CHECK_EQUAL(index.search(query.data(), options, expected.data()), 10);
+    const SearchParts shares = index.parts_of(options, 2);
+    std::vector<Hit> first(shares.hits), second(shares.hits);
+    const std::size_t here = index.search_part(query.data(), options, shares, 0, first.data());
+    Progress more;
+    index.append({}, vectors.data() + rows * kDim, 2000);
+    index.link(1, more);
+    const std::size_t there = index.search_part(query.data(), options, shares, 1, second.data());
+    std::vector<Hit> all(first.begin(), first.begin() + here);
+    all.insert(all.end(), second.begin(), second.begin() + there);
+    std::vector<Hit> hits(10);
+    CHECK_EQUAL(
+        index.merge_parts(query.data(), options, shares, all.data(), all.size(), hits.data()), 10);
+    for (std::size_t i = 0; i < 10; ++i) CHECK(same(hits[i], expected[i]));
   }
 }
 
