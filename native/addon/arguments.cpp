@@ -55,17 +55,28 @@ CodecOptions codec_argument(const Napi::CallbackInfo& info, std::size_t at) {
   return options;
 }
 
+static Span<std::uint8_t> filter_bits(const Napi::Value& value) {
+  return typed_array<std::uint8_t>(value, napi_uint8_array, "filter");
+}
+
 std::optional<RowFilter> filter_argument(const Napi::Value& value) {
   if (value.IsNull() || value.IsUndefined()) return std::nullopt;
-  const Span<std::uint8_t> bits = typed_array<std::uint8_t>(value, napi_uint8_array, "filter");
+  const Span<std::uint8_t> bits = filter_bits(value);
   return RowFilter(bits.data, bits.size);
 }
 
 OwnedFilter::OwnedFilter(const Napi::Value& value) {
   if (value.IsNull() || value.IsUndefined()) return;
-  const Span<std::uint8_t> bits = typed_array<std::uint8_t>(value, napi_uint8_array, "filter");
+  const Span<std::uint8_t> bits = filter_bits(value);
   bits_.assign(bits.data, bits.data + bits.size);
   filter_.emplace(bits_.data(), bits_.size());
+}
+
+Span<float> vector_argument(const Napi::Value& value, std::size_t dim, const char* name) {
+  const Span<float> vector = float32_array(value, name);
+  if (vector.size == dim) return vector;
+  throw Error(Code::kDimension, std::string(name) + ": dim is " + std::to_string(dim) + ", got " +
+                                    std::to_string(vector.size) + " values");
 }
 
 std::size_t vector_count(const Span<float>& vectors, std::size_t dim) {

@@ -47,6 +47,8 @@ class OwnedFilter {
   std::optional<RowFilter> filter_;
 };
 
+// One vector. Throws Error(kDimension) unless it has `dim` values.
+Span<float> vector_argument(const Napi::Value& value, std::size_t dim, const char* name);
 // How many vectors of `dim` values the array holds. Throws Error(kDimension) unless they are whole
 // and at least one.
 std::size_t vector_count(const Span<float>& vectors, std::size_t dim);

@@ -85,8 +85,7 @@ Napi::Value has(const Napi::CallbackInfo& info) {
 Napi::Value get(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    const Span<float> vector = float32_array(info[2], "vector");
-    if (vector.size != index->dim()) throw Error(Code::kDimension, "vector has another dim");
+    const Span<float> vector = vector_argument(info[2], index->dim(), "vector");
     const std::uint32_t row = find_key(*index, info[1]);
     if (row != kNoRow) index->vector_of(row, vector.data);
     return Napi::Boolean::New(info.Env(), row != kNoRow);

@@ -42,7 +42,7 @@ std::uint32_t write_hits(const VectorIndex& index, const Hit* hits, std::size_t 
       } else {
         out.rows[written] = hits[i].row;
       }
-      out.scores[written++] = index.score_of(hits[i].distance);
+      out.scores[written++] = score_of(index.metric(), hits[i].distance);
     }
   });
   for (std::size_t i = written; i < k; ++i) {
@@ -89,18 +89,11 @@ std::size_t oversample_argument(const Napi::Value& value) {
   return size_argument(value, "oversample", kMaxRows);
 }
 
-void require_dim(const VectorIndex& index, const Span<float>& query) {
-  if (query.size == index.dim()) return;
-  throw Error(Code::kDimension, "query: dim is " + std::to_string(index.dim()) + ", got " +
-                                    std::to_string(query.size) + " values");
-}
-
 // (handle, query, k, ef, keys | rows, scores, oversample?, filter?) -> number of results
 Napi::Value search_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    const Span<float> query = float32_array(info[1], "query");
-    require_dim(*index, query);
+    const Span<float> query = vector_argument(info[1], index->dim(), "query");
     SearchOptions options = search_options(info[2], info[3]);
     std::optional<RowFilter> filter;
     if (info.Length() > 6) {
@@ -307,8 +300,7 @@ float score_argument(const Napi::Value& value) {
 Napi::Value search_within(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    const Span<float> query = float32_array(info[1], "query");
-    require_dim(*index, query);
+    const Span<float> query = vector_argument(info[1], index->dim(), "query");
     require_finite(query.data, 1, query.size, "query");
     return Jobs::of(info.Env())
         .start(
@@ -321,8 +313,7 @@ Napi::Value search_within(const Napi::CallbackInfo& info) {
 Napi::Value search_within_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    const Span<float> query = float32_array(info[1], "query");
-    require_dim(*index, query);
+    const Span<float> query = vector_argument(info[1], index->dim(), "query");
     const std::optional<RowFilter> filter = filter_argument(info[3]);
     const std::vector<Hit> hits = index->search_within(query.data, score_argument(info[2]),
                                                        filter.has_value() ? &*filter : nullptr);

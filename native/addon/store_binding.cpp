@@ -21,18 +21,6 @@ Napi::Value wrap_store(Napi::Env env, LiveStore store) {
   return wrap_handle<LiveStore>(env, std::make_shared<LiveStore>(std::move(store)), kStoreTag);
 }
 
-Span<float> vector_argument(const Napi::Value& value, const LiveStore& store, const char* name) {
-  const Span<float> vector = float32_array(value, name);
-  if (vector.size == store.store().dim()) return vector;
-  throw Error(Code::kDimension, std::string(name) + ": dim is " +
-                                    std::to_string(store.store().dim()) + ", got " +
-                                    std::to_string(vector.size) + " values");
-}
-
-float score_of(const LiveStore& store, float distance) {
-  return store.store().metric() == Metric::kL2 ? distance : -distance;
-}
-
 // (dim, metric, storage, _, subspaces, seed) -> handle
 Napi::Value create_store(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
@@ -87,7 +75,7 @@ Napi::Value overwrite(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const std::shared_ptr<LiveStore> store = store_argument(info[0]);
     store->overwrite(size_argument(info[1], "row"),
-                     vector_argument(info[2], *store, "vector").data);
+                     vector_argument(info[2], store->store().dim(), "vector").data);
     return info.Env().Undefined();
   });
 }
@@ -105,7 +93,7 @@ Napi::Value decode(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const std::shared_ptr<LiveStore> store = store_argument(info[0]);
     const std::size_t row = size_argument(info[1], "row");
-    const Span<float> vector = vector_argument(info[2], *store, "vector");
+    const Span<float> vector = vector_argument(info[2], store->store().dim(), "vector");
     const bool live = store->is_live(row);
     if (live) store->store().decode(row, vector.data);
     return Napi::Boolean::New(info.Env(), live);
@@ -116,7 +104,7 @@ Napi::Value decode(const Napi::CallbackInfo& info) {
 Napi::Value scan(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const std::shared_ptr<LiveStore> store = store_argument(info[0]);
-    const Span<float> query = vector_argument(info[1], *store, "query");
+    const Span<float> query = vector_argument(info[1], store->store().dim(), "query");
     const std::size_t k = size_argument(info[2], "k", kMaxRows);
     const std::optional<RowFilter> filter = filter_argument(info[3]);
     const Span<std::uint32_t> rows = uint32_array(info[4], "rows");
@@ -129,7 +117,7 @@ Napi::Value scan(const Napi::CallbackInfo& info) {
         store->scan(query.data, k, filter.has_value() ? &*filter : nullptr, hits.data());
     for (std::size_t i = 0; i < count; ++i) {
       rows.data[i] = hits[i].row;
-      scores.data[i] = score_of(*store, hits[i].distance);
+      scores.data[i] = score_of(store->store().metric(), hits[i].distance);
     }
     return Napi::Number::New(info.Env(), static_cast<double>(count));
   });
@@ -139,7 +127,7 @@ Napi::Value scan(const Napi::CallbackInfo& info) {
 Napi::Value score(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const std::shared_ptr<LiveStore> store = store_argument(info[0]);
-    const Span<float> query = vector_argument(info[1], *store, "query");
+    const Span<float> query = vector_argument(info[1], store->store().dim(), "query");
     const Span<std::uint32_t> rows = uint32_array(info[2], "rows");
     const Span<float> scores = float32_array(info[3], "scores");
     float* bounds = nullptr;
@@ -150,7 +138,8 @@ Napi::Value score(const Napi::CallbackInfo& info) {
     }
     if (scores.size < rows.size) throw Error(Code::kArgument, "scores is too short");
     store->distances(query.data, rows.data, rows.size, scores.data, bounds);
-    for (std::size_t i = 0; i < rows.size; ++i) scores.data[i] = score_of(*store, scores.data[i]);
+    for (std::size_t i = 0; i < rows.size; ++i)
+      scores.data[i] = score_of(store->store().metric(), scores.data[i]);
     return info.Env().Undefined();
   });
 }

@@ -81,27 +81,14 @@ std::size_t Scenario::rows_in(std::size_t bytes) const {
   return std::max(bytes / bytes_a_row() / unit * unit, unit);
 }
 
-const FloatKernels& Scenario::floats(const Kernels& table) const {
-  if (type_ == StorageType::kF16) return table.f16;
-  return type_ == StorageType::kBf16 ? table.bf16 : table.f32;
-}
-
 FloatRowsKernel Scenario::float_rows(const Kernels& table) const {
-  return metric_ == Metric::kL2 ? floats(table).l2_rows : floats(table).dot_rows;
+  return metric_ == Metric::kL2 ? float_kernels(table, type_).l2_rows
+                                : float_kernels(table, type_).dot_rows;
 }
 
 FloatGatherKernel Scenario::float_gather(const Kernels& table) const {
-  return metric_ == Metric::kL2 ? floats(table).l2_gather : floats(table).dot_gather;
-}
-
-CodeRowsKernel Scenario::code_rows(const Kernels& table) const {
-  if (type_ == StorageType::kI8) return table.i8_rows;
-  return type_ == StorageType::kI4 ? table.i4_rows : table.b1_rows;
-}
-
-CodeGatherKernel Scenario::code_gather(const Kernels& table) const {
-  if (type_ == StorageType::kI8) return table.i8_gather;
-  return type_ == StorageType::kI4 ? table.i4_gather : table.b1_gather;
+  return metric_ == Metric::kL2 ? float_kernels(table, type_).l2_gather
+                                : float_kernels(table, type_).dot_gather;
 }
 
 void Scenario::score(const Kernels& table, std::size_t first, std::size_t count) const {
@@ -111,7 +98,7 @@ void Scenario::score(const Kernels& table, std::size_t first, std::size_t count)
     table.pq_blocks(inputs_->pq_table.data(), (dim_ + 1) / 2, 0.0f, 1.0f,
                     rows() + first * row_bytes_, count / kPqBlockRows, out());
   } else {
-    code_rows(table)(query_.code, code_rows_, first, count, out());
+    code_kernels(table, type_).rows(query_.code, code_rows_, first, count, out());
   }
 }
 
@@ -119,7 +106,7 @@ void Scenario::gather(const Kernels& table, const std::uint32_t* ids, std::size_
   if (is_float(type_)) {
     float_gather(table)(query_.values, rows(), row_bytes_, ids, count, dim_, out());
   } else {
-    code_gather(table)(query_.code, code_rows_, ids, count, out());
+    code_kernels(table, type_).gather(query_.code, code_rows_, ids, count, out());
   }
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "codecs/codec.hpp"
-#include "kernels/kernels.hpp"
+#include "codecs/kernels_of.hpp"
 #include "runtime/aligned.hpp"
 
 namespace lichen::bench {
@@ -58,8 +58,6 @@ class Scenario {
 
   FloatRowsKernel float_rows(const Kernels& table) const;
   FloatGatherKernel float_gather(const Kernels& table) const;
-  CodeRowsKernel code_rows(const Kernels& table) const;
-  CodeGatherKernel code_gather(const Kernels& table) const;
 
   void score(const Kernels& table, std::size_t first, std::size_t count) const;
   void gather(const Kernels& table, const std::uint32_t* ids, std::size_t count) const;
@@ -67,8 +65,6 @@ class Scenario {
   std::size_t score_next(const Kernels& table) const;
 
  private:
-  const FloatKernels& floats(const Kernels& table) const;
-
   Inputs* inputs_;
   StorageType type_;
   std::size_t dim_;

@@ -119,7 +119,7 @@ std::function<double()> pair_work(const Scenario& scenario, const Kernels& table
       return static_cast<double>(rows);
     };
   }
-  return [scenario, kernel = scenario.code_rows(table), rows] {
+  return [scenario, kernel = code_kernels(table, scenario.type()).rows, rows] {
     float* out = scenario.out();
     for (std::size_t r = 0; r < rows; ++r) {
       kernel(scenario.code_query(), scenario.code_rows(), r, 1, out + r);

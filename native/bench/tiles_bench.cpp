@@ -9,12 +9,9 @@ namespace lichen::bench {
 namespace {
 
 constexpr std::size_t kQueries = 96;
-constexpr std::size_t kPackedUnit = 64;  // packing writes codes and values in units of so many
 
 constexpr StorageType kTypes[] = {StorageType::kF32, StorageType::kF16, StorageType::kBf16,
                                   StorageType::kI8,  StorageType::kI4,  StorageType::kB1};
-
-std::size_t rounded_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
 
 // A tile kernel and its operands. Limits let nothing through, as all but the first tiles of a
 // search do.
@@ -22,7 +19,7 @@ class Tiles {
  public:
   Tiles(const Scenario& scenario, const Kernels& table) : scenario_(scenario), table_(&table) {
     const std::size_t codes = is_float(scenario.type()) ? scenario.dim() : codes_a_row();
-    packed_.resize(rounded_up(codes, kPackedUnit) * table.tile_rows, 0);
+    packed_.resize(round_up(codes, kPackUnit) * table.tile_rows, 0);
     limits_.assign(kQueries, -std::numeric_limits<float>::infinity());
     hits_.resize(kQueries * table.tile_rows);
     code_queries_.assign(kQueries, scenario.code_query());
@@ -50,10 +47,12 @@ class Tiles {
   void pack_next() {
     const std::uint8_t* rows = scenario_.rows() + first_ * scenario_.row_bytes();
     if (is_float(scenario_.type())) {
-      float_pack()(rows, scenario_.row_bytes(), table_->tile_rows, scenario_.dim(),
-                   reinterpret_cast<float*>(packed_.data()), nullptr);
+      float_kernels(*table_, scenario_.type())
+          .pack(rows, scenario_.row_bytes(), table_->tile_rows, scenario_.dim(),
+                reinterpret_cast<float*>(packed_.data()), nullptr);
     } else {
-      code_pack()(rows, scenario_.row_bytes(), table_->tile_rows, packed_.data());
+      code_kernels(*table_, scenario_.type())
+          .pack(rows, scenario_.row_bytes(), table_->tile_rows, packed_.data());
     }
     first_ += table_->tile_rows;
     if (first_ + table_->tile_rows > scenario_.rows_in(kMemoryBytes)) first_ = 0;
@@ -81,18 +80,7 @@ class Tiles {
 
  private:
   std::size_t codes_a_row() const {
-    if (scenario_.type() == StorageType::kI8) return scenario_.row_bytes();
-    return scenario_.row_bytes() * (scenario_.type() == StorageType::kI4 ? 2 : 8);
-  }
-
-  FloatPackKernel float_pack() const {
-    if (scenario_.type() == StorageType::kF16) return table_->f16_pack;
-    return scenario_.type() == StorageType::kBf16 ? table_->bf16_pack : table_->f32_pack;
-  }
-
-  CodePackKernel code_pack() const {
-    if (scenario_.type() == StorageType::kI8) return table_->i8_pack;
-    return scenario_.type() == StorageType::kI4 ? table_->i4_pack : table_->b1_pack;
+    return scenario_.row_bytes() * code_kernels(*table_, scenario_.type()).codes_a_byte;
   }
 
   Scenario scenario_;

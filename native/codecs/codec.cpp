@@ -53,7 +53,7 @@ void Codec::restore(std::vector<float> learned) {
 }
 
 std::size_t padded_row_bytes(std::size_t bytes, std::size_t least) {
-  if (bytes > 32) return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+  if (bytes > 32) return round_up(bytes, kCacheLine);
   return std::bit_ceil(bytes > least ? bytes : least);
 }
 

@@ -63,7 +63,7 @@ class FloatCodec final : public Codec {
  public:
   explicit FloatCodec(const CodecOptions& options) : Codec(options) {
     const std::size_t bytes = options.dim * sizeof(Stored);
-    row_bytes_ = (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
+    row_bytes_ = round_up(bytes, kCacheLine);
   }
 
   void encode(const float* vector, std::uint8_t* code, RowFactors& factors) const override {

@@ -82,8 +82,8 @@ std::size_t LiveStore::scan(const float* query, std::size_t k, const RowFilter* 
     lichen::scan(store_, prepared, filter, 0, rows(), best);
   } else {
     std::vector<std::uint8_t> wanted = live_;
-    for (std::size_t row = 0; filter != nullptr && row < rows(); ++row) {
-      if (!filter->admits(row)) wanted[row / 8] &= static_cast<std::uint8_t>(~(1u << (row % 8)));
+    for (std::size_t i = 0; filter != nullptr && i < wanted.size(); ++i) {
+      wanted[i] &= filter->byte(i);
     }
     const RowFilter both(wanted.data(), wanted.size());
     lichen::scan(store_, prepared, &both, 0, rows(), best);

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/kernels.hpp"
+#include "codecs/kernels_of.hpp"
 
 namespace lichen {
 namespace {
@@ -25,8 +25,11 @@ std::size_t block_rows(const EmbeddingStore& store) {
 
 // ---- few queries
 
-void scan_rows(const EmbeddingStore& store, const QueryBatch& queries, const RowFilter* filter,
-               std::size_t first, std::size_t last, std::vector<TopK>& best) {
+// Scores rows [first, last) block by block; calls visit(q, distance, row) for those admitted whose
+// distance is not above limit(q).
+template <class Limit, class Visit>
+void score_blocks(const EmbeddingStore& store, const QueryBatch& queries, const RowFilter* filter,
+                  std::size_t first, std::size_t last, Limit&& limit, Visit&& visit) {
   const Kernels& table = kernels();
   const std::size_t block = block_rows(store);
   float scored[kMostBlockRows];
@@ -35,15 +38,21 @@ void scan_rows(const EmbeddingStore& store, const QueryBatch& queries, const Row
     const std::size_t here = std::min(block, last - first);
     for (std::size_t q = 0; q < queries.size(); ++q) {
       store.distances(queries[q], first, here, scored);
-      TopK& top = best[q];
-      const std::size_t found = table.collect(scored, here, top.threshold(), positions);
+      const std::size_t found = table.collect(scored, here, limit(q), positions);
       for (std::size_t i = 0; i < found; ++i) {
         const std::size_t row = first + positions[i];
         if (filter != nullptr && !filter->admits(row)) continue;
-        top.offer(scored[positions[i]], static_cast<std::uint32_t>(row));
+        visit(q, scored[positions[i]], static_cast<std::uint32_t>(row));
       }
     }
   }
+}
+
+void scan_rows(const EmbeddingStore& store, const QueryBatch& queries, const RowFilter* filter,
+               std::size_t first, std::size_t last, std::vector<TopK>& best) {
+  score_blocks(
+      store, queries, filter, first, last, [&](std::size_t q) { return best[q].threshold(); },
+      [&](std::size_t q, float distance, std::uint32_t row) { best[q].offer(distance, row); });
 }
 
 void scan_listed(const EmbeddingStore& store, const QueryBatch& queries, const RowFilter& filter,
@@ -106,12 +115,10 @@ class TileScan {
   void floats(std::size_t first, std::size_t last) {
     gather_float_queries();
     const std::size_t dim = store_.dim();
-    TileScratch::fit(scratch_.packed, (dim + 63) / 64 * 64 * table_.tile_rows);
+    TileScratch::fit(scratch_.packed, round_up(dim, kPackUnit) * table_.tile_rows);
     TileScratch::fit(scratch_.squares, table_.tile_rows);
     const bool l2 = store_.metric() == Metric::kL2;
-    const FloatPackKernel pack = store_.type() == StorageType::kF32   ? table_.f32_pack
-                                 : store_.type() == StorageType::kF16 ? table_.f16_pack
-                                                                      : table_.bf16_pack;
+    const FloatPackKernel pack = float_kernels(table_, store_.type()).pack;
     auto* const packed = reinterpret_cast<float*>(scratch_.packed.data());
     for (; first < last; first += table_.tile_rows) {
       const std::size_t rows = std::min(table_.tile_rows, last - first);
@@ -131,19 +138,13 @@ class TileScan {
     for (std::size_t q = 0; q < queries_.size(); ++q) {
       scratch_.code_queries[q] = queries_[q].code;
     }
-    const StorageType type = store_.type();
-    const std::size_t codes_a_byte = type == StorageType::kI8   ? 1
-                                     : type == StorageType::kI4 ? 2
-                                                                : 8;
-    const std::size_t words = store_.row_bytes() * codes_a_byte / 4;
-    TileScratch::fit(scratch_.packed, (words + 15) / 16 * 16 * table_.tile_rows);
-    const CodePackKernel pack = type == StorageType::kI8   ? table_.i8_pack
-                                : type == StorageType::kI4 ? table_.i4_pack
-                                                           : table_.b1_pack;
+    const CodeKernels& of_type = code_kernels(table_, store_.type());
+    const std::size_t words = store_.row_bytes() * of_type.codes_a_byte / 4;
+    TileScratch::fit(scratch_.packed, round_up(words, kPackUnit / 4) * table_.tile_rows);
     for (; first < last; first += table_.tile_rows) {
       const std::size_t rows = std::min(table_.tile_rows, last - first);
-      pack(store_.codes() + first * store_.row_bytes(), store_.row_bytes(), rows,
-           scratch_.packed.data());
+      of_type.pack(store_.codes() + first * store_.row_bytes(), store_.row_bytes(), rows,
+                   scratch_.packed.data());
       const CodeRows all = store_.code_rows();
       const std::size_t found = table_.code_tile(
           scratch_.code_queries.data(), queries_.size(), scratch_.packed.data(), words,
@@ -270,24 +271,14 @@ void scan(const EmbeddingStore& store, const QueryBatch& queries, const RowFilte
   }
 }
 
-std::vector<Hit> scan_within(const EmbeddingStore& store, const PreparedQuery& query, float limit,
+std::vector<Hit> scan_within(const EmbeddingStore& store, const QueryBatch& query, float limit,
                              const RowFilter* filter) {
-  const Kernels& table = kernels();
-  const std::size_t block = block_rows(store);
   std::vector<Hit> hits;
-  float scored[kMostBlockRows];
-  std::uint32_t positions[kMostBlockRows];
-  for (std::size_t first = 0; first < store.rows(); first += block) {
-    const std::size_t here = std::min(block, store.rows() - first);
-    store.distances(query, first, here, scored);
-    const std::size_t found = table.collect(scored, here, limit, positions);
-    for (std::size_t i = 0; i < found; ++i) {
-      const float distance = scored[positions[i]];
-      const auto row = static_cast<std::uint32_t>(first + positions[i]);
-      if (distance != distance || (filter != nullptr && !filter->admits(row))) continue;
-      hits.push_back({distance, row});
-    }
-  }
+  score_blocks(
+      store, query, filter, 0, store.rows(), [&](std::size_t) { return limit; },
+      [&](std::size_t, float distance, std::uint32_t row) {
+        if (distance == distance) hits.push_back({distance, row});
+      });
   std::sort(hits.begin(), hits.end(), nearer);
   return hits;
 }

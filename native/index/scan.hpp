@@ -18,8 +18,8 @@ namespace lichen {
 void scan(const EmbeddingStore& store, const QueryBatch& queries, const RowFilter* filter,
           std::size_t first, std::size_t last, std::vector<TopK>& best);
 
-// Every row of [0, store.rows()) whose distance is at most `limit`, nearest first.
-std::vector<Hit> scan_within(const EmbeddingStore& store, const PreparedQuery& query, float limit,
+// Every row of [0, store.rows()) whose distance to the one query is at most `limit`, nearest first.
+std::vector<Hit> scan_within(const EmbeddingStore& store, const QueryBatch& query, float limit,
                              const RowFilter* filter);
 
 }  // namespace lichen

@@ -8,7 +8,15 @@
 #include <cstdint>
 #include <limits>
 
+#include "codecs/storage_type.hpp"
+
 namespace lichen {
+
+// Distances inside are "smaller is nearer". A score is what the caller sees, and the same map leads
+// from scores to distances.
+inline float score_of(Metric metric, float distance) {
+  return metric == Metric::kL2 ? distance : -distance;
+}
 
 struct Hit {
   float distance;

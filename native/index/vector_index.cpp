@@ -270,7 +270,7 @@ std::vector<Hit> VectorIndex::search_within(const float* query, float score,
   ReadLock lock(lock_);
   if (store_.rows() == 0) return {};
   prepared.prepare(finest(), query, 1);
-  return scan_within(finest(), prepared[0], metric() == Metric::kL2 ? score : -score, filter);
+  return scan_within(finest(), prepared, score_of(metric(), score), filter);
 }
 
 std::uint32_t VectorIndex::find(std::int64_t key) const {

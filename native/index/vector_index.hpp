@@ -98,8 +98,6 @@ class VectorIndex {
   // Every row that scores at least `score` (l2: at most), best first, by the finest store.
   std::vector<Hit> search_within(const float* query, float score, const RowFilter* filter) const;
 
-  float score_of(float distance) const { return metric() == Metric::kL2 ? distance : -distance; }
-
   std::uint32_t find(std::int64_t key) const;
   std::uint32_t find(const std::string& key) const;
   // Copies a row, as the finest store has it (dim() floats; normalized if the metric is cosine).

@@ -10,6 +10,8 @@
 namespace lichen {
 namespace {
 
+#include "kernels/avx_sums.hpp"
+
 struct Simd {
   using Vector = __m256;
   using Ints = __m256i;
@@ -54,20 +56,8 @@ struct Simd {
   static Vector multiply(Vector a, Vector b) { return _mm256_mul_ps(a, b); }
   static Vector multiply_add(Vector a, Vector b, Vector c) { return _mm256_fmadd_ps(a, b, c); }
   static void store(float* p, Vector v) { _mm256_storeu_ps(p, v); }
-  static float sum_of_halves(__m256 v) {
-    const __m128 pairs = _mm_hadd_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    const __m128 halves = _mm_add_ps(pairs, _mm_movehdup_ps(pairs));  // low, _, high, _
-    return _mm_cvtss_f32(_mm_add_ss(halves, _mm_movehl_ps(halves, halves)));
-  }
-  static float sum1(Vector v) { return sum_of_halves(v); }
-  static void sum8(const Vector* v, float* out) {
-    // Pairwise adds fold eight vectors into one that holds, for each, the sums of its two halves.
-    const Vector a = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
-    const Vector b = _mm256_hadd_ps(_mm256_hadd_ps(v[4], v[5]), _mm256_hadd_ps(v[6], v[7]));
-    const Vector low = _mm256_permute2f128_ps(a, b, 0x20);
-    const Vector high = _mm256_permute2f128_ps(a, b, 0x31);
-    _mm256_storeu_ps(out, _mm256_add_ps(low, high));
-  }
+  static float sum1(Vector v) { return sum_one(v); }
+  static void sum8(const Vector* v, float* out) { sum_eight(v, out); }
   static unsigned not_above(Vector v, float limit) {
     return static_cast<unsigned>(
         _mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_set1_ps(limit), _CMP_NGT_UQ)));
@@ -101,18 +91,10 @@ struct Simd {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
   static Vector to_float(Ints v) { return _mm256_cvtepi32_ps(v); }
-  static std::int32_t int_sum_of_halves(__m256i v) {
-    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
-    return _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 0xB1)));
-  }
-  static std::int32_t int_sum1(Ints v) { return int_sum_of_halves(v); }
+  static std::int32_t int_sum1(Ints v) { return int_sum_one(v); }
   static void int_sum8(const Ints* v, std::int32_t* out) {
-    const Ints a = _mm256_hadd_epi32(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]));
-    const Ints b = _mm256_hadd_epi32(_mm256_hadd_epi32(v[4], v[5]), _mm256_hadd_epi32(v[6], v[7]));
-    const Ints low = _mm256_permute2x128_si256(a, b, 0x20);
-    const Ints high = _mm256_permute2x128_si256(a, b, 0x31);
-    int_store(out, _mm256_add_epi32(low, high));
+    int_sum_pairs(_mm256_hadd_epi32(v[0], v[1]), _mm256_hadd_epi32(v[2], v[3]),
+                  _mm256_hadd_epi32(v[4], v[5]), _mm256_hadd_epi32(v[6], v[7]), out);
   }
   static Table table16(const std::uint8_t* p) {
     return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));

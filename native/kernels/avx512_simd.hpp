@@ -1,6 +1,8 @@
 // AVX-512 (F, BW, DQ, VL): sixteen floats, or 64 bytes, at a time, tails by mask. Included inside
 // an unnamed namespace; with LICHEN_VNNI also what Ice Lake and Zen 4 added.
 
+#include "kernels/avx_sums.hpp"
+
 struct Simd {
   using Vector = __m512;
   using Ints = __m512i;
@@ -44,22 +46,12 @@ struct Simd {
   static __m256 fold(Vector v) {
     return _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
   }
-  static float sum_of_halves(__m256 v) {
-    const __m128 pairs = _mm_hadd_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    const __m128 halves = _mm_add_ps(pairs, _mm_movehdup_ps(pairs));  // low, _, high, _
-    return _mm_cvtss_f32(_mm_add_ss(halves, _mm_movehl_ps(halves, halves)));
-  }
-  static float sum1(Vector v) { return sum_of_halves(fold(v)); }
+  static float sum1(Vector v) { return sum_one(fold(v)); }
   static void sum8(const Vector* v, float* out) {
-    const __m256 ab = _mm256_hadd_ps(fold(v[0]), fold(v[1]));
-    const __m256 cd = _mm256_hadd_ps(fold(v[2]), fold(v[3]));
-    const __m256 ef = _mm256_hadd_ps(fold(v[4]), fold(v[5]));
-    const __m256 gh = _mm256_hadd_ps(fold(v[6]), fold(v[7]));
-    const __m256 abcd = _mm256_hadd_ps(ab, cd);
-    const __m256 efgh = _mm256_hadd_ps(ef, gh);
-    const __m256 low = _mm256_permute2f128_ps(abcd, efgh, 0x20);
-    const __m256 high = _mm256_permute2f128_ps(abcd, efgh, 0x31);
-    _mm256_storeu_ps(out, _mm256_add_ps(low, high));
+    __m256 halves[8];
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < 8; ++i) halves[i] = fold(v[i]);
+    sum_eight(halves, out);
   }
   static unsigned not_above(Vector v, float limit) {
     return _mm512_cmp_ps_mask(v, _mm512_set1_ps(limit), _CMP_NGT_UQ);
@@ -122,17 +114,12 @@ struct Simd {
   static __m256i int_fold(Ints v) {
     return _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti32x8_epi32(v, 1));
   }
-  static std::int32_t int_sum_of_halves(__m256i v) {
-    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4E));
-    return _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 0xB1)));
-  }
-  static std::int32_t int_sum1(Ints v) { return int_sum_of_halves(int_fold(v)); }
+  static std::int32_t int_sum1(Ints v) { return int_sum_one(int_fold(v)); }
   static void int_sum8(const Ints* v, std::int32_t* out) {
-    store_sum8(_mm256_hadd_epi32(int_fold(v[0]), int_fold(v[1])),
-               _mm256_hadd_epi32(int_fold(v[2]), int_fold(v[3])),
-               _mm256_hadd_epi32(int_fold(v[4]), int_fold(v[5])),
-               _mm256_hadd_epi32(int_fold(v[6]), int_fold(v[7])), out);
+    int_sum_pairs(_mm256_hadd_epi32(int_fold(v[0]), int_fold(v[1])),
+                  _mm256_hadd_epi32(int_fold(v[2]), int_fold(v[3])),
+                  _mm256_hadd_epi32(int_fold(v[4]), int_fold(v[5])),
+                  _mm256_hadd_epi32(int_fold(v[6]), int_fold(v[7])), out);
   }
   // Sums of 8 rows that lie in quarters, halves or the whole of vectors.
   static void int_sum8_short(const Ints* v, std::size_t bytes, std::int32_t* out) {
@@ -147,15 +134,8 @@ struct Simd {
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permutevar8x32_epi32(c, order));
       return;
     }
-    store_sum8(_mm256_hadd_epi32(low(0), high(0)), _mm256_hadd_epi32(low(1), high(1)),
-               _mm256_hadd_epi32(low(2), high(2)), _mm256_hadd_epi32(low(3), high(3)), out);
-  }
-  static void store_sum8(__m256i ab, __m256i cd, __m256i ef, __m256i gh, std::int32_t* out) {
-    const __m256i abcd = _mm256_hadd_epi32(ab, cd);
-    const __m256i efgh = _mm256_hadd_epi32(ef, gh);
-    const __m256i first = _mm256_permute2x128_si256(abcd, efgh, 0x20);
-    const __m256i second = _mm256_permute2x128_si256(abcd, efgh, 0x31);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_add_epi32(first, second));
+    int_sum_pairs(_mm256_hadd_epi32(low(0), high(0)), _mm256_hadd_epi32(low(1), high(1)),
+                  _mm256_hadd_epi32(low(2), high(2)), _mm256_hadd_epi32(low(3), high(3)), out);
   }
   static Table table16(const std::uint8_t* p) {
     return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));

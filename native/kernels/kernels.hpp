@@ -22,6 +22,7 @@ namespace lichen {
 inline constexpr std::size_t kCodePlanes = 4;    // bits of a query's value against b1 rows
 inline constexpr std::size_t kPqBlockRows = 64;  // rows that lie interleaved in pq storage
 inline constexpr std::size_t kPqCentroids = 16;
+inline constexpr std::size_t kPackUnit = 64;  // values, or codes, that packing writes at once
 
 // out[i] = distance of the query to row i, for i < count.
 using FloatRowsKernel = void (*)(const float* query, const void* rows, std::size_t stride,
@@ -30,13 +31,6 @@ using FloatRowsKernel = void (*)(const float* query, const void* rows, std::size
 using FloatGatherKernel = void (*)(const float* query, const void* rows, std::size_t stride,
                                    const std::uint32_t* ids, std::size_t count, std::size_t dim,
                                    float* out);
-
-struct FloatKernels {
-  FloatRowsKernel dot_rows;
-  FloatGatherKernel dot_gather;
-  FloatRowsKernel l2_rows;
-  FloatGatherKernel l2_gather;
-};
 
 // How the integer sum I of a row becomes its distance:
 //   base + square + scale × (per_sum × I + per_row) + offset × per_offset
@@ -80,8 +74,9 @@ struct TileHit {
   float distance;
 };
 
-// Rows as tiles want them: [dim][tile_rows] floats, or [codes / 4][tile_rows] words of four codes;
-// places without a row hold zeros. `squares` (tile_rows floats, may be null) gets Σ x² of each row.
+// Rows as tiles want them: [dim][tile_rows] floats, or [codes / 4][tile_rows] words of four codes,
+// with room for as many values or codes as the next multiple of kPackUnit; places without a row
+// hold zeros. `squares` (tile_rows floats, may be null) gets Σ x² of each row.
 using FloatPackKernel = void (*)(const void* rows, std::size_t stride, std::size_t count,
                                  std::size_t dim, float* packed, float* squares);
 using CodePackKernel = void (*)(const std::uint8_t* rows, std::size_t row_bytes, std::size_t count,
@@ -105,28 +100,32 @@ using CodeTileKernel = std::size_t (*)(const CodeQuery* queries, std::size_t que
                                        const float* squares, const float* limits, const void* next,
                                        std::size_t next_bytes, TileHit* hits);
 
+// Of a float type.
+struct FloatKernels {
+  FloatRowsKernel dot_rows;
+  FloatGatherKernel dot_gather;
+  FloatRowsKernel l2_rows;
+  FloatGatherKernel l2_gather;
+  FloatPackKernel pack;
+};
+
+// Of a type of codes.
+struct CodeKernels {
+  CodeRowsKernel rows;
+  CodeGatherKernel gather;
+  CodePackKernel pack;
+  std::size_t codes_a_byte;
+};
+
 struct Kernels {
   const char* isa;  // "scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot"
-  FloatKernels f32;
-  FloatKernels f16;
-  FloatKernels bf16;
-  CodeRowsKernel i8_rows;
-  CodeGatherKernel i8_gather;
-  CodeRowsKernel i4_rows;
-  CodeGatherKernel i4_gather;
-  CodeRowsKernel b1_rows;
-  CodeGatherKernel b1_gather;
+  FloatKernels f32, f16, bf16;
+  CodeKernels i8, i4, b1;
   PqBlocksKernel pq_blocks;
   // positions[0..] = those i for which values[i] is not above the limit (NaN is not); how many.
   std::size_t (*collect)(const float* values, std::size_t count, float limit,
                          std::uint32_t* positions);
   std::size_t tile_rows;
-  FloatPackKernel f32_pack;
-  FloatPackKernel f16_pack;
-  FloatPackKernel bf16_pack;
-  CodePackKernel i8_pack;
-  CodePackKernel i4_pack;
-  CodePackKernel b1_pack;
   FloatTileKernel float_tile;
   CodeTileKernel code_tile;
 };

@@ -19,6 +19,11 @@
 namespace lichen {
 
 inline constexpr std::size_t kCacheLine = 64;
+// The least multiple of `unit` that is at least `value`.
+inline constexpr std::size_t round_up(std::size_t value, std::size_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 // From here on the memory that huge pages round up does not matter.
 inline constexpr std::size_t kLargeBytes = 4 * kHugePage;
@@ -27,7 +32,7 @@ inline constexpr std::size_t kLargeBytes = 4 * kHugePage;
 // becomes what there really is.
 inline void* allocate_aligned(std::size_t& bytes) {
   const std::size_t unit = bytes >= kLargeBytes ? kHugePage : kCacheLine;
-  bytes = (bytes + unit - 1) / unit * unit;
+  bytes = round_up(bytes, unit);
   void* const memory = std::aligned_alloc(unit, bytes);
 #ifdef __linux__
   // Only a wish: a system without huge pages gives small ones.

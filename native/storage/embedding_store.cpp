@@ -5,7 +5,7 @@
 #include <cstring>
 #include <string>
 
-#include "kernels/kernels.hpp"
+#include "codecs/kernels_of.hpp"
 #include "runtime/error.hpp"
 
 namespace lichen {
@@ -29,13 +29,6 @@ CodecOptions checked(const CodecOptions& options) {
   }
   return options;
 }
-
-const FloatKernels& float_kernels_of(StorageType type) {
-  const Kernels& table = kernels();
-  return type == StorageType::kF32 ? table.f32 : type == StorageType::kF16 ? table.f16 : table.bf16;
-}
-
-std::size_t pq_pairs(const EmbeddingStore& store) { return store.row_bytes(); }
 
 }  // namespace
 
@@ -81,10 +74,15 @@ void EmbeddingStore::reserve(std::size_t rows) {
     throw Error(Code::kUnsupported, "an index holds at most " + std::to_string(kMaxRows) + " rows");
   }
   // As large as their contents at once: sizes say what is reserved, rows_ what counts.
-  codes_.resize(std::max(codes_.size(), code_bytes(rows)), 0);
-  if (codec_->has_scale()) scales_.resize(std::max(scales_.size(), rows), 0.0f);
-  if (codec_->has_offset()) offsets_.resize(std::max(offsets_.size(), rows), 0.0f);
-  if (codec_->has_square()) squares_.resize(std::max(squares_.size(), rows), 0.0f);
+  if (code_bytes(rows) <= codes_.size()) return;
+  codes_.resize(code_bytes(rows), 0);
+  resize_factors(rows);
+}
+
+void EmbeddingStore::resize_factors(std::size_t rows) {
+  if (codec_->has_scale()) scales_.resize(rows, 0.0f);
+  if (codec_->has_offset()) offsets_.resize(rows, 0.0f);
+  if (codec_->has_square()) squares_.resize(rows, 0.0f);
 }
 
 const float* EmbeddingStore::normalized(const float* vector, float* buffer) const {
@@ -99,31 +97,19 @@ const float* EmbeddingStore::normalized(const float* vector, float* buffer) cons
 
 std::size_t EmbeddingStore::code_bytes(std::size_t rows) const {
   if (type() != StorageType::kPq) return rows * row_bytes();
-  return (rows + kPqBlockRows - 1) / kPqBlockRows * kPqBlockRows * pq_pairs(*this);
+  return round_up(rows, kPqBlockRows) * row_bytes();
 }
 
 void EmbeddingStore::place_code(std::size_t r, const std::uint8_t* code) {
-  std::uint8_t* const block = codes_.data() + r / kPqBlockRows * kPqBlockRows * pq_pairs(*this);
-  for (std::size_t p = 0; p < pq_pairs(*this); ++p) {
-    block[p * kPqBlockRows + r % kPqBlockRows] = code[p];
+  if (type() != StorageType::kPq) {
+    std::memcpy(codes_.data() + r * row_bytes(), code, row_bytes());
+    return;
   }
+  std::uint8_t* const start = codes_.data() + pq_start(r);
+  for (std::size_t p = 0; p < row_bytes(); ++p) start[p * kPqBlockRows] = code[p];
 }
 
-void EmbeddingStore::fetch_code(std::size_t r, std::uint8_t* code) const {
-  const std::uint8_t* const block =
-      codes_.data() + r / kPqBlockRows * kPqBlockRows * pq_pairs(*this);
-  for (std::size_t p = 0; p < pq_pairs(*this); ++p) {
-    code[p] = block[p * kPqBlockRows + r % kPqBlockRows];
-  }
-}
-
-void EmbeddingStore::encode_row(const float* vector, std::size_t r, float* unit,
-                                std::uint8_t* code) {
-  RowFactors factors;
-  const bool interleaved = type() == StorageType::kPq;
-  codec_->encode(normalized(vector, unit), interleaved ? code : codes_.data() + r * row_bytes(),
-                 factors);
-  if (interleaved) place_code(r, code);
+void EmbeddingStore::set_factors(std::size_t r, const RowFactors& factors) {
   if (codec_->has_scale()) scales_[r] = factors.scale;
   if (codec_->has_offset()) offsets_[r] = factors.offset;
   if (codec_->has_square()) squares_[r] = factors.square;
@@ -132,8 +118,11 @@ void EmbeddingStore::encode_row(const float* vector, std::size_t r, float* unit,
 void EmbeddingStore::encode(const float* vectors, std::size_t from, std::size_t to) {
   std::vector<float> unit(dim());
   std::vector<std::uint8_t> code(row_bytes());
+  RowFactors factors;
   for (std::size_t i = from; i < to; ++i) {
-    encode_row(vectors + i * dim(), rows_ + i, unit.data(), code.data());
+    codec_->encode(normalized(vectors + i * dim(), unit.data()), code.data(), factors);
+    place_code(rows_ + i, code.data());
+    set_factors(rows_ + i, factors);
   }
 }
 
@@ -163,14 +152,8 @@ void EmbeddingStore::overwrite(std::size_t row, const float* vector) {
   std::vector<std::uint8_t> code(row_bytes());
   RowFactors factors;
   codec_->encode(normalized(vector, unit.data()), code.data(), factors);
-  if (type() == StorageType::kPq) {
-    place_code(row, code.data());
-  } else {
-    std::memcpy(codes_.data() + row * row_bytes(), code.data(), row_bytes());
-  }
-  if (codec_->has_scale()) scales_[row] = factors.scale;
-  if (codec_->has_offset()) offsets_[row] = factors.offset;
-  if (codec_->has_square()) squares_[row] = factors.square;
+  place_code(row, code.data());
+  set_factors(row, factors);
 }
 
 void EmbeddingStore::forget_training() {
@@ -185,9 +168,7 @@ void EmbeddingStore::truncate(std::size_t rows) {
     const std::vector<std::uint8_t> zeros(row_bytes(), 0);
     for (std::size_t r = rows; r % kPqBlockRows != 0; ++r) place_code(r, zeros.data());
   }
-  if (codec_->has_scale()) scales_.resize(rows, 0.0f);
-  if (codec_->has_offset()) offsets_.resize(rows, 0.0f);
-  if (codec_->has_square()) squares_.resize(rows, 0.0f);
+  resize_factors(rows);
 }
 
 RowFactors EmbeddingStore::factors(std::size_t r) const {
@@ -203,7 +184,8 @@ void EmbeddingStore::decode(std::size_t r, float* vector) const {
     return codec_->decode(codes_.data() + r * row_bytes(), factors(r), vector);
   }
   std::vector<std::uint8_t> code(row_bytes());
-  fetch_code(r, code.data());
+  const std::uint8_t* const start = codes_.data() + pq_start(r);
+  for (std::size_t p = 0; p < row_bytes(); ++p) code[p] = start[p * kPqBlockRows];
   codec_->decode(code.data(), factors(r), vector);
 }
 
@@ -247,17 +229,18 @@ StorageErrors EmbeddingStore::errors(const float* vectors, std::size_t first,
   return errors;
 }
 
+// The unit query of the cosine metric comes before what the codec makes of it.
+std::size_t EmbeddingStore::unit_query_bytes() const {
+  return metric() == Metric::kCosine ? round_up(dim() * sizeof(float), kCacheLine) : 0;
+}
+
 std::size_t EmbeddingStore::prepared_bytes() const {
-  // The unit query of the cosine metric comes first.
-  const std::size_t unit = (dim() * sizeof(float) + kCacheLine - 1) / kCacheLine * kCacheLine;
-  const std::size_t rest = (codec_->prepared_bytes() + kCacheLine - 1) / kCacheLine * kCacheLine;
-  return (metric() == Metric::kCosine ? unit : 0) + rest;
+  return unit_query_bytes() + round_up(codec_->prepared_bytes(), kCacheLine);
 }
 
 PreparedQuery EmbeddingStore::prepare(const float* query, std::uint8_t* buffer) const {
-  if (metric() != Metric::kCosine) return codec_->prepare(query, buffer);
-  const std::size_t unit = (dim() * sizeof(float) + kCacheLine - 1) / kCacheLine * kCacheLine;
-  return codec_->prepare(normalized(query, reinterpret_cast<float*>(buffer)), buffer + unit);
+  return codec_->prepare(normalized(query, reinterpret_cast<float*>(buffer)),
+                         buffer + unit_query_bytes());
 }
 
 CodeRows EmbeddingStore::code_rows() const {
@@ -269,64 +252,46 @@ CodeRows EmbeddingStore::code_rows() const {
 void EmbeddingStore::distances(const PreparedQuery& query, std::size_t first, std::size_t count,
                                float* out) const {
   const Kernels& table = kernels();
-  switch (type()) {
-    case StorageType::kI8:
-      return table.i8_rows(query.code, code_rows(), first, count, out);
-    case StorageType::kI4:
-      return table.i4_rows(query.code, code_rows(), first, count, out);
-    case StorageType::kB1:
-      return table.b1_rows(query.code, code_rows(), first, count, out);
-    case StorageType::kPq: {
-      const std::size_t whole = count / kPqBlockRows;
-      const std::uint8_t* blocks = codes_.data() + first * pq_pairs(*this);
-      table.pq_blocks(query.table, 2 * pq_pairs(*this), query.base, query.scale, blocks, whole,
-                      out);
-      const std::size_t rest = count % kPqBlockRows;
-      if (rest == 0) return;
-      float last[kPqBlockRows];
-      table.pq_blocks(query.table, 2 * pq_pairs(*this), query.base, query.scale,
-                      blocks + whole * kPqBlockRows * pq_pairs(*this), 1, last);
-      std::copy(last, last + rest, out + whole * kPqBlockRows);
-      return;
-    }
-    default: {
-      const FloatKernels& kernels = float_kernels_of(type());
-      const bool l2 = metric() == Metric::kL2;
-      (l2 ? kernels.l2_rows : kernels.dot_rows)(query.values, codes_.data() + first * row_bytes(),
-                                                row_bytes(), count, padded_dim(), out);
-    }
+  if (is_float(type())) {
+    const FloatKernels& of_type = float_kernels(table, type());
+    const bool l2 = metric() == Metric::kL2;
+    (l2 ? of_type.l2_rows : of_type.dot_rows)(query.values, codes_.data() + first * row_bytes(),
+                                              row_bytes(), count, padded_dim(), out);
+  } else if (type() != StorageType::kPq) {
+    code_kernels(table, type()).rows(query.code, code_rows(), first, count, out);
+  } else {
+    const std::size_t whole = count / kPqBlockRows;
+    const std::uint8_t* blocks = codes_.data() + first * row_bytes();
+    table.pq_blocks(query.table, 2 * row_bytes(), query.base, query.scale, blocks, whole, out);
+    const std::size_t rest = count % kPqBlockRows;
+    if (rest == 0) return;
+    float last[kPqBlockRows];
+    table.pq_blocks(query.table, 2 * row_bytes(), query.base, query.scale,
+                    blocks + whole * kPqBlockRows * row_bytes(), 1, last);
+    std::copy(last, last + rest, out + whole * kPqBlockRows);
   }
 }
 
 void EmbeddingStore::distances(const PreparedQuery& query, const std::uint32_t* ids,
                                std::size_t count, float* out) const {
   const Kernels& table = kernels();
-  switch (type()) {
-    case StorageType::kI8:
-      return table.i8_gather(query.code, code_rows(), ids, count, out);
-    case StorageType::kI4:
-      return table.i4_gather(query.code, code_rows(), ids, count, out);
-    case StorageType::kB1:
-      return table.b1_gather(query.code, code_rows(), ids, count, out);
-    case StorageType::kPq:
-      for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t r = ids[i];
-        const std::uint8_t* code =
-            codes_.data() + r / kPqBlockRows * kPqBlockRows * pq_pairs(*this) + r % kPqBlockRows;
-        std::uint32_t sum = 0;
-        for (std::size_t p = 0; p < pq_pairs(*this); ++p, code += kPqBlockRows) {
-          const std::uint8_t* entries = query.table + 2 * p * kPqCentroids;
-          sum += entries[*code & 15] + entries[kPqCentroids + (*code >> 4)];
-        }
-        // As the kernel of whole blocks, in the same order of operations.
-        out[i] = query.scale * static_cast<float>(sum) + query.base;
+  if (is_float(type())) {
+    const FloatKernels& of_type = float_kernels(table, type());
+    const bool l2 = metric() == Metric::kL2;
+    (l2 ? of_type.l2_gather : of_type.dot_gather)(query.values, codes_.data(), row_bytes(), ids,
+                                                  count, padded_dim(), out);
+  } else if (type() != StorageType::kPq) {
+    code_kernels(table, type()).gather(query.code, code_rows(), ids, count, out);
+  } else {
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint8_t* code = codes_.data() + pq_start(ids[i]);
+      std::uint32_t sum = 0;
+      for (std::size_t p = 0; p < row_bytes(); ++p, code += kPqBlockRows) {
+        const std::uint8_t* entries = query.table + 2 * p * kPqCentroids;
+        sum += entries[*code & 15] + entries[kPqCentroids + (*code >> 4)];
       }
-      return;
-    default: {
-      const FloatKernels& kernels = float_kernels_of(type());
-      const bool l2 = metric() == Metric::kL2;
-      (l2 ? kernels.l2_gather : kernels.dot_gather)(query.values, codes_.data(), row_bytes(), ids,
-                                                    count, padded_dim(), out);
+      // As the kernel of whole blocks, in the same order of operations.
+      out[i] = query.scale * static_cast<float>(sum) + query.base;
     }
   }
 }

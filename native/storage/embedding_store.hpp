@@ -107,10 +107,15 @@ class EmbeddingStore {
              AlignedBuffer<float> squares);
 
  private:
-  void encode_row(const float* vector, std::size_t r, float* normalized, std::uint8_t* code);
+  // Where row r of interleaved codes begins; its next byte lies kPqBlockRows further.
+  std::size_t pq_start(std::size_t r) const {
+    return r / kPqBlockRows * kPqBlockRows * row_bytes() + r % kPqBlockRows;
+  }
   void place_code(std::size_t r, const std::uint8_t* code);
-  void fetch_code(std::size_t r, std::uint8_t* code) const;
   RowFactors factors(std::size_t r) const;
+  void set_factors(std::size_t r, const RowFactors& factors);
+  void resize_factors(std::size_t rows);
+  std::size_t unit_query_bytes() const;
   const float* normalized(const float* vector, float* buffer) const;
 
   std::unique_ptr<Codec> codec_;

@@ -21,10 +21,6 @@ constexpr std::uint32_t kMaxSections = 64;
 constexpr std::size_t kMaxTransfer = std::size_t{4}
                                      << 20;  // small enough to heed a wish to stop soon
 
-std::uint64_t align_up(std::uint64_t offset) {
-  return (offset + kSectionAlignment - 1) / kSectionAlignment * kSectionAlignment;
-}
-
 [[noreturn]] void throw_io(const std::string& action, const std::string& path) {
   const int reason = errno;
   const Code code = reason == ENOENT ? Code::kNotFound : Code::kIo;
@@ -139,7 +135,7 @@ std::uint64_t write_snapshot(const std::string& path, SnapshotHeader header,
     SectionEntry entry;
     entry.type = static_cast<std::uint32_t>(section.type);
     entry.checksum = crc32c(0, section.data, section.bytes);
-    entry.offset = align_up(end);
+    entry.offset = round_up(end, kSectionAlignment);
     entry.bytes = section.bytes;
     end = entry.offset + entry.bytes;
     table.push_back(entry);

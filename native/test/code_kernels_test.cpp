@@ -104,20 +104,8 @@ struct Input {
   std::vector<CodeQuery> queries;
 };
 
-CodeRowsKernel rows_kernel(const Kernels& table, CodeType code) {
-  return code == CodeType::kI8   ? table.i8_rows
-         : code == CodeType::kI4 ? table.i4_rows
-                                 : table.b1_rows;
-}
-CodeGatherKernel gather_kernel(const Kernels& table, CodeType code) {
-  return code == CodeType::kI8   ? table.i8_gather
-         : code == CodeType::kI4 ? table.i4_gather
-                                 : table.b1_gather;
-}
-CodePackKernel pack_kernel(const Kernels& table, CodeType code) {
-  return code == CodeType::kI8   ? table.i8_pack
-         : code == CodeType::kI4 ? table.i4_pack
-                                 : table.b1_pack;
+const CodeKernels& kernels_of(const Kernels& table, CodeType code) {
+  return code == CodeType::kI8 ? table.i8 : code == CodeType::kI4 ? table.i4 : table.b1;
 }
 
 void check_input(const Kernels& table, const Input& input) {
@@ -129,7 +117,7 @@ void check_input(const Kernels& table, const Input& input) {
       const CodeRows rows = input.rows(with_offsets, with_squares);
       const CodeQuery& query = input.queries[0];
       std::vector<float> out(count + 1, -77.0f);
-      rows_kernel(table, input.code)(query, rows, 0, count, out.data());
+      kernels_of(table, input.code).rows(query, rows, 0, count, out.data());
       CHECK(out[count] == -77.0f);
       for (std::size_t i = 0; i < count; ++i) {
         const double inner =
@@ -147,11 +135,11 @@ void check_input(const Kernels& table, const Input& input) {
       }
       if (count > 3) {
         std::vector<float> later(count);
-        rows_kernel(table, input.code)(query, rows, 3, count - 3, later.data());
+        kernels_of(table, input.code).rows(query, rows, 3, count - 3, later.data());
         for (std::size_t i = 3; i < count; ++i) CHECK(later[i - 3] == out[i]);
       }
       std::vector<float> gathered(count + 1, -77.0f);
-      gather_kernel(table, input.code)(query, rows, ids.data(), count, gathered.data());
+      kernels_of(table, input.code).gather(query, rows, ids.data(), count, gathered.data());
       for (std::size_t i = 0; i < count; ++i) CHECK(gathered[i] == out[ids[i]]);
       CHECK(gathered[count] == -77.0f);
     }
@@ -163,7 +151,8 @@ void check_tile(const Kernels& table, const Input& input) {
   const std::size_t codes = input.row_bytes * codes_a_byte(input.code);
   const std::size_t tile = table.tile_rows;
   std::vector<std::uint32_t> packed((codes + 63) / 64 * 16 * tile, 0xABABABAB);
-  pack_kernel(table, input.code)(input.codes.data(), input.row_bytes, input.count, packed.data());
+  kernels_of(table, input.code)
+      .pack(input.codes.data(), input.row_bytes, input.count, packed.data());
   const auto padded = [&](const std::vector<float>& factors) {
     std::vector<float> values = factors;
     values.resize(tile, 0.0f);
@@ -178,7 +167,7 @@ void check_tile(const Kernels& table, const Input& input) {
     std::vector<float> limits;
     for (const CodeQuery& query : input.queries) {
       std::vector<float>& out = expected.emplace_back(input.count);
-      rows_kernel(table, input.code)(query, rows, 0, input.count, out.data());
+      kernels_of(table, input.code).rows(query, rows, 0, input.count, out.data());
       limits.push_back(out[input.count / 2]);
     }
     std::vector<TileHit> hits(input.queries.size() * tile);

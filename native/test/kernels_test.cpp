@@ -220,9 +220,7 @@ TEST_CASE("kernels: tiles of floats let through what is not above the limit") {
         const std::vector<float> floats = test::uniform_floats(dim + 1, rows_count * dim);
         for (const Type type : {Type::kF32, Type::kF16, Type::kBf16}) {
           const Rows rows = rows_of(type, floats);
-          const FloatPackKernel pack = type == Type::kF32   ? table->f32_pack
-                                       : type == Type::kF16 ? table->f16_pack
-                                                            : table->bf16_pack;
+          const FloatPackKernel pack = kernels_of(*table, type).pack;
           std::vector<float> packed((dim + 63) / 64 * 64 * table->tile_rows, 9.0f);
           std::vector<float> squares(table->tile_rows, 9.0f);
           pack(rows.bytes.data(), dim * rows.value_bytes(), rows_count, dim, packed.data(),

@@ -184,11 +184,11 @@ TEST_CASE("scan: within a distance") {
     const auto all = sorted_distances(filled.store, query.data(), nullptr);
     QueryBatch prepared;
     prepared.prepare(filled.store, query.data(), 1);
-    const auto hits = scan_within(filled.store, prepared[0], all[40].distance, nullptr);
+    const auto hits = scan_within(filled.store, prepared, all[40].distance, nullptr);
     CHECK(hits.size() >= 41);
     for (std::size_t i = 0; i < hits.size(); ++i) CHECK(same(hits[i], all[i]));
     CHECK(hits.size() == all.size() || all[hits.size()].distance > all[40].distance);
-    CHECK(scan_within(filled.store, prepared[0], -1e9f, nullptr).empty());
+    CHECK(scan_within(filled.store, prepared, -1e9f, nullptr).empty());
   }
 }
 

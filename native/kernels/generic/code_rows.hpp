@@ -1,6 +1,7 @@
 // One query against many rows of integer codes, and the table look-ups of product quantization.
 
 struct I8 {
+  static constexpr std::size_t kCodesAByte = 1;
   static constexpr bool kHasShortRows = Simd::kHasShortRows;
   static constexpr std::size_t kShortest = 16;
   static Simd::Ints accumulate(const CodeQuery& query, const std::uint8_t* row, std::size_t bytes) {
@@ -35,6 +36,7 @@ struct I8 {
 };
 
 struct I4 {
+  static constexpr std::size_t kCodesAByte = 2;
   static constexpr bool kHasShortRows = Simd::kHasShortRows;
   static constexpr std::size_t kShortest = 16;
   static Simd::Ints accumulate(const CodeQuery& query, const std::uint8_t* row, std::size_t bytes) {
@@ -97,6 +99,7 @@ inline std::uint64_t load_word(const std::uint8_t* p) {
 }
 
 struct B1 {
+  static constexpr std::size_t kCodesAByte = 8;
   static constexpr std::size_t kShortest = 8;
 #ifdef LICHEN_WIDE_POPCOUNT
   static constexpr bool kHasShortRows = true;
@@ -239,9 +242,8 @@ inline void score_code(const CodeQuery& query, const CodeRows& codes, std::size_
 }
 
 template <class Code>
-void code_rows(const CodeQuery& query, const CodeRows& codes, std::size_t first, std::size_t count,
-               float* out) {
-  if (count == 1) return score_code<Code>(query, codes, first, out);
+__attribute__((noinline)) void many_code_rows(const CodeQuery& query, const CodeRows& codes,
+                                              std::size_t first, std::size_t count, float* out) {
   const Contiguous rows{codes.codes + first * codes.row_bytes, codes.row_bytes};
   const FactorsInOrder factors{first};
   if constexpr (Code::kHasShortRows) {
@@ -262,6 +264,13 @@ void code_rows(const CodeQuery& query, const CodeRows& codes, std::size_t first,
     }
   }
   score_codes_of<Code>(query, codes, rows, factors, count, out);
+}
+
+template <class Code>
+void code_rows(const CodeQuery& query, const CodeRows& codes, std::size_t first, std::size_t count,
+               float* out) {
+  if (count == 1) return score_code<Code>(query, codes, first, out);
+  many_code_rows<Code>(query, codes, first, count, out);
 }
 
 template <class Code>

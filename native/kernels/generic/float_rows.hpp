@@ -267,9 +267,3 @@ void float_gather(const float* query, const void* rows, std::size_t stride,
   const Gathered gathered{static_cast<const std::uint8_t*>(rows), stride, ids};
   score_any<Metric, Type>(query, gathered, count, dim, out);
 }
-
-template <class Type>
-constexpr FloatKernels float_kernels() {
-  return {float_rows<Dot, Type>, float_gather<Dot, Type>, float_rows<SquaredL2, Type>,
-          float_gather<SquaredL2, Type>};
-}

@@ -1,25 +1,27 @@
 // The table of an instruction set, made of everything before.
 
+template <class Type>
+constexpr FloatKernels float_kernels() {
+  return {float_rows<Dot, Type>, float_gather<Dot, Type>, float_rows<SquaredL2, Type>,
+          float_gather<SquaredL2, Type>, float_pack<Type>};
+}
+
+template <class Code>
+constexpr CodeKernels code_kernels() {
+  return {code_rows<Code>, code_gather<Code>, code_pack<Code>, Code::kCodesAByte};
+}
+
 constexpr Kernels make_table(const char* isa) {
   return {isa,
           float_kernels<F32>(),
           float_kernels<F16>(),
           float_kernels<Bf16>(),
-          code_rows<I8>,
-          code_gather<I8>,
-          code_rows<I4>,
-          code_gather<I4>,
-          code_rows<B1>,
-          code_gather<B1>,
+          code_kernels<I8>(),
+          code_kernels<I4>(),
+          code_kernels<B1>(),
           pq_blocks,
           collect,
           kTileRows,
-          float_pack<F32>,
-          float_pack<F16>,
-          float_pack<Bf16>,
-          code_pack<I8, 1>,
-          code_pack<I4, 2>,
-          code_pack<B1, 8>,
           float_tile,
           code_tile};
 }

@@ -82,10 +82,10 @@ inline Simd::Ints unpacked(B1, const std::uint8_t* row, std::size_t, std::size_t
 #endif
 }
 
-template <class Code, std::size_t codes_a_byte>
+template <class Code>
 void code_pack(const std::uint8_t* rows, std::size_t row_bytes, std::size_t count,
                std::uint32_t* packed) {
-  const std::size_t codes = row_bytes * codes_a_byte;
+  const std::size_t codes = row_bytes * Code::kCodesAByte;
   for (std::size_t lane = 0; lane < kTileRows; lane += Simd::kWidth) {
     const std::size_t here = count < lane ? 0 : count - lane;
     for (std::size_t from = 0; from < codes; from += kVectorBytes) {
@@ -131,45 +131,86 @@ inline TileHit* emit(Simd::Vector distances, float limit, std::size_t query, std
   return hits;
 }
 
+// What a tile multiplies and adds: floats, or four codes at a time.
 template <std::size_t queries_count>
-inline TileHit* float_block(const float* queries, std::size_t stride, std::size_t first,
-                            const float* packed, std::size_t dim, float weight, const float* terms,
-                            const float* limits, Ahead& ahead, TileHit* hits) {
+struct FloatProducts {
+  using Sum = Simd::Vector;
+  const float* query;
+  std::size_t stride;
+
+  static Sum zero() { return Simd::zero(); }
+  static Sum rows(const std::uint32_t* packed) {
+    return Simd::load(reinterpret_cast<const float*>(packed));
+  }
+  Sum value(std::size_t q, std::size_t step) const { return Simd::set(query[q * stride + step]); }
+  static Sum add(Sum value, Sum rows, Sum sum) { return Simd::multiply_add(value, rows, sum); }
+};
+
+template <std::size_t queries_count>
+struct CodeProducts {
+  using Sum = Simd::Ints;
+  const std::int8_t* bytes[queries_count];
+
+  explicit CodeProducts(const CodeQuery* queries) {
+    for (std::size_t q = 0; q < queries_count; ++q) bytes[q] = queries[q].bytes;
+  }
+  static Sum zero() { return Simd::int_zero(); }
+  static Sum rows(const std::uint32_t* packed) { return Simd::int_load(packed); }
+  Sum value(std::size_t q, std::size_t step) const {
+    std::int32_t four;
+    __builtin_memcpy(&four, bytes[q] + 4 * step, sizeof four);
+    return Simd::int_set(four);
+  }
+  static Sum add(Sum value, Sum rows, Sum sum) { return Simd::dot_u8(sum, rows, value); }
+};
+
+// sums[q][v]: of query q and the rows of vector v.
+template <std::size_t queries_count, class Products>
+LICHEN_INLINE void tile_sums(const Products& products, std::size_t steps,
+                             const std::uint32_t* packed, Ahead& ahead,
+                             typename Products::Sum (*sums)[Simd::kTileVectors]) {
   constexpr std::size_t kVectors = Simd::kTileVectors;
-  Simd::Vector running[queries_count][kVectors];
+  // Not `sums` itself: whoever goes through that with a running index keeps it in memory, and it
+  // would be written in every step.
+  typename Products::Sum running[queries_count][kVectors];
 #pragma GCC unroll 16
   for (std::size_t q = 0; q < queries_count; ++q) {
 #pragma GCC unroll 16
-    for (std::size_t v = 0; v < kVectors; ++v) running[q][v] = Simd::zero();
+    for (std::size_t v = 0; v < kVectors; ++v) running[q][v] = Products::zero();
   }
-  const float* query = queries + first * stride;
-  for (std::size_t d = 0; d < dim; ++d) {
+  for (std::size_t step = 0; step < steps; ++step) {
     ahead.step();
-    Simd::Vector x[kVectors];
+    typename Products::Sum rows[kVectors];
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < kVectors; ++v) {
-      x[v] = Simd::load(packed + d * kTileRows + v * Simd::kWidth);
+      rows[v] = Products::rows(packed + step * kTileRows + v * Simd::kWidth);
     }
 #pragma GCC unroll 16
     for (std::size_t q = 0; q < queries_count; ++q) {
-      const Simd::Vector value = Simd::set(query[q * stride + d]);
+      const typename Products::Sum value = products.value(q, step);
 #pragma GCC unroll 16
       for (std::size_t v = 0; v < kVectors; ++v) {
-        running[q][v] = Simd::multiply_add(value, x[v], running[q][v]);
+        running[q][v] = Products::add(value, rows[v], running[q][v]);
       }
     }
   }
-  // A copy for the loop below, which is not unrolled: an array with a running index lives in
-  // memory, and so would the sums above.
-  Simd::Vector sums[queries_count][kVectors];
 #pragma GCC unroll 16
   for (std::size_t q = 0; q < queries_count; ++q) {
 #pragma GCC unroll 16
     for (std::size_t v = 0; v < kVectors; ++v) sums[q][v] = running[q][v];
   }
+}
+
+template <std::size_t queries_count>
+inline TileHit* float_block(const float* queries, std::size_t stride, std::size_t first,
+                            const float* packed, std::size_t dim, float weight, const float* terms,
+                            const float* limits, Ahead& ahead, TileHit* hits) {
+  Simd::Vector sums[queries_count][Simd::kTileVectors];
+  tile_sums<queries_count>(FloatProducts<queries_count>{queries + first * stride, stride}, dim,
+                           reinterpret_cast<const std::uint32_t*>(packed), ahead, sums);
   const Simd::Vector weights = Simd::set(weight);
   for (std::size_t q = 0; q < queries_count; ++q) {
-    for (std::size_t v = 0; v < kVectors; ++v) {
+    for (std::size_t v = 0; v < Simd::kTileVectors; ++v) {
       const Simd::Vector term =
           terms == nullptr ? Simd::zero() : Simd::load(terms + v * Simd::kWidth);
       hits = emit(Simd::multiply_add(weights, sums[q][v], term), limits[first + q], first + q,
@@ -183,44 +224,12 @@ template <std::size_t queries_count>
 inline TileHit* code_block(const CodeQuery* queries, std::size_t first, const std::uint32_t* packed,
                            std::size_t words, const float* scales, const float* offsets,
                            const float* squares, const float* limits, Ahead& ahead, TileHit* hits) {
-  constexpr std::size_t kVectors = Simd::kTileVectors;
-  Simd::Ints running[queries_count][kVectors];
-  const std::int8_t* bytes[queries_count];
-#pragma GCC unroll 16
-  for (std::size_t q = 0; q < queries_count; ++q) {
-    bytes[q] = queries[first + q].bytes;
-#pragma GCC unroll 16
-    for (std::size_t v = 0; v < kVectors; ++v) running[q][v] = Simd::int_zero();
-  }
-  for (std::size_t w = 0; w < words; ++w) {
-    ahead.step();
-    Simd::Ints x[kVectors];
-#pragma GCC unroll 16
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      x[v] = Simd::int_load(packed + w * kTileRows + v * Simd::kWidth);
-    }
-#pragma GCC unroll 16
-    for (std::size_t q = 0; q < queries_count; ++q) {
-      std::int32_t four;
-      __builtin_memcpy(&four, bytes[q] + 4 * w, sizeof four);
-      const Simd::Ints value = Simd::int_set(four);
-#pragma GCC unroll 16
-      for (std::size_t v = 0; v < kVectors; ++v) {
-        running[q][v] = Simd::dot_u8(running[q][v], x[v], value);
-      }
-    }
-  }
-  // A copy for the loop below, which is not unrolled: an array with a running index lives in
-  // memory, and so would the sums above.
-  Simd::Ints sums[queries_count][kVectors];
-#pragma GCC unroll 16
-  for (std::size_t q = 0; q < queries_count; ++q) {
-#pragma GCC unroll 16
-    for (std::size_t v = 0; v < kVectors; ++v) sums[q][v] = running[q][v];
-  }
+  Simd::Ints sums[queries_count][Simd::kTileVectors];
+  tile_sums<queries_count>(CodeProducts<queries_count>(queries + first), words, packed, ahead,
+                           sums);
   for (std::size_t q = 0; q < queries_count; ++q) {
     const CodeQuery& query = queries[first + q];
-    for (std::size_t v = 0; v < kVectors; ++v) {
+    for (std::size_t v = 0; v < Simd::kTileVectors; ++v) {
       // As finish, in the same order of operations.
       const std::size_t lane = v * Simd::kWidth;
       const Simd::Vector inner =
@@ -240,7 +249,7 @@ inline TileHit* code_block(const CodeQuery* queries, std::size_t first, const st
   return hits;
 }
 
-// Calls block(std::integral_constant-like, first) for all queries, kTileQueries at a time.
+// Calls block(count, first) for all queries, kTileQueries at a time; the count is a type.
 template <std::size_t n>
 struct Count {
   static constexpr std::size_t value = n;
