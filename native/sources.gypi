@@ -24,7 +24,10 @@
       "index/scan.cpp",
       "index/store_sections.cpp",
       "index/flat_index.cpp",
+      "index/graph_builder.cpp",
+      "index/hnsw_calibration.cpp",
       "index/hnsw_graph.cpp",
+      "index/hubs.cpp",
       "index/hnsw_index.cpp"
     ],
     "addon_files": [

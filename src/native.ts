@@ -98,7 +98,7 @@ export interface Machine {
 export type NativeKeys = null | Float64Array | readonly string[];
 /** Where a search writes: keys where they are integers, row numbers where they are strings. */
 export type NativeSlots = Float64Array | Uint32Array;
-/** `ef` of a search that scores every row. */
+/** `ef` of a search that scores every row; between 0 and 1 it is the recall wanted, and 0 the default. */
 export const EXACT = -1;
 /** The rows a search may return: bit r % 8 of byte r / 8 for row r; null for all. */
 export type NativeFilter = Uint8Array | null;
@@ -124,10 +124,17 @@ export interface Addon {
   createHnsw(
     dim: number,
     metric: string,
+    storage: string,
+    rerank: string,
+    subspaces: number,
+    seed: number,
     m: number,
     efConstruction: number,
-    seed: number,
   ): IndexHandle;
+  /** Learns from queries what beam reaches what recall. */
+  indexCalibrate(index: IndexHandle, queries: Float32Array): Promise<void>;
+  /** Pairs of a beam and the recall it reached. */
+  indexCalibration(index: IndexHandle): Float64Array;
   indexOpen(path: string): Promise<IndexHandle>;
   indexInspect(path: string): Promise<SnapshotReport>;
   indexDescribe(index: IndexHandle): IndexDescription;

@@ -13,26 +13,30 @@
 namespace lichen::addon {
 namespace {
 
+// Arguments 0 to 5: dim, metric, storage, rerank | '', subspaces, seed.
+StorageOptions storage_options(const Napi::CallbackInfo& info) {
+  StorageOptions options;
+  options.codec = codec_argument(info, 0);
+  if (!string_argument(info[3], "rerank").empty()) options.rerank = storage_argument(info[3]);
+  return options;
+}
+
 // (dim, metric, storage, rerank | '', subspaces, seed) -> handle
 Napi::Value create_flat(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    StorageOptions options;
-    options.codec = codec_argument(info, 0);
-    if (!string_argument(info[3], "rerank").empty()) options.rerank = storage_argument(info[3]);
-    return wrap_index(info.Env(), std::make_shared<FlatIndex>(options));
+    return wrap_index(info.Env(), std::make_shared<FlatIndex>(storage_options(info)));
   });
 }
 
-// (dim, metric, m, efConstruction, seed) -> handle
+// (dim, metric, storage, rerank | '', subspaces, seed, m, efConstruction) -> handle
 Napi::Value create_hnsw(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
+    const StorageOptions options = storage_options(info);
     HnswParameters parameters;
-    parameters.m = size_argument(info[2], "m");
-    parameters.ef_construction = size_argument(info[3], "efConstruction");
-    parameters.seed = size_argument(info[4], "seed");
-    return wrap_index(info.Env(),
-                      std::make_shared<HnswIndex>(size_argument(info[0], "dim"),
-                                                  metric_argument(info[1]), parameters));
+    parameters.m = size_argument(info[6], "m");
+    parameters.ef_construction = size_argument(info[7], "efConstruction");
+    parameters.seed = options.codec.seed;
+    return wrap_index(info.Env(), std::make_shared<HnswIndex>(options, parameters));
   });
 }
 
@@ -174,6 +178,50 @@ Napi::Value filter(const Napi::CallbackInfo& info) {
   });
 }
 
+HnswIndex& hnsw_argument(const IndexPointer& index) {
+  auto* const hnsw = dynamic_cast<HnswIndex*>(index.get());
+  if (hnsw == nullptr) throw Error(Code::kArgument, "a graph index is wanted");
+  return *hnsw;
+}
+
+class CalibrateJob final : public Job {
+ public:
+  CalibrateJob(Napi::Env env, IndexPointer index, Span<float> queries)
+      : Job(env), index_(std::move(index)), queries_(queries.data, queries.data + queries.size) {}
+  void run() override {
+    hnsw_argument(index_).calibrate(queries_.data(), queries_.size() / index_->dim());
+  }
+  Napi::Value result(Napi::Env env) override { return env.Undefined(); }
+
+ private:
+  IndexPointer index_;
+  std::vector<float> queries_;
+};
+
+// (handle, queries) -> Promise<undefined>
+Napi::Value calibrate(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const IndexPointer index = index_argument(info[0]);
+    const Span<float> queries = float32_array(info[1], "queries");
+    require_finite(queries.data, vector_count(queries, index->dim()), index->dim(), "queries");
+    return Jobs::of(info.Env())
+        .start(std::make_unique<CalibrateJob>(info.Env(), index, queries), Jobs::Where::kOwnThread);
+  });
+}
+
+// (handle) -> Float64Array of pairs: ef, recall
+Napi::Value calibration(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const Calibration known = hnsw_argument(index_argument(info[0])).calibration();
+    Napi::Float64Array pairs = Napi::Float64Array::New(info.Env(), 2 * known.points.size());
+    for (std::size_t i = 0; i < known.points.size(); ++i) {
+      pairs[2 * i] = known.points[i].ef;
+      pairs[2 * i + 1] = known.points[i].recall;
+    }
+    return pairs;
+  });
+}
+
 Napi::Value close(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     close_index(info[0]);
@@ -217,6 +265,8 @@ void export_index_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "indexStringsOf", strings_of);
   export_function(env, exports, "indexKeys", keys);
   export_function(env, exports, "indexFilter", filter);
+  export_function(env, exports, "indexCalibrate", calibrate);
+  export_function(env, exports, "indexCalibration", calibration);
   export_function(env, exports, "indexClose", close);
   export_function(env, exports, "createProgress", create_progress);
   export_function(env, exports, "progressState", progress_state);

@@ -75,12 +75,17 @@ Output output_argument(const Napi::Value& keys, const Napi::Value& scores, std::
   return out;
 }
 
-// ef: 0 = the index's default, -1 = an exact search.
+// ef: 0 = the index's default, -1 = an exact search, between 0 and 1 = the recall wanted.
 SearchOptions search_options(const Napi::Value& k, const Napi::Value& ef) {
   SearchOptions options;
   options.k = size_argument(k, "k", kMaxRows);
-  options.exact = ef.IsNumber() && ef.As<Napi::Number>().DoubleValue() == -1.0;
-  if (!options.exact) options.ef = size_argument(ef, "ef", kMaxRows);
+  const double beam = ef.IsNumber() ? ef.As<Napi::Number>().DoubleValue() : NAN;
+  options.exact = beam == -1.0;
+  if (beam > 0.0 && beam < 1.0) {
+    options.recall = beam;
+  } else if (!options.exact) {
+    options.ef = size_argument(ef, "ef", kMaxRows);
+  }
   return options;
 }
 

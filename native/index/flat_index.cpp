@@ -7,7 +7,7 @@ std::size_t FlatIndex::bytes() const {
   return bytes_of_stores() + keys_.bytes();
 }
 
-bool FlatIndex::link_rows(std::size_t, std::size_t, Progress& progress) {
+bool FlatIndex::link_rows(const float*, std::size_t, std::size_t, Progress& progress) {
   progress.done.store(progress.total.load());
   return !progress.cancel.load();
 }

@@ -15,7 +15,8 @@ class FlatIndex final : public VectorIndex {
 
  protected:
   void grow(std::size_t) override {}
-  bool link_rows(std::size_t before, std::size_t threads, Progress& progress) override;
+  bool link_rows(const float* vectors, std::size_t before, std::size_t threads,
+                 Progress& progress) override;
   void undo(std::size_t) override {}
   void search_locked(const float* queries, std::size_t count, const SearchOptions& options,
                      Hit* hits, std::uint32_t* counts) const override {

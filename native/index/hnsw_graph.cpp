@@ -70,7 +70,7 @@ void HnswGraph::check_list(std::size_t row, std::size_t level) const {
 }
 
 void HnswGraph::load(AlignedBuffer<std::uint8_t> levels, AlignedBuffer<std::uint32_t> base,
-                     AlignedBuffer<std::uint32_t> upper) {
+                     AlignedBuffer<std::uint32_t> upper, Entry entry) {
   const std::size_t rows = levels.size();
   AlignedBuffer<std::uint32_t> starts;
   starts.resize(rows, 0);
@@ -88,6 +88,10 @@ void HnswGraph::load(AlignedBuffer<std::uint8_t> levels, AlignedBuffer<std::uint
   for (std::size_t row = 0; row < rows; ++row) {
     for (std::size_t level = 0; level <= level_of(row); ++level) check_list(row, level);
   }
+  if (rows == 0 ? entry.row != kNoRow : entry.row >= rows || level_of(entry.row) != entry.level) {
+    throw Error(Code::kFormat, "the entry row is not a row of the highest level");
+  }
+  set_entry(entry);
 }
 
 }  // namespace lichen

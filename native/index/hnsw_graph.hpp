@@ -1,9 +1,12 @@
 #pragma once
-// HnswGraph: the links of a hierarchical navigable small-world graph and nothing else. Level 0 has
-// 2m slots a node in one array of fixed stride; a node of level L > 0 has L further lists of m
-// slots. A list is packed to the front and ends at its first kNoRow or at its last slot.
+// HnswGraph: the links of a hierarchical navigable small-world graph, and the row where searches
+// enter it. Level 0 has 2m slots a node in one array of fixed stride; a node of level L > 0 has L
+// further lists of m slots. A list is packed to the front and ends at its first kNoRow or at its
+// last slot.
 //
-// While writers are at work, a list is read and written only under its node's spin lock.
+// Readers take no lock: a slot is one atomic word, and a list that is being rewritten shows old and
+// new links, which all lead to rows that are there. Writers exclude one another by a spin lock a
+// node.
 
 #include <atomic>
 #include <cstddef>
@@ -20,7 +23,13 @@ class HnswGraph {
  public:
   static constexpr std::size_t kMaxLevel = 31;
 
-  explicit HnswGraph(std::size_t m) : m_(m) {}
+  // Where every search starts: a row of the highest level there is.
+  struct Entry {
+    std::uint32_t row = kNoRow;
+    std::uint32_t level = 0;
+  };
+
+  explicit HnswGraph(std::size_t m) : m_(m) { set_entry({}); }
 
   std::size_t m() const { return m_; }
   std::size_t capacity(std::size_t level) const { return level == 0 ? 2 * m_ : m_; }
@@ -28,6 +37,15 @@ class HnswGraph {
   std::size_t bytes() const;
   std::size_t level_of(std::size_t row) const { return levels_[row]; }
 
+  Entry entry() const {
+    const std::uint64_t packed = entry_.load(std::memory_order_acquire);
+    return {static_cast<std::uint32_t>(packed), static_cast<std::uint32_t>(packed >> 32)};
+  }
+  void set_entry(Entry entry) {
+    entry_.store(std::uint64_t{entry.level} << 32 | entry.row, std::memory_order_release);
+  }
+
+  // A list, to be read slot by slot with `link` and written with `set_link`.
   std::uint32_t* links(std::uint32_t row, std::size_t level) {
     return level == 0 ? base_.data() + row * 2 * m_
                       : upper_.data() + (upper_start_[row] + (level - 1)) * m_;
@@ -35,13 +53,48 @@ class HnswGraph {
   const std::uint32_t* links(std::uint32_t row, std::size_t level) const {
     return const_cast<HnswGraph*>(this)->links(row, level);
   }
+  static std::uint32_t link(const std::uint32_t* slot) {
+    return __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+  }
+  // Whoever reads the link afterwards sees what was written before it: the row's code and lists.
+  static void set_link(std::uint32_t* slot, std::uint32_t row) {
+    __atomic_store_n(slot, row, __ATOMIC_RELEASE);
+  }
+  std::size_t length(const std::uint32_t* list, std::size_t level) const {
+    std::size_t length = 0;
+    while (length < capacity(level) && link(list + length) != kNoRow) ++length;
+    return length;
+  }
+  // Copies a list into `rows`, which has room for capacity(level); returns its length.
+  std::size_t copy_list(std::uint32_t row, std::size_t level, std::uint32_t* rows) const {
+    const std::uint32_t* list = links(row, level);
+    std::size_t length = 0;
+    for (; length < capacity(level); ++length) {
+      rows[length] = link(list + length);
+      if (rows[length] == kNoRow) break;
+    }
+    return length;
+  }
+  // Makes a list consist of some rows.
+  void set_list(std::uint32_t row, std::size_t level, const std::uint32_t* rows,
+                std::size_t count) {
+    std::uint32_t* list = links(row, level);
+    for (std::size_t i = 0; i < capacity(level); ++i) {
+      set_link(list + i, i < count ? rows[i] : kNoRow);
+    }
+  }
+  void prefetch_list(std::uint32_t row, std::size_t level) const {
+    const auto* lines = reinterpret_cast<const char*>(links(row, level));
+    const std::size_t bytes = std::min<std::size_t>(capacity(level) * sizeof(std::uint32_t), 256);
+    for (std::size_t at = 0; at < bytes; at += kCacheLine) __builtin_prefetch(lines + at);
+  }
 
   // Adds unlinked nodes up to `rows`, with the levels that `seed` gives their row numbers: P(level
   // ≥ l) = m^-l.
   void append(std::size_t rows, std::uint64_t seed);
   void truncate(std::size_t rows);
 
-  // Guards the lists of one node.
+  // Keeps other writers from the lists of one node.
   class NodeLock {
    public:
     NodeLock(const HnswGraph& graph, std::uint32_t row) : bit_(graph.locks_[row]) {
@@ -66,7 +119,7 @@ class HnswGraph {
   static std::size_t upper_lists(const AlignedBuffer<std::uint8_t>& levels);
   // Takes what a snapshot held; throws Error(kFormat) if following it could leave the arrays.
   void load(AlignedBuffer<std::uint8_t> levels, AlignedBuffer<std::uint32_t> base,
-            AlignedBuffer<std::uint32_t> upper);
+            AlignedBuffer<std::uint32_t> upper, Entry entry);
 
  private:
   void make_locks(std::size_t rows);
@@ -77,6 +130,7 @@ class HnswGraph {
   AlignedBuffer<std::uint32_t> base_;
   AlignedBuffer<std::uint32_t> upper_start_;  // in lists
   AlignedBuffer<std::uint32_t> upper_;
+  std::atomic<std::uint64_t> entry_;  // Entry, packed
   std::unique_ptr<std::atomic<std::uint8_t>[]> locks_;
   std::size_t lock_count_ = 0;
 };

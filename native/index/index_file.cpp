@@ -26,14 +26,11 @@ std::unique_ptr<VectorIndex> make(const SnapshotHeader& header) {
   if (header.kind != static_cast<std::uint32_t>(IndexKind::kHnsw)) {
     throw Error(Code::kFormat, "its kind of index is unknown");
   }
-  if (options.codec.type != StorageType::kF32) {
-    throw Error(Code::kFormat, "its storage type is not one of a graph index");
-  }
   HnswParameters parameters;
   parameters.m = header.m;
   parameters.ef_construction = header.ef_construction;
   parameters.seed = header.seed;
-  return std::make_unique<HnswIndex>(header.dim, options.codec.metric, parameters);
+  return std::make_unique<HnswIndex>(options, parameters);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ constexpr std::array<std::size_t, kStorageTypeNames.size()> kOversample = {1, 2,
 
 // Rows that a thread encodes at a time; a multiple of a pq block.
 constexpr std::size_t kRowsEncoded = 256;
+constexpr std::size_t kRowsOnTheirWay = 64;
 
 }  // namespace
 
@@ -75,9 +76,11 @@ void VectorIndex::link(std::size_t threads, Progress& progress) {
   const std::size_t before = linked_;
   progress.total.store(encodes_late() ? pending_.size() / dim() : store_.rows() - before);
   try {
-    if (!encode_pending(before, threads, progress) || !link_rows(before, threads, progress)) {
+    if (!encode_pending(before, threads, progress) ||
+        !link_rows(pending_.empty() ? nullptr : pending_.data(), before, threads, progress)) {
       throw Error(Code::kAborted, "add was aborted");
     }
+    pending_ = {};
   } catch (...) {
     WriteLock lock(lock_);
     roll_back(before);
@@ -87,7 +90,7 @@ void VectorIndex::link(std::size_t threads, Progress& progress) {
 
 bool VectorIndex::encode_pending(std::size_t before, std::size_t threads, Progress& progress) {
   if (!encodes_late()) return true;
-  const std::vector<float> vectors = std::move(pending_);
+  const std::vector<float>& vectors = pending_;
   const std::size_t count = vectors.size() / dim();
   std::vector<EmbeddingStore*> stores = {&store_};
   if (fine_ != nullptr) stores.push_back(fine_.get());
@@ -174,7 +177,6 @@ std::size_t VectorIndex::candidates(const SearchOptions& options) const {
   return options.k > rows / oversample ? rows : options.k * oversample;
 }
 
-// The k nearest of the candidates by the finer store.
 std::size_t VectorIndex::rescore(const float* query, const Hit* candidates, std::size_t count,
                                  std::size_t k, Hit* hits) const {
   thread_local QueryBatch prepared;
@@ -184,8 +186,8 @@ std::size_t VectorIndex::rescore(const float* query, const Hit* candidates, std:
   ids.resize(count);
   scored.resize(count);
   for (std::size_t i = 0; i < count; ++i) ids[i] = candidates[i].row;
-  // In the order of rows, memory is read forwards.
-  std::sort(ids.begin(), ids.end());
+  // In the order of rows, memory is read forwards; a few are on their way together anyway.
+  if (count > kRowsOnTheirWay) std::sort(ids.begin(), ids.end());
   fine_->distances(prepared[0], ids.data(), count, scored.data());
   TopK best(hits, k);
   for (std::size_t i = 0; i < count; ++i) best.offer(scored[i], ids[i]);

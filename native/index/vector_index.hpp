@@ -33,6 +33,7 @@ namespace lichen {
 struct SearchOptions {
   std::size_t k = 10;
   std::size_t ef = 0;          // graph only: 0 = max(k, the index's default)
+  double recall = 0.0;         // graph only: the beam is the one that reached it in calibration
   std::size_t oversample = 0;  // × k are scored anew if there is a finer store; 0 = by storage type
   bool exact = false;          // score every row in the finest store
   const RowFilter* filter = nullptr;
@@ -121,8 +122,10 @@ class VectorIndex {
   // Called with the lock held exclusively, after rows [before, rows()) were appended. May throw
   // bad_alloc.
   virtual void grow(std::size_t before) = 0;
-  // Called without the lock; takes it shared itself. Returns false if cancelled.
-  virtual bool link_rows(std::size_t before, std::size_t threads, Progress& progress) = 0;
+  // Called without the lock; takes it shared itself. `vectors` holds those of the new rows, or is
+  // null. Returns false if cancelled.
+  virtual bool link_rows(const float* vectors, std::size_t before, std::size_t threads,
+                 Progress& progress) = 0;
   // Called with the lock held exclusively: forget the rows from `before` on.
   virtual void undo(std::size_t before) = 0;
   // Neither exact nor filtered; called with the lock held.
@@ -131,6 +134,12 @@ class VectorIndex {
   virtual void describe(SnapshotHeader& header, std::vector<SectionData>& sections) const = 0;
   virtual void load(const SnapshotReader& reader) = 0;
   std::size_t bytes_of_stores() const;
+  const EmbeddingStore& finest() const { return fine_ == nullptr ? store_ : *fine_; }
+  // So many of the best by the store's codes are wanted.
+  std::size_t candidates(const SearchOptions& options) const;
+  // The k nearest of the candidates by the finer store.
+  std::size_t rescore(const float* query, const Hit* candidates, std::size_t count, std::size_t k,
+                      Hit* hits) const;
 
   // The k nearest of each query, ties to the lower row: every row is scored, in the store and the
   // best anew in the finer one, or in the finest alone.
@@ -143,15 +152,11 @@ class VectorIndex {
   KeyMap keys_;
 
  private:
-  const EmbeddingStore& finest() const { return fine_ == nullptr ? store_ : *fine_; }
   // Whether rows are encoded by link, beside searches, and not by append.
   bool encodes_late() const { return fine_ != nullptr || store_.type() != StorageType::kF32; }
   bool encode_pending(std::size_t before, std::size_t threads, Progress& progress);
   // A key's row, unless it is still being added.
   std::uint32_t present(std::uint32_t row) const { return row < store_.rows() ? row : kNoRow; }
-  std::size_t candidates(const SearchOptions& options) const;
-  std::size_t rescore(const float* query, const Hit* candidates, std::size_t count, std::size_t k,
-                      Hit* hits) const;
   void roll_back(std::size_t before);
   void check_k(std::size_t k) const;  // called with the lock held
 

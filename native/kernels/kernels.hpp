@@ -50,6 +50,7 @@ struct CodeRows {
   const float* scales = nullptr;
   const float* offsets = nullptr;  // null: all 0
   const float* squares = nullptr;  // null: all 0
+  bool far = false;                // too many for the caches: gathering asks for factors ahead
 };
 
 using CodeRowsKernel = void (*)(const CodeQuery& query, const CodeRows& rows, std::size_t first,

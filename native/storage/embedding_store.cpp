@@ -11,6 +11,9 @@
 namespace lichen {
 namespace {
 
+// From here on a row's factors, too, are likely to come from memory.
+constexpr std::size_t kFarBytes = std::size_t{8} << 20;
+
 bool all_finite(const float* values, std::size_t count) {
   // An exponent of all ones is NaN or infinity. Integer arithmetic, so that the loop vectorizes.
   std::uint32_t bad = 0;
@@ -128,7 +131,7 @@ void EmbeddingStore::encode(const float* vectors, std::size_t from, std::size_t 
 
 void EmbeddingStore::append(const float* vectors, std::size_t count) {
   const bool training = wants_training();
-  std::unique_ptr<Codec> before;
+  std::shared_ptr<Codec> before;
   if (training) {
     std::unique_ptr<Codec> codec = trained_codec(vectors, count);
     before = std::move(codec_);
@@ -154,6 +157,22 @@ void EmbeddingStore::overwrite(std::size_t row, const float* vector) {
   codec_->encode(normalized(vector, unit.data()), code.data(), factors);
   place_code(row, code.data());
   set_factors(row, factors);
+}
+
+void EmbeddingStore::copy_rows(const EmbeddingStore& from, const std::uint32_t* rows,
+                               std::size_t count) {
+  std::vector<std::uint8_t> gathered(type() == StorageType::kPq ? row_bytes() : 0);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint8_t* code = from.codes_.data() + rows[i] * row_bytes();
+    if (type() == StorageType::kPq) {
+      const std::uint8_t* const start = from.codes_.data() + pq_start(rows[i]);
+      for (std::size_t p = 0; p < row_bytes(); ++p) gathered[p] = start[p * kPqBlockRows];
+      code = gathered.data();
+    }
+    place_code(rows_ + i, code);
+    set_factors(rows_ + i, from.factors(rows[i]));
+  }
+  rows_ += count;
 }
 
 void EmbeddingStore::forget_training() {
@@ -246,7 +265,8 @@ PreparedQuery EmbeddingStore::prepare(const float* query, std::uint8_t* buffer) 
 CodeRows EmbeddingStore::code_rows() const {
   return {codes_.data(), row_bytes(), scales_.data(),
           codec_->has_offset() ? offsets_.data() : nullptr,
-          codec_->has_square() && metric() == Metric::kL2 ? squares_.data() : nullptr};
+          codec_->has_square() && metric() == Metric::kL2 ? squares_.data() : nullptr,
+          codes_.size() > kFarBytes};
 }
 
 void EmbeddingStore::distances(const PreparedQuery& query, std::size_t first, std::size_t count,

@@ -36,6 +36,10 @@ class EmbeddingStore {
  public:
   // Throws Error(kArgument) for options out of range.
   explicit EmbeddingStore(const CodecOptions& options);
+  // No rows, but the codec of another store: queries prepared for one are prepared for both.
+  explicit EmbeddingStore(std::shared_ptr<Codec> codec)
+      : codec_(std::move(codec)), trained_(codec_->trained()) {}
+  const std::shared_ptr<Codec>& shared_codec() const { return codec_; }
 
   std::size_t dim() const { return codec_->dim(); }
   Metric metric() const { return codec_->options().metric; }
@@ -65,6 +69,9 @@ class EmbeddingStore {
   // changes nothing.
   void append(const float* vectors, std::size_t count);
   void overwrite(std::size_t row, const float* vector);
+  // Copies rows of a store with the same codec behind rows(), which must be reserved, and publishes
+  // them.
+  void copy_rows(const EmbeddingStore& from, const std::uint32_t* rows, std::size_t count);
 
   // Copies what row r stands for: dim() values.
   void decode(std::size_t r, float* vector) const;
@@ -118,7 +125,7 @@ class EmbeddingStore {
   std::size_t unit_query_bytes() const;
   const float* normalized(const float* vector, float* buffer) const;
 
-  std::unique_ptr<Codec> codec_;
+  std::shared_ptr<Codec> codec_;
   bool trained_ = false;
   std::size_t rows_ = 0;
   AlignedBuffer<std::uint8_t> codes_;

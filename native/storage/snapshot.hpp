@@ -38,7 +38,8 @@ enum class SectionType : std::uint32_t {
   kScales = 8,         // rows × f32, as the storage type has them
   kOffsets = 9,
   kSquares = 10,
-  kLearned = 11,  // f32: the mean, or the centroids
+  kLearned = 11,      // f32: the mean, or the centroids
+  kCalibration = 12,  // optional; u32: rows, hubs a place, patience, then ef and bits of the recall
   // The finer vectors, by which results are scored anew: the types above, and this.
   kFine = 32,
 };

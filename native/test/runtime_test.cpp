@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "index/beam.hpp"
+#include "index/graph_search.hpp"
 #include "index/search_scratch.hpp"
 #include "index/top_k.hpp"
 #include "runtime/aligned.hpp"
@@ -95,11 +96,22 @@ TEST_CASE("beam: keeps the nearest, sorted, and expands each once") {
     beam.reset(capacity);
     std::vector<Hit> all;
     std::vector<std::uint32_t> expanded;
-    for (std::uint32_t i = 0; i < 60; ++i) {
-      const float distance = static_cast<float>(splitmix64(seed, i + 1) % 1000);
-      all.push_back({distance, i});
-      beam.insert(distance, i);
-      if (i % 3 == 0) {
+    for (std::uint32_t i = 0; i < 180;) {
+      std::vector<float> distances;
+      std::vector<std::uint32_t> rows;
+      for (std::uint64_t more = 1 + splitmix64(seed + 1, i) % 80; more > 0; --more, ++i) {
+        distances.push_back(static_cast<float>(splitmix64(seed, i + 1) % 1000));
+        rows.push_back(i);
+        all.push_back({distances.back(), i});
+      }
+      const std::size_t best = beam.insert(distances.data(), rows.data(), rows.size(), AllRows{});
+      if (best < beam.size()) {
+        CHECK(std::find(rows.begin(), rows.end(), beam.row(best)) != rows.end());
+        for (std::size_t b = 0; b < best; ++b) {
+          CHECK(std::find(rows.begin(), rows.end(), beam.row(b)) == rows.end());
+        }
+      }
+      {
         const std::uint32_t peeked = beam.peek_next();
         const std::uint32_t row = beam.expand_next();
         CHECK_EQUAL(peeked, row);
@@ -115,6 +127,28 @@ TEST_CASE("beam: keeps the nearest, sorted, and expands each once") {
     }
     std::sort(expanded.begin(), expanded.end());
     CHECK(std::adjacent_find(expanded.begin(), expanded.end()) == expanded.end());
+  }
+}
+
+TEST_CASE("beam: rows that may not be returned take no room from those that may") {
+  Beam beam;
+  const auto admits = [](std::uint32_t row) { return row % 4 == 0; };
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    const std::size_t capacity = 1 + splitmix64(seed, 0) % 20;
+    beam.reset(capacity);
+    std::vector<Hit> admitted;
+    for (std::uint32_t i = 0; i < 300; ++i) {
+      const float distance = static_cast<float>(splitmix64(seed, i + 1) % 100000);
+      if (admits(i)) admitted.push_back({distance, i});
+      beam.insert(&distance, &i, 1, admits);
+    }
+    std::sort(admitted.begin(), admitted.end(), nearer);
+    std::vector<float> found;
+    for (std::size_t i = 0; i < beam.size(); ++i) {
+      if (admits(beam.row(i))) found.push_back(beam.distance(i));
+    }
+    CHECK(found.size() >= capacity);
+    for (std::size_t i = 0; i < capacity; ++i) CHECK(found[i] == admitted[i].distance);
   }
 }
 

@@ -51,10 +51,7 @@ export function buildCommand(): Command {
 }
 
 /** What about the options does not go together. */
-function contradiction({ index, storage, rerank, subspaces }: BuildFlags): string | undefined {
-  if (index === 'hnsw' && (storage !== 'f32' || rerank !== undefined)) {
-    return "options '--storage' and '--rerank' want '--index flat': graph indexes keep f32 so far";
-  }
+function contradiction({ storage, rerank, subspaces }: BuildFlags): string | undefined {
   if (rerank !== undefined && !isFiner(rerank, storage)) {
     return `option '--rerank' must be a finer storage than ${storage}, got ${rerank}`;
   }
@@ -77,7 +74,7 @@ async function build(flags: BuildFlags): Promise<void> {
   using index: VectorIndex<Key> =
     flags.index === 'flat'
       ? new FlatIndex<Key>({ dim, metric, storage, rerank, subspaces, seed })
-      : new HnswIndex<Key>({ dim, metric, m, efConstruction, seed });
+      : new HnswIndex<Key>({ dim, metric, storage, rerank, subspaces, m, efConstruction, seed });
   const [, seconds] = await timed(() =>
     terminal.withProgress('building', (onProgress) =>
       index.add(vectors, { keys, threads, signal, onProgress }),
@@ -98,8 +95,7 @@ async function build(flags: BuildFlags): Promise<void> {
     index: flags.index,
     storage,
     ...(rerank !== undefined && { rerank }),
-    ...(index instanceof FlatIndex &&
-      index.subspaces !== undefined && { subspaces: index.subspaces }),
+    ...(index.subspaces !== undefined && { subspaces: index.subspaces }),
     seconds,
     bytes,
     bytesPerVector: bytes / rows,

@@ -4,13 +4,14 @@ import { openIndex } from '../index/open.js';
 import type { Key } from '../index/types.js';
 import { readMatrix, writeIntMatrix } from '../vectors/files.js';
 import { openTerminal, timed } from './terminal.js';
-import { integer } from './usage.js';
+import { integer, share } from './usage.js';
 
 interface SearchFlags {
   index: string;
   queries: string;
   k: number;
   ef?: number;
+  recall?: number;
   oversample?: number;
   exact?: boolean;
   threads?: number;
@@ -26,6 +27,7 @@ export function searchCommand(): Command {
     .requiredOption('--queries <file>', 'vectors, any kind that lichen build reads')
     .option('--k <n>', 'results a query', integer(1), 10)
     .option('--ef <n>', 'search beam of a graph index (default: 64)', integer(1))
+    .option('--recall <share>', 'instead of --ef: the recall wanted, as calibrated', share)
     .option('--oversample <n>', 'candidates a result (default: by storage type)', integer(1))
     .option('--exact', 'score every vector in the finest storage')
     .option('--threads <n>', 'threads (default: every processor)', integer(1, 1024))
@@ -37,12 +39,12 @@ export function searchCommand(): Command {
 async function search(flags: SearchFlags): Promise<void> {
   const terminal = openTerminal(flags.json === true);
   const { signal } = terminal;
-  const { k, ef, oversample, exact, threads, output } = flags;
+  const { k, ef, recall, oversample, exact, threads, output } = flags;
   using index = await openIndex<Key>(flags.index);
   const queries = await readMatrix(flags.queries, { signal });
   const [result, seconds] = await timed(() =>
     terminal.withProgress('searching', (onProgress) =>
-      index.searchBatch(queries, { k, ef, oversample, exact, threads, signal, onProgress }),
+      index.searchBatch(queries, { k, ef, recall, oversample, exact, threads, signal, onProgress }),
     ),
   );
   const { keys, scores, counts, rows } = result;

@@ -44,3 +44,10 @@ export function oneOf<T extends string>(words: readonly T[]): (text: string) => 
     throw new InvalidArgumentError(`Expected one of ${words.join(', ')}.`);
   };
 }
+
+/** Parses a number between 0 and 1. */
+export function share(text: string): number {
+  const value = finiteNumber(text);
+  if (value > 0 && value < 1) return value;
+  throw new InvalidArgumentError('Expected a number between 0 and 1.');
+}

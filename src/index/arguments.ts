@@ -1,7 +1,7 @@
 import { LichenArgumentError, shown } from '../errors.js';
 import { EXACT, type NativeKeys } from '../native.js';
 import { withinMemory } from '../vectors/memory.js';
-import { parseStorageType, type StorageType } from '../vectors/storage-type.js';
+import { isFiner, parseStorageType, type StorageType } from '../vectors/storage-type.js';
 import type {
   Key,
   KeysInput,
@@ -65,14 +65,21 @@ export function resolveK(options: SearchSyncOptions, size: () => number): number
   throw bad(`k must be an integer from 1 to the size of the index (${size()}), got ${shown(k)}`);
 }
 
-/** `ef` as the addon takes it: 0 for the default, EXACT for an exact search. */
+/** `ef` as the addon takes it: 0 for the default, a recall wanted, EXACT for an exact search. */
 export function resolveEf(options: SearchSyncOptions): number {
-  const { ef, exact } = options;
+  const { ef, recall, exact } = options;
   if (exact !== undefined && typeof exact !== 'boolean') {
     throw bad(`exact must be true or false, got ${shown(exact)}`);
   }
   const beam = ef === undefined ? 0 : requireInteger('ef', ef, 1, MAX_ROWS);
-  return exact === true ? EXACT : beam;
+  if (recall !== undefined) {
+    if (ef !== undefined) throw bad('ef and recall exclude each other: both choose the beam');
+    if (typeof recall !== 'number' || !(recall > 0 && recall < 1)) {
+      throw bad(`recall must be a number between 0 and 1, got ${shown(recall)}`);
+    }
+  }
+  if (exact === true) return EXACT;
+  return recall ?? beam;
 }
 
 /** `oversample` as the addon takes it: 0 for the default. */
@@ -179,6 +186,17 @@ export function toKeyList(keys: unknown, count?: number): Float64Array | readonl
 /** Values a vector of an index. */
 export function requireDim(dim: unknown): number {
   return requireInteger('dim', dim, 1, 65536);
+}
+
+/** `rerank` as the addon takes it: '' for none. */
+export function resolveRerank(
+  rerank: StorageType | undefined,
+  storage: StorageType,
+): StorageType | '' {
+  if (rerank === undefined) return '';
+  const type = parseStorageType(rerank, 'rerank');
+  if (isFiner(type, storage)) return type;
+  throw bad(`rerank must be a finer storage than ${storage}, got ${type}`);
 }
 
 /** How vectors are kept, as the addon takes it: `subspaces` is 0 for the default. */

@@ -1,20 +1,12 @@
-import { LichenArgumentError } from '../errors.js';
 import { native } from '../native.js';
 import { parseMetric } from '../vectors/metric.js';
-import { isFiner, parseStorageType, type StorageType } from '../vectors/storage-type.js';
-import { requireDim, requireOptions, resolveStorage } from './arguments.js';
+import { requireDim, requireOptions, resolveRerank, resolveStorage } from './arguments.js';
 import { adopt, openHandleOf } from './snapshot.js';
-import type { IndexOptions, Key, StorageOptions } from './types.js';
+import type { IndexOptions, Key, RerankOptions, StorageOptions } from './types.js';
 import { VectorIndex } from './vector-index.js';
 
 /** Options of {@link FlatIndex}. */
-export interface FlatOptions extends IndexOptions, StorageOptions {
-  /**
-   * Keeps the vectors once more in this storage, which must be finer than `storage` (stand before it in
-   * `STORAGE_TYPES`), and scores the best of each search anew by it; see `oversample` of the search options.
-   */
-  rerank?: StorageType | undefined;
-}
+export interface FlatOptions extends IndexOptions, StorageOptions, RerankOptions {}
 
 const FLAT_OPTIONS = ['dim', 'metric', 'storage', 'rerank', 'subspaces', 'seed'] as const;
 
@@ -50,20 +42,4 @@ export class FlatIndex<K extends Key = number> extends VectorIndex<K> {
   static async open<K extends Key = number>(path: string): Promise<FlatIndex<K>> {
     return adopt<FlatIndex<K>>(FlatIndex, await openHandleOf('flat', path));
   }
-
-  /** Codes a vector of storage `pq`; undefined for another storage. */
-  get subspaces(): number | undefined {
-    return this.describe().subspaces;
-  }
-}
-
-/** `rerank` as the addon takes it: '' for none. */
-function resolveRerank(rerank: StorageType | undefined, storage: StorageType): StorageType | '' {
-  if (rerank === undefined) return '';
-  const type = parseStorageType(rerank, 'rerank');
-  if (isFiner(type, storage)) return type;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `rerank must be a finer storage than ${storage}, got ${type}`,
-  );
 }

@@ -1,26 +1,52 @@
 import { native } from '../native.js';
 import { parseMetric } from '../vectors/metric.js';
-import { requireDim, requireInteger, requireOptions } from './arguments.js';
+import {
+  requireDim,
+  requireInteger,
+  requireOptions,
+  resolveRerank,
+  resolveStorage,
+  toVectors,
+} from './arguments.js';
 import { adopt, openHandleOf } from './snapshot.js';
-import type { IndexOptions, Key } from './types.js';
+import type { IndexOptions, Key, RerankOptions, StorageOptions, VectorsInput } from './types.js';
 import { VectorIndex } from './vector-index.js';
 
 /** Options of {@link HnswIndex}. */
-export interface HnswOptions extends IndexOptions {
+export interface HnswOptions extends IndexOptions, StorageOptions, RerankOptions {
   /** Links a vector on the upper levels, twice as many on the lowest; 2 to 512. Default 16. */
   m?: number | undefined;
   /** Beam of the searches that find a new vector's links, 1 to 65,536: more makes a better graph, slower. Default 200. */
   efConstruction?: number | undefined;
-  /** Decides the levels of the vectors; a whole number. Default 42. */
-  seed?: number | undefined;
 }
 
-const HNSW_DEFAULTS = Object.freeze({ m: 16, efConstruction: 200, seed: 42 });
+/** Recall that a beam reached for the queries of a calibration. */
+export interface RecallPoint {
+  readonly ef: number;
+  /** recall@10 */
+  readonly recall: number;
+}
+
+const HNSW_DEFAULTS = Object.freeze({ m: 16, efConstruction: 200 });
+const HNSW_OPTIONS = [
+  'dim',
+  'metric',
+  'm',
+  'efConstruction',
+  'seed',
+  'storage',
+  'rerank',
+  'subspaces',
+] as const;
 
 /**
  * Approximate search by a hierarchical navigable small-world graph (Malkov and Yashunin, TPAMI 2020). `m` and
- * `efConstruction` are fixed when the index is made; `ef` is chosen search by search. The vectors are kept as f32. A
- * search with a filter does not walk the graph: it scores the admitted rows exactly.
+ * `efConstruction` are fixed when the index is made; `ef`, or the `recall` wanted, is chosen search by search.
+ *
+ * The graph is built and walked on the codes of `storage`, which may be any type; with `rerank` the best results are
+ * scored anew, and scores are those of the finer type. Training happens in the first add, as in `FlatIndex`.
+ *
+ * For the metric `dot` the vectors of the greatest norm are kept once more side by side, where searches begin.
  *
  * @example
  * const index = new HnswIndex<string>({ dim: 3, metric: 'cosine' });
@@ -30,16 +56,21 @@ const HNSW_DEFAULTS = Object.freeze({ m: 16, efConstruction: 200, seed: 42 });
 export class HnswIndex<K extends Key = number> extends VectorIndex<K> {
   /** @throws ERR_LICHEN_ARGUMENT for an option out of range and for unknown options. */
   constructor(options: HnswOptions) {
-    const given = requireOptions(options, ['dim', 'metric', 'm', 'efConstruction', 'seed']);
-    const { m = HNSW_DEFAULTS.m, seed = HNSW_DEFAULTS.seed } = given;
-    const { efConstruction = HNSW_DEFAULTS.efConstruction } = given;
+    const given = requireOptions(options, HNSW_OPTIONS);
+    const { m = HNSW_DEFAULTS.m, efConstruction = HNSW_DEFAULTS.efConstruction } = given;
+    const dim = requireDim(given.dim);
+    const metric = parseMetric(given.metric);
+    const { storage, subspaces, seed } = resolveStorage(given, dim);
     super(
       native().createHnsw(
-        requireDim(given.dim),
-        parseMetric(given.metric),
+        dim,
+        metric,
+        storage,
+        resolveRerank(given.rerank, storage),
+        subspaces,
+        seed,
         requireInteger('m', m, 2, 512),
         requireInteger('efConstruction', efConstruction, 1, 65536),
-        requireInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER),
       ),
     );
   }
@@ -60,5 +91,24 @@ export class HnswIndex<K extends Key = number> extends VectorIndex<K> {
   /** Beam of the searches that find a new vector's links. */
   get efConstruction(): number {
     return this.describe().efConstruction!;
+  }
+
+  /** What beam reached what recall when the index was calibrated last; empty if it was not. */
+  get calibration(): readonly RecallPoint[] {
+    const pairs = native().indexCalibration(this.handle);
+    return Array.from({ length: pairs.length / 2 }, (_, at) => ({
+      ef: pairs[2 * at]!,
+      recall: pairs[2 * at + 1]!,
+    }));
+  }
+
+  /**
+   * Learns from queries like those to come which beam reaches which recall, and how to search best. An add that at least
+   * doubles an index to 1,024 vectors or more does so by itself, with some of its vectors for queries; where queries are
+   * of another kind than vectors (users and items), give some hundred of them here.
+   * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_EMPTY.
+   */
+  async calibrate(queries: VectorsInput): Promise<void> {
+    await native().indexCalibrate(this.handle, toVectors('queries', queries, this.dim));
   }
 }

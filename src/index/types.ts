@@ -35,8 +35,17 @@ export interface StorageOptions {
   storage?: StorageType | undefined;
   /** Of storage `pq` only: codes a vector, 1 to dim. Default: one for every two values. */
   subspaces?: number | undefined;
-  /** Decides the rotation of `i4` and `b1` and the start of the k-means of `pq`; a whole number. Default 42. */
+  /** Decides the rotation of `i4` and `b1`, the start of the k-means of `pq`, the levels of a graph. Default 42. */
   seed?: number | undefined;
+}
+
+/** Scoring the best results anew. */
+export interface RerankOptions {
+  /**
+   * Keeps the vectors once more in this storage, which must be finer than `storage` (stand before it in
+   * `STORAGE_TYPES`), and scores the best of each search anew by it; see `oversample` of the search options.
+   */
+  rerank?: StorageType | undefined;
 }
 
 /** Options of work that may take long. */
@@ -70,6 +79,12 @@ export interface SearchSyncOptions {
   k?: number | undefined;
   /** Search beam of a graph index, raised to `k` where it is smaller: more finds more and takes longer. Default 64. */
   ef?: number | undefined;
+  /**
+   * Instead of `ef`, the recall wanted of a graph index, between 0 and 1, for the sample that it was calibrated by: see
+   * `HnswIndex.calibrate`. Where that recall was not reached, or nothing was measured, the beam is the largest tried or
+   * the default one.
+   */
+  recall?: number | undefined;
   /**
    * Scores every row in the finest storage that the index has, also in a graph index: the truth to measure recall
    * against. Default false.

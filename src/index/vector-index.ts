@@ -55,7 +55,7 @@ const BYTES_A_PLACE = 12;
 
 const ADD_SYNC_OPTIONS = ['keys', 'threads'] as const;
 const ADD_OPTIONS = [...ADD_SYNC_OPTIONS, 'signal', 'onProgress'] as const;
-const SEARCH_SYNC_OPTIONS = ['k', 'ef', 'exact', 'oversample', 'filter'] as const;
+const SEARCH_SYNC_OPTIONS = ['k', 'ef', 'recall', 'exact', 'oversample', 'filter'] as const;
 const SEARCH_OPTIONS = [...SEARCH_SYNC_OPTIONS, 'signal', 'threads'] as const;
 const SEARCH_BATCH_OPTIONS = [...SEARCH_OPTIONS, 'onProgress'] as const;
 const SEARCH_WITHIN_OPTIONS = ['score', 'filter'] as const;
@@ -97,6 +97,11 @@ export abstract class VectorIndex<K extends Key = number> {
   /** Bytes of memory that vectors, keys and links take. */
   get bytes(): number {
     return this.describe().bytes;
+  }
+
+  /** Codes a vector of storage `pq`; undefined for another storage. */
+  get subspaces(): number | undefined {
+    return this.describe().subspaces;
   }
 
   /** Kind of its keys: `row` (none were given), `integer` or `string`. */

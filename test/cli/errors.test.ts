@@ -52,18 +52,11 @@ describe('the command line, given bad input', () => {
       /f32, f16, bf16/,
     ],
     [
-      'a graph of codes',
-      () => build(at('ok.npy'), '--storage', 'i8'),
-      2,
-      'ARGUMENT',
-      /want '--index flat': graph indexes keep f32 so far/,
-    ],
-    [
       'a graph to rerank',
       () => build(at('ok.npy'), '--rerank', 'f32', '--index', 'hnsw'),
       2,
       'ARGUMENT',
-      /graph indexes keep f32 so far/,
+      /must be a finer storage than f32, got f32/,
     ],
     [
       'a rerank that is not finer',

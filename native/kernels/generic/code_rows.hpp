@@ -171,11 +171,22 @@ struct SumsOf<Short<Code, row_bytes>> {
 struct FactorsInOrder {
   std::size_t first;
   float operator()(const float* factors, std::size_t i) const { return factors[first + i]; }
+  void prefetch(const CodeRows&, std::size_t, std::size_t) const {}
 };
 
 struct FactorsById {
   const std::uint32_t* ids;
   float operator()(const float* factors, std::size_t i) const { return factors[ids[i]]; }
+  // Of rows [from, from + kRowsAtOnce) of `count`, where they are far.
+  void prefetch(const CodeRows& rows, std::size_t from, std::size_t count) const {
+    if (!rows.far) return;
+    const std::size_t end = from + kRowsAtOnce < count ? from + kRowsAtOnce : count;
+    for (std::size_t i = from; i < end; ++i) {
+      Simd::prefetch(rows.scales + ids[i]);
+      if (rows.offsets != nullptr) Simd::prefetch(rows.offsets + ids[i]);
+      if (rows.squares != nullptr) Simd::prefetch(rows.squares + ids[i]);
+    }
+  }
 };
 
 // No fused multiply-adds here and in tiles.hpp: so distances of codes are the same, bit for bit, on
@@ -199,13 +210,30 @@ __attribute__((noinline)) void score_codes(const CodeQuery& given_query,
   const CodeQuery query = given_query;
   const CodeRows codes = given_codes;
   prefetch_group(rows, 0, count, codes.row_bytes);
+  factors.prefetch(codes, 0, count);
   std::size_t i = 0;
   for (; i + kRowsAtOnce <= count; i += kRowsAtOnce) {
     prefetch_group(rows, i + kRowsAtOnce, count, codes.row_bytes);
+    factors.prefetch(codes, i + kRowsAtOnce, count);
     std::int32_t sums[kRowsAtOnce];
     SumsOf<Code>::eight(query, rows, i, codes.row_bytes, sums);
     for (std::size_t r = 0; r < kRowsAtOnce; ++r) {
       out[i + r] = finish<has_offset, has_square>(query, codes, factors, i + r, sums[r]);
+    }
+  }
+  if constexpr (Rows::kGathers) {
+    // A few rows are scored sooner as eight, the last one again and again, than one by one.
+    if (count - i >= 3) {
+      std::uint32_t ids[kRowsAtOnce];
+      for (std::size_t r = 0; r < kRowsAtOnce; ++r) {
+        ids[r] = rows.ids[i + r < count ? i + r : count - 1];
+      }
+      std::int32_t sums[kRowsAtOnce];
+      const Gathered rest{rows.rows, rows.stride, ids};
+      SumsOf<Code>::eight(query, rest, 0, codes.row_bytes, sums);
+      for (std::size_t r = 0; i < count; ++i, ++r) {
+        out[i] = finish<has_offset, has_square>(query, codes, factors, i, sums[r]);
+      }
     }
   }
   for (; i < count; ++i) {

@@ -1,0 +1,86 @@
+#pragma once
+// GraphBuilder: links rows of a store into a graph, several threads at once. Malkov and Yashunin,
+// "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
+// World graphs", TPAMI 2020: of the nearest rows those are linked that are nearer to the new one
+// than to any linked before. A list that is full is pruned by the new link alone: it pushes out
+// those behind it that are nearer to it than to the list's row, or else gives way to one before it,
+// or else the farthest goes. So a list costs one gather of its rows, for which the new row stands
+// ready as a query; lengths of links are remembered while building.
+//
+// Distances are those of the store's codes. A row's neighbours are all found before its first link
+// is written, and links are written from level 0 upwards, so whoever reaches a row on one level can
+// go on below it.
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "index/graph_search.hpp"
+#include "index/hnsw_graph.hpp"
+#include "runtime/progress.hpp"
+#include "storage/embedding_store.hpp"
+
+namespace lichen {
+
+class GraphBuilder {
+ public:
+  // Rows from `before` on are to be linked; `vectors` holds theirs, or is null. Other vectors are
+  // decoded from `finest`.
+  GraphBuilder(HnswGraph& graph, const EmbeddingStore& store, const EmbeddingStore& finest,
+               const float* vectors, std::size_t before, std::size_t ef_construction);
+
+  // Links some rows; false if it was cancelled. Progress counts them.
+  bool link(const std::vector<std::uint32_t>& rows, std::size_t threads, Progress& progress);
+  // Makes the lists of older rows and the entry what they were.
+  void undo();
+
+ private:
+  // What a thread needs.
+  struct Scratch {
+    SearchScratch search;
+    std::vector<std::vector<Hit>> chosen;  // a list a level
+    std::vector<Hit> candidates;
+    std::vector<std::uint32_t> ids;
+    std::vector<float> lengths;
+    std::vector<float> distances;
+    std::vector<float> vector;
+    QueryBatch of_row;
+  };
+
+  void insert(std::uint32_t row, Scratch& scratch);
+  // Links `neighbour` to the row that the scratch's search has as its query.
+  void link_back(Hit neighbour, std::uint32_t row, std::size_t level, Scratch& scratch);
+  // Whether the full list in the scratch (ids, and the lengths of its links) takes a new link.
+  bool prune(std::uint32_t row, float length, Scratch& scratch) const;
+  // A row of the store as a query.
+  const PreparedQuery& as_query(std::uint32_t row, QueryBatch& batch, Scratch& scratch) const;
+  // Keeps of the scratch's candidates (nearest first, spoilt afterwards) at most `most`, each nearer
+  // to the base than to any kept before it.
+  void select_diverse(std::size_t most, std::vector<Hit>& kept, Scratch& scratch) const;
+  void set_list(std::uint32_t row, std::size_t level, const std::vector<Hit>& links);
+  void measure_links(std::uint32_t row, std::size_t level, Scratch& scratch) const;
+  // Lengths of the links of a row on level 0, by slot; 0 where they are not known.
+  float* lengths_of(std::uint32_t row) { return lengths_.get() + row * graph_.capacity(0); }
+  void save(std::uint32_t row, std::size_t level);
+
+  HnswGraph& graph_;
+  const EmbeddingStore& store_;
+  const EmbeddingStore& finest_;
+  const float* vectors_;
+  std::size_t before_;
+  std::size_t ef_construction_;
+  HnswGraph::Entry entry_before_;
+  std::mutex raise_entry_;  // held while a row of a new highest level is linked
+  struct Free {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+  // Of zero pages: memory is taken where it is written, so a small add to a large graph is cheap.
+  std::unique_ptr<float[], Free> lengths_;
+  std::mutex log_mutex_;
+  std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> log_;  // lists of older rows
+};
+
+}  // namespace lichen

@@ -1,0 +1,47 @@
+#pragma once
+// Hubs: the rows of the greatest norm, copied side by side in the order of their norms. Where norms
+// differ much, most of what scores high by the dot product is among them (Yan et al., "Norm-ranging
+// LSH for maximum inner product search", NeurIPS 2018), and scoring rows that lie side by side costs
+// a fraction of reaching them over links.
+
+#include <cstdint>
+#include <vector>
+
+#include "index/beam.hpp"
+#include "index/search_scratch.hpp"
+#include "storage/embedding_store.hpp"
+
+namespace lichen {
+
+class Hubs {
+ public:
+  // Of a store's rows, given the norm of each, a quarter at most.
+  Hubs(const EmbeddingStore& store, const std::vector<float>& norms);
+
+  static constexpr std::size_t kMost = 8192;
+  std::size_t size() const { return rows_.size(); }
+  std::size_t bytes() const { return codes_.bytes() + rows_.capacity() * sizeof(std::uint32_t); }
+
+  // Offers the first `count` of them to the scratch's beam, and counts those that are in it as met.
+  template <class Admits>
+  void enter(const PreparedQuery& query, std::size_t count, SearchScratch& scratch,
+             const Admits& admits) const {
+    float distances[kPiece];
+    Beam& beam = scratch.beam;
+    for (std::size_t first = 0; first < count; first += kPiece) {
+      const std::size_t here = std::min(kPiece, count - first);
+      codes_.distances(query, first, here, distances);
+      beam.insert(distances, rows_.data() + first, here, admits);
+    }
+    // Others may be met again, but being farther than the beam they will not enter it.
+    for (std::size_t i = 0; i < beam.size(); ++i) scratch.visited.meet(beam.row(i));
+  }
+
+ private:
+  static constexpr std::size_t kPiece = 64;
+
+  EmbeddingStore codes_;
+  std::vector<std::uint32_t> rows_;
+};
+
+}  // namespace lichen
