@@ -123,7 +123,7 @@ Header read_header(Input& input, std::size_t dim) {
   Header header;
   input.read(&header, sizeof header);
   if (header.links_offset != 0 || header.max_m != header.m || header.m == 0 ||
-      header.ef_construction == 0 || !(header.mult > 0.0) || header.rows > header.capacity) {
+      header.ef_construction == 0 || header.rows > header.capacity) {
     input.malformed("the header is damaged");
   }
   if (header.m < kLeastM || header.m > kMostM || header.max_m0 != 2 * header.m) {
@@ -131,6 +131,11 @@ Header read_header(Input& input, std::size_t dim) {
                                          std::to_string(header.max_m0) + "; M must be from " +
                                          std::to_string(kLeastM) + " to " + std::to_string(kMostM) +
                                          " and maxM0 twice as much");
+  }
+  // hnswlib draws the levels of further rows by it, so whoever hands the file on to it relies on
+  // it.
+  if (!(std::abs(header.mult * std::log(static_cast<double>(header.m)) - 1.0) < 1e-6)) {
+    input.malformed("the header is damaged");
   }
   if (header.ef_construction > kMostEfConstruction) {
     input.refuse(Code::kUnsupported, "efConstruction is " + std::to_string(header.ef_construction) +

@@ -29,7 +29,7 @@ struct Index {
   std::size_t dim = 3;
   std::int32_t max_level = 2;
   std::uint32_t entry_row = 2;
-  double mult = 1.4427;
+  double mult = 1 / std::log(2.0);
   std::vector<Row> rows = {
       {{1, 0, 0}, 10, 0, {{1, 2, 3}}},
       {{0, 1, 0}, 7, 0, {{0, 2}, {2}}},
@@ -266,11 +266,13 @@ TEST_CASE("hnswlib file: says what is wrong") {
   CHECK(code_after([](Index& i) { i.links_offset = 4; }) == Code::kFormat);
   CHECK(code_after([](Index& i) { i.capacity = 4; }) == Code::kFormat);
   CHECK(code_after([](Index& i) { i.max_m0 = 5; }) == Code::kUnsupported);
-  CHECK(code_after([](Index& i) { i.m = i.max_m = 1, i.max_m0 = 4; }) == Code::kUnsupported);
+  CHECK(code_after([](Index& i) { i.m = i.max_m = 1, i.max_m0 = 2; }) == Code::kUnsupported);
   CHECK(code_after([](Index& i) { i.m = i.max_m = 513, i.max_m0 = 1026; }) == Code::kUnsupported);
   CHECK(code_after([](Index& i) { i.max_m = 3; }) == Code::kFormat);
   CHECK(code_after([](Index& i) { i.ef_construction = 65537; }) == Code::kUnsupported);
   CHECK(code_after([](Index& i) { i.ef_construction = 0; }) == Code::kFormat);
+  CHECK(code_after([](Index& i) { i.mult = 1e30; }) == Code::kFormat);
+  CHECK(code_after([&](Index& i) { i.mult = nan; }) == Code::kFormat);
   CHECK(code_after([](Index& i) { i.max_level = 3; }) == Code::kFormat);
   CHECK(code_after([](Index& i) { i.max_level = 1; }) == Code::kFormat);
   CHECK(code_after([](Index& i) { i.max_level = 32; }) == Code::kUnsupported);
