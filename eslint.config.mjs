@@ -7,6 +7,7 @@ const ROOMS = [
   ['vectors'],
   ['interactions'],
   ['index'],
+  ['hnswlib'],
   ['towers'],
   ['cache'],
   ['features'],

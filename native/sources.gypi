@@ -25,10 +25,13 @@
       "index/store_sections.cpp",
       "index/flat_index.cpp",
       "index/graph_builder.cpp",
+      "index/graph_compaction.cpp",
+      "index/index_changes.cpp",
       "index/hnsw_calibration.cpp",
       "index/hnsw_graph.cpp",
       "index/hubs.cpp",
-      "index/hnsw_index.cpp"
+      "index/hnsw_index.cpp",
+      "index/hnswlib_file.cpp"
     ],
     "addon_files": [
       "addon/add_binding.cpp",
@@ -36,6 +39,7 @@
       "addon/arguments.cpp",
       "addon/convert.cpp",
       "addon/file_binding.cpp",
+      "addon/hnswlib_binding.cpp",
       "addon/index_binding.cpp",
       "addon/jobs.cpp",
       "addon/search_binding.cpp",
@@ -60,7 +64,8 @@
       "test/scan_test.cpp",
       "test/runtime_test.cpp",
       "test/storage_test.cpp",
-      "test/hnsw_test.cpp"
+      "test/hnsw_test.cpp",
+      "test/hnswlib_file_test.cpp"
     ],
     "bench_files": [
       "bench/inputs.cpp",

@@ -57,6 +57,14 @@ export {
 export { openIndex } from './index/open.js';
 export { inspectSnapshot } from './index/snapshot.js';
 
+export { HnswlibIndex } from './hnswlib/hnswlib-index.js';
+export type {
+  HnswlibFilter,
+  HnswlibOpenOptions,
+  HnswlibOptions,
+  WithHnswlibFilter,
+} from './hnswlib/options.js';
+
 export { TWO_TOWER_DEFAULTS, type TwoTowerOptions } from './towers/options.js';
 export { TwoTowerModel } from './towers/two-tower-model.js';
 

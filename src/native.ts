@@ -94,6 +94,17 @@ export interface Machine {
   readonly threads: number;
 }
 
+/** What a sound index file of hnswlib says of its rows, in the order in which they were added. */
+export interface HnswlibReport {
+  readonly labels: Float64Array;
+  /** One a row, 1 where it is marked as deleted. */
+  readonly deleted: Uint8Array;
+  readonly m: number;
+  readonly efConstruction: number;
+  /** Rows that hnswlib will take memory for. */
+  readonly capacity: number;
+}
+
 /** Keys of an add: null for row numbers. */
 export type NativeKeys = null | Float64Array | readonly string[];
 /** Where a search writes: keys where they are integers, row numbers where they are strings. */
@@ -232,6 +243,8 @@ export interface Addon {
   storeErrors(store: StoreHandle, vectors: Float32Array, first: number): StorageErrors;
   storeConvert(store: StoreHandle, storage: string, subspaces: number, seed: number): StoreHandle;
   storeClose(store: StoreHandle): void;
+  /** Reads an index file of hnswlib and checks all that a search would follow; keeps nothing of it. */
+  hnswlibCheck(path: string, dim: number): Promise<HnswlibReport>;
 }
 
 const FILE_CODES: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([

@@ -13,13 +13,8 @@ export async function runOperation<T>(
   options: OperationOptions,
   start: (progress: ProgressHandle) => Promise<T>,
 ): Promise<T> {
+  checkOperation(options);
   const { signal, onProgress } = options;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw bad(`signal must be an AbortSignal, got ${shown(signal)}`);
-  }
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw bad(`onProgress must be a function, got ${shown(onProgress)}`);
-  }
   throwIfAborted(signal, what);
   const addon = native();
   const progress = addon.createProgress();
@@ -56,6 +51,16 @@ export async function runOperation<T>(
   } finally {
     clearInterval(timer);
     signal?.removeEventListener('abort', cancel);
+  }
+}
+
+/** Throws ERR_LICHEN_ARGUMENT for a signal or a callback that is none. */
+export function checkOperation({ signal, onProgress }: OperationOptions): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw bad(`signal must be an AbortSignal, got ${shown(signal)}`);
+  }
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw bad(`onProgress must be a function, got ${shown(onProgress)}`);
   }
 }
 

@@ -5,7 +5,8 @@ import { fileError, LichenError, LichenFileError } from '../errors.js';
 
 /**
  * Writes a file so that `path` holds either what it held before or all of the new content, also after a crash:
- * `write` fills a temporary file in the same folder, which is synced, renamed over `path` and the folder synced.
+ * `write` fills a temporary file in the same folder (by its handle or its path), which is synced, renamed over `path`
+ * and the folder synced.
  * When `write` throws or is aborted, the temporary file is removed and `path` left alone. A symbolic link is
  * followed.
  * @throws what `write` throws if that is a LichenError; ERR_LICHEN_NOT_FOUND for a missing folder; ERR_LICHEN_IO
@@ -13,7 +14,7 @@ import { fileError, LichenError, LichenFileError } from '../errors.js';
  */
 export async function writeAtomically(
   path: string,
-  write: (handle: FileHandle) => Promise<void>,
+  write: (handle: FileHandle, temporary: string) => Promise<void>,
 ): Promise<void> {
   let temporary: string | undefined;
   try {
@@ -22,7 +23,7 @@ export async function writeAtomically(
     const handle = await open(candidate, 'wx');
     temporary = candidate;
     try {
-      await write(handle);
+      await write(handle, candidate);
       await handle.sync();
     } finally {
       await handle.close();
