@@ -34,6 +34,8 @@ export interface IndexDescription {
   /** Of storage `pq`: codes a vector. */
   readonly subspaces?: number;
   readonly keys: KeyKind;
+  /** Rows that were removed or replaced and still take memory; not told of a file. */
+  readonly dead?: number;
   /** Memory held: vectors, keys, links. */
   readonly bytes: number;
   readonly m?: number;
@@ -107,17 +109,21 @@ export interface HnswlibReport {
 
 /** Keys of an add: null for row numbers. */
 export type NativeKeys = null | Float64Array | readonly string[];
-/** Where a search writes: keys where they are integers, row numbers where they are strings. */
-export type NativeSlots = Float64Array | Uint32Array;
+/** Where a search writes integer keys; null where keys are strings, which it returns. */
+export type NativeSlots = Float64Array | null;
 /** `ef` of a search that scores every row; between 0 and 1 it is the recall wanted, and 0 the default. */
 export const EXACT = -1;
 /** The rows a search may return: bit r % 8 of byte r / 8 for row r; null for all. */
 export type NativeFilter = Uint8Array | null;
 /** What is found, where only the search tells how much. */
 export interface NativeHits {
-  readonly slots: NativeSlots;
+  readonly keys: Float64Array | string[];
   readonly scores: Float32Array;
 }
+/** Keys that searches must not find, and where those of each query end. */
+export type NativeExclude = Float64Array | readonly string[] | null;
+/** What becomes of keys of an add that are there already: an error; they must be; they may be. */
+export const KEY_MODES = { add: 0, update: 1, upsert: 2 } as const;
 
 /** The addon's functions. Arguments are checked there too, but the messages for people are made here. */
 export interface Addon {
@@ -152,17 +158,28 @@ export interface Addon {
   indexSize(index: IndexHandle): number;
   indexHas(index: IndexHandle, key: number | string): boolean;
   indexGet(index: IndexHandle, key: number | string, vector: Float32Array): boolean;
-  indexStringsOf(index: IndexHandle, rows: Uint32Array): string[];
-  /** The keys in order of rows. */
-  indexKeys(index: IndexHandle): Float64Array | string[];
+  /** The keys in order of rows, their rows, and the layout whose rows those are. */
+  indexKeys(index: IndexHandle): {
+    readonly keys: Float64Array | string[];
+    readonly rows: Uint32Array;
+    readonly layout: number;
+  };
   /** A filter that admits the rows of some keys; ERR_LICHEN_UNKNOWN_KEY for one that is not there. */
-  indexFilter(index: IndexHandle, keys: Float64Array | readonly string[]): Uint8Array;
+  indexFilter(
+    index: IndexHandle,
+    keys: Float64Array | readonly string[],
+  ): { readonly bits: Uint8Array; readonly layout: number };
+  /** Says whether compaction is worth its while now. */
+  indexRemove(index: IndexHandle, keys: Float64Array | readonly string[]): boolean;
+  indexWantsCompaction(index: IndexHandle): boolean;
+  indexCompact(index: IndexHandle, threads: number, progress: ProgressHandle): Promise<void>;
   indexAdd(
     index: IndexHandle,
     keys: NativeKeys,
     vectors: Float32Array,
     threads: number,
     progress: ProgressHandle,
+    mode: number,
   ): Promise<void>;
   indexAddSync(
     index: IndexHandle,
@@ -170,6 +187,7 @@ export interface Addon {
     vectors: Float32Array,
     threads: number,
     progress: ProgressHandle,
+    mode: number,
   ): void;
   indexSearchSync(
     index: IndexHandle,
@@ -180,7 +198,10 @@ export interface Addon {
     scores: Float32Array,
     oversample?: number,
     filter?: Uint8Array | null,
-  ): number;
+    layout?: number,
+    exclude?: NativeExclude,
+    ends?: Uint32Array | null,
+  ): number | string[];
   indexSearch(
     index: IndexHandle,
     queries: Float32Array,
@@ -193,18 +214,23 @@ export interface Addon {
     slots: NativeSlots,
     scores: Float32Array,
     counts: Uint32Array,
-  ): Promise<void>;
+    layout: number,
+    exclude: NativeExclude,
+    ends: Uint32Array | null,
+  ): Promise<undefined | string[]>;
   indexSearchWithin(
     index: IndexHandle,
     query: Float32Array,
     score: number,
     filter: NativeFilter,
+    layout: number,
   ): Promise<NativeHits>;
   indexSearchWithinSync(
     index: IndexHandle,
     query: Float32Array,
     score: number,
     filter: NativeFilter,
+    layout: number,
   ): NativeHits;
   indexSave(index: IndexHandle, path: string, progress: ProgressHandle): Promise<number>;
   indexClose(index: IndexHandle): void;

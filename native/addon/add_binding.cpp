@@ -9,40 +9,18 @@
 namespace lichen::addon {
 namespace {
 
-// Keys of an add: null (row numbers), a Float64Array of safe integers, or an array of strings.
+// Keys of an add: null (row numbers), or a list.
 KeyBatch keys_argument(const Napi::Value& value, std::size_t count) {
   KeyBatch keys;
-  std::size_t given = count;
-  if (value.IsTypedArray()) {
-    const Span<double> numbers = float64_array(value, "keys");
-    keys.kind = KeyKind::kInteger;
-    keys.integers.reserve(numbers.size);
-    for (std::size_t i = 0; i < numbers.size; ++i) {
-      const double number = numbers.data[i];
-      if (!(std::abs(number) <= static_cast<double>(kMaxIntegerKey)) ||
-          number != std::floor(number)) {
-        throw Error(Code::kArgument,
-                    "keys: the value at position " + std::to_string(i) + " is not a safe integer");
-      }
-      keys.integers.push_back(static_cast<std::int64_t>(number));
-    }
-    given = numbers.size;
-  } else if (value.IsArray()) {
-    const Napi::Array strings = value.As<Napi::Array>();
-    keys.kind = KeyKind::kString;
-    given = strings.Length();
-    keys.strings.reserve(given);
-    for (std::size_t i = 0; i < given; ++i) {
-      const Napi::HandleScope scope(value.Env());
-      keys.strings.push_back(string_argument(strings.Get(static_cast<std::uint32_t>(i)), "a key"));
-    }
-  }
-  if (given != count) {
-    throw Error(Code::kArgument,
-                "got " + std::to_string(given) + " keys for " + std::to_string(count) + " vectors");
-  }
-  return keys;
+  if (!value.IsTypedArray() && !value.IsArray()) return keys;
+  keys = key_list(value);
+  const std::size_t given =
+      keys.kind == KeyKind::kString ? keys.strings.size() : keys.integers.size();
+  if (given == count) return keys;
+  throw Error(Code::kArgument,
+              "got " + std::to_string(given) + " keys for " + std::to_string(count) + " vectors");
 }
+
 class LinkJob final : public Job {
  public:
   LinkJob(Napi::Env env, IndexPointer index, std::size_t threads,
@@ -64,7 +42,7 @@ struct AddArguments {
   std::shared_ptr<Progress> progress;
 };
 
-// (handle, keys, vectors, threads, progress): copies the rows; linking them is the caller's next
+// (handle, keys, vectors, threads, progress, mode): copies the rows; linking them is the caller's next
 // step.
 AddArguments begin_add(const Napi::CallbackInfo& info) {
   AddArguments add{index_argument(info[0]), size_argument(info[3], "threads", 1024),
@@ -75,7 +53,8 @@ AddArguments begin_add(const Napi::CallbackInfo& info) {
   // Reading the keys may have run JavaScript, so the array is looked at afresh.
   const Span<float> again = float32_array(info[2], "vectors");
   if (again.size != vectors.size) throw Error(Code::kArgument, "vectors changed during the call");
-  add.index->append(keys, again.data, count);
+  const std::size_t mode = size_argument(info[5], "mode", 2);
+  add.index->append(keys, again.data, count, static_cast<KeyMode>(mode));
   return add;
 }
 
@@ -107,11 +86,61 @@ Napi::Value add(const Napi::CallbackInfo& info) {
   });
 }
 
+// (handle, keys) -> whether compaction is worth its while now
+Napi::Value remove(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const IndexPointer index = index_argument(info[0]);
+    index->remove(key_list(info[1]));
+    return Napi::Boolean::New(info.Env(), index->wants_compaction());
+  });
+}
+
+class CompactJob final : public Job {
+ public:
+  CompactJob(Napi::Env env, IndexPointer index, std::size_t threads,
+             std::shared_ptr<Progress> progress)
+      : Job(env), index_(std::move(index)), threads_(threads), progress_(std::move(progress)) {}
+  void run() override {
+    if (!index_->compact(threads_, *progress_)) {
+      throw Error(Code::kAborted, "compaction was aborted");
+    }
+  }
+  Napi::Value result(Napi::Env env) override { return env.Undefined(); }
+  void cancel() override { progress_->cancel.store(true); }
+
+ private:
+  IndexPointer index_;
+  std::size_t threads_;
+  std::shared_ptr<Progress> progress_;
+};
+
+// (handle, threads, progress) -> Promise<undefined>
+Napi::Value compact(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    return Jobs::of(info.Env())
+        .start(std::make_unique<CompactJob>(
+                   info.Env(), index_argument(info[0]),
+                   std::max<std::size_t>(1, size_argument(info[1], "threads", 1024)),
+                   progress_argument(info[2])),
+               Jobs::Where::kOwnThread);
+  });
+}
+
+// (handle) -> whether compaction is worth its while now
+Napi::Value wants_compaction(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    return Napi::Boolean::New(info.Env(), index_argument(info[0])->wants_compaction());
+  });
+}
+
 }  // namespace
 
 void export_add_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "indexAdd", add);
   export_function(env, exports, "indexAddSync", add_sync);
+  export_function(env, exports, "indexRemove", remove);
+  export_function(env, exports, "indexCompact", compact);
+  export_function(env, exports, "indexWantsCompaction", wants_compaction);
 }
 
 }  // namespace lichen::addon

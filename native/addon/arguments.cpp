@@ -1,5 +1,7 @@
 #include "addon/arguments.hpp"
 
+#include <cmath>
+
 #include <utility>
 
 namespace lichen::addon {
@@ -70,6 +72,35 @@ OwnedFilter::OwnedFilter(const Napi::Value& value) {
   const Span<std::uint8_t> bits = filter_bits(value);
   bits_.assign(bits.data, bits.data + bits.size);
   filter_.emplace(bits_.data(), bits_.size());
+}
+
+KeyBatch key_list(const Napi::Value& value) {
+  KeyBatch keys;
+  if (value.IsTypedArray()) {
+    const Span<double> numbers = float64_array(value, "keys");
+    keys.kind = KeyKind::kInteger;
+    keys.integers.reserve(numbers.size);
+    for (std::size_t i = 0; i < numbers.size; ++i) {
+      const double number = numbers.data[i];
+      if (!(std::abs(number) <= static_cast<double>(kMaxIntegerKey)) ||
+          number != std::floor(number)) {
+        throw Error(Code::kArgument,
+                    "keys: the value at position " + std::to_string(i) + " is not a safe integer");
+      }
+      keys.integers.push_back(static_cast<std::int64_t>(number));
+    }
+  } else {
+    if (!value.IsArray()) throw Error(Code::kArgument, "keys must be an array");
+    const Napi::Array strings = value.As<Napi::Array>();
+    keys.kind = KeyKind::kString;
+    const std::uint32_t count = strings.Length();
+    keys.strings.reserve(count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const Napi::HandleScope scope(value.Env());
+      keys.strings.push_back(string_argument(strings.Get(i), "a key"));
+    }
+  }
+  return keys;
 }
 
 Span<float> vector_argument(const Napi::Value& value, std::size_t dim, const char* name) {

@@ -47,6 +47,8 @@ class OwnedFilter {
   std::optional<RowFilter> filter_;
 };
 
+// A Float64Array of safe integers, or an array of strings. Reading strings may run JavaScript.
+KeyBatch key_list(const Napi::Value& value);
 // One vector. Throws Error(kDimension) unless it has `dim` values.
 Span<float> vector_argument(const Napi::Value& value, std::size_t dim, const char* name);
 // How many vectors of `dim` values the array holds. Throws Error(kDimension) unless they are whole

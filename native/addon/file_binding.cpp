@@ -3,6 +3,7 @@
 #include "addon/arguments.hpp"
 #include "addon/index_binding.hpp"
 #include "addon/jobs.hpp"
+#include "runtime/thread_pool.hpp"
 #include "storage/snapshot.hpp"
 
 namespace lichen::addon {
@@ -15,7 +16,12 @@ class SaveJob final : public Job {
         index_(std::move(index)),
         path_(std::move(path)),
         progress_(std::move(progress)) {}
-  void run() override { bytes_ = index_->save(path_, *progress_); }
+  void run() override {
+    // A file holds no dead rows.
+    Progress compaction;
+    if (index_->dead() > 0) index_->compact(usable_processors(), compaction);
+    bytes_ = index_->save(path_, *progress_);
+  }
   Napi::Value result(Napi::Env env) override {
     return Napi::Number::New(env, static_cast<double>(bytes_));
   }

@@ -55,6 +55,7 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
       object.Set("subspaces", static_cast<double>(index->codec_options().subspaces));
     }
     object.Set("keys", kKeyKindNames[static_cast<std::size_t>(index->key_kind())]);
+    object.Set("dead", static_cast<double>(index->dead()));
     object.Set("bytes", static_cast<double>(index->bytes()));
     if (const auto* hnsw = dynamic_cast<const HnswIndex*>(index.get())) {
       object.Set("m", static_cast<double>(hnsw->parameters().m));
@@ -90,9 +91,14 @@ Napi::Value get(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
     const Span<float> vector = vector_argument(info[2], index->dim(), "vector");
-    const std::uint32_t row = find_key(*index, info[1]);
-    if (row != kNoRow) index->vector_of(row, vector.data);
-    return Napi::Boolean::New(info.Env(), row != kNoRow);
+    for (;;) {
+      const std::uint64_t layout = index->layout();
+      const std::uint32_t row = find_key(*index, info[1]);
+      if (row == kNoRow) return Napi::Boolean::New(info.Env(), false);
+      index->vector_of(row, vector.data);
+      // Rows that got new numbers meanwhile: the vector may be another's.
+      if (index->layout() == layout) return Napi::Boolean::New(info.Env(), true);
+    }
   });
 }
 
@@ -105,76 +111,71 @@ Napi::Array strings_array(Napi::Env env, const std::vector<std::string>& values)
   return strings;
 }
 
-// (handle, rows) -> strings; '' for an empty slot
-Napi::Value strings_of(const Napi::CallbackInfo& info) {
-  return guarded(info, [&]() -> Napi::Value {
-    const IndexPointer index = index_argument(info[0]);
-    const Span<std::uint32_t> rows = uint32_array(info[1], "rows");
-    std::vector<std::string> keys(rows.size);
-    index->with_keys([&](const KeyMap& map) {
-      for (std::size_t i = 0; i < rows.size; ++i) {
-        if (rows.data[i] < map.size()) keys[i] = map.string(rows.data[i]);
-      }
-    });
-    return strings_array(info.Env(), keys);
-  });
-}
-
-// (handle) -> the keys in order of rows: a Float64Array, or strings
+// (handle) -> {keys: Float64Array | strings, rows: Uint32Array, layout}, in order of rows
 Napi::Value keys(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    const std::size_t rows = index->rows();
-    if (index->key_kind() != KeyKind::kString) {
-      Napi::Float64Array numbers = Napi::Float64Array::New(info.Env(), rows);
-      index->with_keys([&](const KeyMap& map) {
-        for (std::size_t i = 0; i < rows && i < map.size(); ++i) {
-          numbers[i] = static_cast<double>(map.integer(i));
+    const bool strings = index->key_kind() == KeyKind::kString;
+    std::vector<double> numbers;
+    std::vector<std::string> texts;
+    std::vector<std::uint32_t> rows;
+    std::uint64_t layout = 0;
+    do {
+      layout = index->layout();
+      numbers.clear();
+      texts.clear();
+      rows.clear();
+      index->for_each_row([&](std::uint32_t row, const KeyMap& map) {
+        rows.push_back(row);
+        if (strings) {
+          texts.emplace_back(map.string(row));
+        } else {
+          numbers.push_back(static_cast<double>(map.integer(row)));
         }
       });
-      return numbers;
+    } while (index->layout() != layout);
+    Napi::Object result = Napi::Object::New(info.Env());
+    if (strings) {
+      result.Set("keys", strings_array(info.Env(), texts));
+    } else {
+      Napi::Float64Array array = Napi::Float64Array::New(info.Env(), numbers.size());
+      std::copy(numbers.begin(), numbers.end(), array.Data());
+      result.Set("keys", array);
     }
-    std::vector<std::string> strings(rows);
-    index->with_keys([&](const KeyMap& map) {
-      for (std::size_t i = 0; i < rows && i < map.size(); ++i) strings[i] = map.string(i);
-    });
-    return strings_array(info.Env(), strings);
+    Napi::Uint32Array numbered = Napi::Uint32Array::New(info.Env(), rows.size());
+    std::copy(rows.begin(), rows.end(), numbered.Data());
+    result.Set("rows", numbered);
+    result.Set("layout", static_cast<double>(layout));
+    return result;
   });
 }
 
-// (handle, keys: Float64Array | strings) -> Uint8Array with a bit set for each key's row. Throws
+// (handle, keys: Float64Array | strings) -> {bits, layout}: a bit set for each key's row. Throws
 // kUnknownKey for a key that is not there.
 Napi::Value filter(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    std::vector<std::uint8_t> bits((index->rows() + 7) / 8, 0);
+    const KeyBatch batch = key_list(info[1]);
+    std::vector<std::uint8_t> bits;
+    std::uint64_t layout = 0;
     const auto select = [&](std::uint32_t row, const std::string& key) {
       if (row / 8 >= bits.size()) {
         throw Error(Code::kUnknownKey, "the index has no key " + key);
       }
       bits[row / 8] |= static_cast<std::uint8_t>(1u << (row % 8));
     };
-    if (info[1].IsTypedArray()) {
-      const Span<double> numbers = float64_array(info[1], "keys");
-      for (std::size_t i = 0; i < numbers.size; ++i) {
-        const double number = numbers.data[i];
-        const bool whole = number == std::floor(number) && std::abs(number) <= 9007199254740991.0;
-        const auto key = whole ? static_cast<std::int64_t>(number) : -1;
-        select(whole ? index->find(key) : kNoRow,
-               whole ? std::to_string(key) : std::to_string(number));
-      }
-    } else {
-      if (!info[1].IsArray()) throw Error(Code::kArgument, "keys must be an array");
-      const Napi::Array strings = info[1].As<Napi::Array>();
-      for (std::uint32_t i = 0; i < strings.Length(); ++i) {
-        const Napi::HandleScope scope(info.Env());
-        const std::string key = string_argument(strings.Get(i), "a key");
-        select(index->find(key), "'" + key + "'");
-      }
-    }
+    do {
+      layout = index->layout();
+      bits.assign((index->row_numbers() + 7) / 8, 0);
+      for (const std::int64_t key : batch.integers) select(index->find(key), std::to_string(key));
+      for (const std::string& key : batch.strings) select(index->find(key), "'" + key + "'");
+    } while (index->layout() != layout);
     Napi::Uint8Array array = Napi::Uint8Array::New(info.Env(), bits.size());
     std::copy(bits.begin(), bits.end(), array.Data());
-    return array;
+    Napi::Object result = Napi::Object::New(info.Env());
+    result.Set("bits", array);
+    result.Set("layout", static_cast<double>(layout));
+    return result;
   });
 }
 
@@ -262,7 +263,6 @@ void export_index_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "indexSize", size);
   export_function(env, exports, "indexHas", has);
   export_function(env, exports, "indexGet", get);
-  export_function(env, exports, "indexStringsOf", strings_of);
   export_function(env, exports, "indexKeys", keys);
   export_function(env, exports, "indexFilter", filter);
   export_function(env, exports, "indexCalibrate", calibrate);

@@ -13,25 +13,30 @@
 namespace lichen::addon {
 namespace {
 
-// Where a search writes: a key (integer keys) or a row number (string keys) a slot, and a score.
+// Where a search writes: an integer key or a string a slot, and a score.
 struct Output {
   double* keys = nullptr;
-  std::uint32_t* rows = nullptr;
+  std::string* strings = nullptr;
   float* scores = nullptr;
 
   Output at(std::size_t slot) const {
-    return {keys == nullptr ? nullptr : keys + slot, rows == nullptr ? nullptr : rows + slot,
+    return {keys == nullptr ? nullptr : keys + slot, strings == nullptr ? nullptr : strings + slot,
             scores + slot};
   }
 };
 
-// Empty slots hold key -1, no row, and score NaN. Returns how many hits there are. Throws
-// Error(kArgument) if the slots are not of the type that the index's keys need.
-std::uint32_t write_hits(const VectorIndex& index, const Hit* hits, std::size_t count,
-                         std::size_t k, const Output& out) {
+// Empty slots hold key -1 or '', and score NaN. Returns how many hits there are, or nothing if rows
+// have got new numbers since `layout`. Throws Error(kArgument) if the slots are not of the type that
+// the index's keys need.
+std::optional<std::uint32_t> write_hits(const VectorIndex& index, std::uint64_t layout,
+                                        const Hit* hits, std::size_t count, std::size_t k,
+                                        const Output& out) {
   std::size_t written = 0;
+  bool moved = false;
   index.with_keys([&](const KeyMap& keys) {
-    if ((out.rows != nullptr) != (keys.kind() == KeyKind::kString)) {
+    moved = index.layout() != layout;
+    if (moved) return;
+    if ((out.strings != nullptr) != (keys.kind() == KeyKind::kString)) {
       throw Error(Code::kArgument, "the array for the keys is not of the type that the keys need");
     }
     for (std::size_t i = 0; i < count; ++i) {
@@ -40,28 +45,46 @@ std::uint32_t write_hits(const VectorIndex& index, const Hit* hits, std::size_t 
       if (out.keys != nullptr) {
         out.keys[written] = static_cast<double>(keys.integer(hits[i].row));
       } else {
-        out.rows[written] = hits[i].row;
+        out.strings[written] = keys.string(hits[i].row);
       }
       out.scores[written++] = score_of(index.metric(), hits[i].distance);
     }
   });
+  if (moved) return std::nullopt;
   for (std::size_t i = written; i < k; ++i) {
     if (out.keys != nullptr) out.keys[i] = -1.0;
-    if (out.rows != nullptr) out.rows[i] = kNoRow;
+    if (out.strings != nullptr) out.strings[i].clear();
     out.scores[i] = std::numeric_limits<float>::quiet_NaN();
   }
   return static_cast<std::uint32_t>(written);
 }
 
-// Where results go: keys into a Float64Array or row numbers into a Uint32Array, `slots` of them,
-// and as many scores.
-Output output_argument(const Napi::Value& keys, const Napi::Value& scores, std::size_t slots) {
+// Searches, again if rows get new numbers meanwhile, and writes the results of each query.
+template <class Search>
+void search_and_write(const VectorIndex& index, std::size_t queries, std::size_t k,
+                      const Search& search, const Hit* hits, std::uint32_t* counts,
+                      const Output& out) {
+  for (bool whole = false; !whole;) {
+    const std::uint64_t layout = index.layout();
+    search();
+    whole = true;
+    for (std::size_t q = 0; whole && q < queries; ++q) {
+      const auto written = write_hits(index, layout, hits + q * k, counts[q], k, out.at(q * k));
+      whole = written.has_value();
+      if (whole) counts[q] = *written;
+    }
+  }
+}
+
+// Where results go: keys into a Float64Array of at least `slots` places, or, if null is given,
+// into strings; and as many scores.
+Output output_argument(const Napi::Value& keys, const Napi::Value& scores, std::size_t slots,
+                       std::vector<std::string>& strings) {
   Output out;
-  std::size_t size = 0;
-  if (keys.IsTypedArray() && keys.As<Napi::TypedArray>().TypedArrayType() == napi_uint32_array) {
-    const Span<std::uint32_t> rows = uint32_array(keys, "rows");
-    out.rows = rows.data;
-    size = rows.size;
+  std::size_t size = slots;
+  if (keys.IsNull()) {
+    strings.resize(slots);
+    out.strings = strings.data();
   } else {
     const Span<double> numbers = float64_array(keys, "keys");
     out.keys = numbers.data;
@@ -94,48 +117,107 @@ std::size_t oversample_argument(const Napi::Value& value) {
   return size_argument(value, "oversample", kMaxRows);
 }
 
-// (handle, query, k, ef, keys | rows, scores, oversample?, filter?) -> number of results
+// What a search need not be told: filter, its layout, keys to exclude.
+struct Conditions {
+  std::optional<RowFilter> filter;
+  KeyBatch exclude;
+  std::vector<std::size_t> exclude_ends;
+
+  void give_to(SearchOptions& options) const {
+    if (filter.has_value()) options.filter = &*filter;
+    if (exclude_ends.empty()) return;
+    options.exclude = &exclude;
+    options.exclude_ends = exclude_ends.data();
+  }
+};
+
+// Keys to exclude: null; or a Float64Array or an array of strings, and a Uint32Array of where the
+// keys of each query end.
+void exclude_argument(const Napi::Value& keys, const Napi::Value& ends, std::size_t queries,
+                      Conditions& conditions) {
+  if (keys.IsNull() || keys.IsUndefined()) return;
+  conditions.exclude = key_list(keys);
+  const std::size_t count = std::max(conditions.exclude.integers.size(),
+                                     conditions.exclude.strings.size());
+  const Span<std::uint32_t> given = uint32_array(ends, "ends");
+  if (given.size != queries) throw Error(Code::kArgument, "exclude needs an end for each query");
+  std::size_t last = 0;
+  for (std::size_t q = 0; q < queries; ++q) {
+    if (given.data[q] < last || given.data[q] > count) {
+      throw Error(Code::kArgument, "the ends of exclude must rise up to the number of keys");
+    }
+    last = given.data[q];
+    conditions.exclude_ends.push_back(last);
+  }
+}
+
+Napi::Value strings_value(Napi::Env env, const std::vector<std::string>& strings,
+                          std::size_t count) {
+  Napi::Array array = Napi::Array::New(env, count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Napi::HandleScope scope(env);
+    array.Set(static_cast<std::uint32_t>(i), Napi::String::New(env, strings[i]));
+  }
+  return array;
+}
+
+// (handle, query, k, ef, keys | null, scores, oversample?, filter?, layout?, exclude?, ends?) ->
+// number of results, or the keys if they are strings
 Napi::Value search_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    const Span<float> query = vector_argument(info[1], index->dim(), "query");
     SearchOptions options = search_options(info[2], info[3]);
-    std::optional<RowFilter> filter;
+    Conditions conditions;
     if (info.Length() > 6) {
       options.oversample = oversample_argument(info[6]);
-      filter = filter_argument(info[7]);
-      if (filter.has_value()) options.filter = &*filter;
+      options.filter_layout = size_argument(info[8], "layout");
+      // Reading the keys may run JavaScript, so arrays are looked at afterwards.
+      exclude_argument(info[9], info[10], 1, conditions);
+      conditions.filter = filter_argument(info[7]);
+      conditions.give_to(options);
     }
+    const Span<float> query = vector_argument(info[1], index->dim(), "query");
     // The arrays bound k before anything of its size is allocated here; search() checks it against
     // the rows.
-    const Output out = output_argument(info[4], info[5], options.k);
+    std::vector<std::string> strings;
+    const Output out = output_argument(info[4], info[5], options.k, strings);
     thread_local std::vector<Hit> hits;
     hits.resize(options.k);
-    const std::size_t count = index->search(query.data, options, hits.data());
-    return Napi::Number::New(info.Env(), write_hits(*index, hits.data(), count, options.k, out));
+    std::uint32_t count = 0;
+    search_and_write(
+        *index, 1, options.k,
+        [&] {
+          count = static_cast<std::uint32_t>(index->search(query.data, options, hits.data()));
+        },
+        hits.data(), &count, out);
+    if (out.strings != nullptr) return strings_value(info.Env(), strings, count);
+    return Napi::Number::New(info.Env(), count);
   });
 }
 
 class SearchJob final : public Job {
  public:
   SearchJob(Napi::Env env, IndexPointer index, Span<float> queries, const SearchOptions& options,
-            const Napi::Value& filter, std::size_t threads, std::shared_ptr<Progress> progress)
+            const Napi::Value& filter, Conditions conditions, std::size_t threads,
+            std::shared_ptr<Progress> progress)
       : Job(env),
         index_(std::move(index)),
         options_(options),
         // Copied: the caller may change, transfer or shrink its arrays while the search runs.
         queries_(queries.data, queries.data + queries.size),
         filter_(filter),
+        conditions_(std::move(conditions)),
         count_(queries.size / index_->dim()),
         threads_(threads),
         progress_(std::move(progress)) {
+    conditions_.give_to(options_);
     options_.filter = filter_.get();
     progress_->total.store(count_);
     shares_ = index_->parts_of(options_, threads);
     const bool scans = index_->scans(options_);
     tile_ = std::min({scans ? (count_ + threads - 1) / threads : kGraphTile, kScanTile,
                       std::max<std::size_t>(1, kMostHits / shares_.hits)});
-    if (scans && count_ == 1 && threads > 1) {
+    if (scans && count_ == 1 && threads > 1 && options_.exclude == nullptr) {
       all_.resize(threads * shares_.hits);
       found_.resize(threads);
       unfinished_.store(threads);
@@ -143,8 +225,9 @@ class SearchJob final : public Job {
   }
 
   // The arrays were made for this search and are handed to the user only when it is done.
-  void write_to(Output out, std::uint32_t* counts, std::vector<Napi::ObjectReference> arrays) {
-    out_ = out;
+  void write_to(const Napi::Value& keys, const Napi::Value& scores, std::uint32_t* counts,
+                std::vector<Napi::ObjectReference> arrays) {
+    out_ = output_argument(keys, scores, count_ * options_.k, strings_);
     counts_ = counts;
     arrays_ = std::move(arrays);
   }
@@ -156,23 +239,20 @@ class SearchJob final : public Job {
   void run() override {
     if (!all_.empty()) return run_parts_of_rows();
     std::vector<Hit> hits(tile_ * options_.k);
-    std::vector<std::uint32_t> found(tile_);
     for (;;) {
       const std::size_t first = next_.fetch_add(tile_);
       if (first >= count_) return;
       if (progress_->cancel.load()) throw Error(Code::kAborted, "search was aborted");
       const std::size_t here = std::min(tile_, count_ - first);
-      index_->search_range(queries_.data() + first * index_->dim(), here, options_, hits.data(),
-                           found.data());
-      for (std::size_t q = 0; q < here; ++q) {
-        counts_[first + q] = write_hits(*index_, hits.data() + q * options_.k, found[q], options_.k,
-                                        out_.at((first + q) * options_.k));
-      }
+      search_tile(first, here, hits.data());
       progress_->done.fetch_add(here, std::memory_order_relaxed);
     }
   }
 
-  Napi::Value result(Napi::Env env) override { return env.Undefined(); }
+  Napi::Value result(Napi::Env env) override {
+    if (out_.strings == nullptr) return env.Undefined();
+    return strings_value(env, strings_, strings_.size());
+  }
   void cancel() override { progress_->cancel.store(true); }
 
  private:
@@ -181,6 +261,36 @@ class SearchJob final : public Job {
   static constexpr std::size_t kScanTile = 192;
   // Hits of a tile, 8 bytes each: many queries with a large k must not ask for memory without end.
   static constexpr std::size_t kMostHits = std::size_t{1} << 20;
+
+  void search_tile(std::size_t first, std::size_t count, Hit* hits) {
+    SearchOptions options = options_;
+    std::vector<std::size_t> ends;
+    KeyBatch exclude;
+    if (options.exclude != nullptr) {
+      // The keys of these queries alone, since each counts from the one before it.
+      const std::size_t from = first == 0 ? 0 : options.exclude_ends[first - 1];
+      const std::size_t to = options.exclude_ends[first + count - 1];
+      exclude.kind = options.exclude->kind;
+      const auto part = [&](const auto& all, auto& mine) {
+        if (!all.empty()) {
+          mine.assign(all.begin() + static_cast<std::ptrdiff_t>(from),
+                      all.begin() + static_cast<std::ptrdiff_t>(to));
+        }
+      };
+      part(options.exclude->integers, exclude.integers);
+      part(options.exclude->strings, exclude.strings);
+      for (std::size_t q = 0; q < count; ++q) ends.push_back(options.exclude_ends[first + q] - from);
+      options.exclude = &exclude;
+      options.exclude_ends = ends.data();
+    }
+    search_and_write(
+        *index_, count, options.k,
+        [&] {
+          index_->search_range(queries_.data() + first * index_->dim(), count, options, hits,
+                               counts_ + first);
+        },
+        hits, counts_ + first, out_.at(first * options.k));
+  }
 
   // One query: threads share the rows, and the last one to finish puts their hits together.
   void run_parts_of_rows() {
@@ -203,7 +313,14 @@ class SearchJob final : public Job {
     std::vector<Hit> best(options_.k);
     count =
         index_->merge_parts(queries_.data(), options_, shares_, all_.data(), count, best.data());
-    counts_[0] = write_hits(*index_, best.data(), count, options_.k, out_);
+    const auto written =
+        write_hits(*index_, shares_.layout, best.data(), count, options_.k, out_);
+    if (written.has_value()) {
+      counts_[0] = *written;
+    } else {
+      // Rows have got new numbers since the parts were shared out.
+      search_tile(0, 1, best.data());
+    }
     progress_->done.store(1);
   }
 
@@ -211,11 +328,13 @@ class SearchJob final : public Job {
   SearchOptions options_;
   std::vector<float> queries_;
   OwnedFilter filter_;
+  Conditions conditions_;
   std::size_t count_;
   std::size_t threads_;
   std::shared_ptr<Progress> progress_;
   std::size_t tile_;
   Output out_;
+  std::vector<std::string> strings_;
   std::uint32_t* counts_ = nullptr;
   std::vector<Napi::ObjectReference> arrays_;
   std::atomic<std::size_t> next_{0};
@@ -225,74 +344,120 @@ class SearchJob final : public Job {
   std::atomic<std::size_t> unfinished_{0};
 };
 
-// (handle, queries, k, ef, oversample, filter | null, threads, progress, keys | rows, scores,
-// counts) -> Promise<undefined>
+// (handle, queries, k, ef, oversample, filter | null, threads, progress, keys | null, scores,
+// counts, layout, exclude | null, ends | null) -> Promise<undefined | strings>
 Napi::Value search(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    const Span<float> queries = float32_array(info[1], "queries");
-    const std::size_t count = vector_count(queries, index->dim());
     SearchOptions options = search_options(info[2], info[3]);
     options.oversample = oversample_argument(info[4]);
+    options.filter_layout = size_argument(info[11], "layout");
+    Conditions conditions;
+    // Reading the keys may run JavaScript, so arrays are looked at afterwards.
+    if (info[12].IsArray() || info[12].IsTypedArray()) {
+      exclude_argument(info[12], info[13], uint32_array(info[10], "counts").size, conditions);
+    }
+    const Span<float> queries = float32_array(info[1], "queries");
+    const std::size_t count = vector_count(queries, index->dim());
+    if (!conditions.exclude_ends.empty() && conditions.exclude_ends.size() != count) {
+      throw Error(Code::kArgument, "exclude needs an end for each query");
+    }
     index->check_search(options);
     require_finite(queries.data, count, index->dim(), count == 1 ? "query" : "queries");
     if (count > std::numeric_limits<std::size_t>::max() / options.k) throw std::bad_alloc();
     const std::size_t threads =
         std::clamp<std::size_t>(size_argument(info[6], "threads"), 1, ThreadPool::shared().size());
-    const Output out = output_argument(info[8], info[9], count * options.k);
     const Span<std::uint32_t> counts = uint32_array(info[10], "counts");
     if (counts.size < count) throw Error(Code::kArgument, "the array for the counts is too short");
-    auto job = std::make_unique<SearchJob>(info.Env(), index, queries, options, info[5], threads,
+    auto job = std::make_unique<SearchJob>(info.Env(), index, queries, options, info[5],
+                                           std::move(conditions), threads,
                                            progress_argument(info[7]));
     std::vector<Napi::ObjectReference> arrays;
     for (const std::size_t i : {8, 9, 10}) {
-      arrays.push_back(Napi::Persistent(info[i].As<Napi::Object>()));
+      if (info[i].IsObject()) arrays.push_back(Napi::Persistent(info[i].As<Napi::Object>()));
     }
-    job->write_to(out, counts.data, std::move(arrays));
+    job->write_to(info[8], info[9], counts.data, std::move(arrays));
     return Jobs::of(info.Env()).start(std::move(job), Jobs::Where::kPool);
   });
 }
 
-// Hits as {keys | rows, scores}: a Float64Array of keys, or a Uint32Array of rows whose keys are
-// strings.
-Napi::Value hits_object(Napi::Env env, const VectorIndex& index, const std::vector<Hit>& hits) {
-  Output out;
-  Napi::Float32Array scores = Napi::Float32Array::New(env, hits.size());
-  out.scores = scores.Data();
-  Napi::Object result = Napi::Object::New(env);
-  if (index.key_kind() == KeyKind::kString) {
-    Napi::Uint32Array rows = Napi::Uint32Array::New(env, hits.size());
-    out.rows = rows.Data();
-    result.Set("slots", rows);
-  } else {
-    Napi::Float64Array keys = Napi::Float64Array::New(env, hits.size());
-    out.keys = keys.Data();
-    result.Set("slots", keys);
+// What searching within a score found: hits, and their keys.
+class Within {
+ public:
+  void search(const VectorIndex& index, const float* query, float score,
+              const SearchOptions& options) {
+    for (;;) {
+      const std::uint64_t layout = index.layout();
+      hits_ = index.search_within(query, score, options);
+      Output out;
+      is_string_ = index.key_kind() == KeyKind::kString;
+      if (is_string_) {
+        strings_.resize(hits_.size());
+        out.strings = strings_.data();
+      } else {
+        keys_.resize(hits_.size());
+        out.keys = keys_.data();
+      }
+      scores_.resize(hits_.size());
+      out.scores = scores_.data();
+      count_ = 0;
+      if (hits_.empty()) return;
+      const auto written =
+          write_hits(index, layout, hits_.data(), hits_.size(), hits_.size(), out);
+      if (!written.has_value()) continue;
+      count_ = *written;
+      return;
+    }
   }
-  // An empty array has no memory, by which write_hits tells what kind of keys it is for.
-  if (!hits.empty()) write_hits(index, hits.data(), hits.size(), hits.size(), out);
-  result.Set("scores", scores);
-  return result;
-}
+
+  // {keys: Float64Array | strings, scores}
+  Napi::Value object(Napi::Env env) const {
+    Napi::Object result = Napi::Object::New(env);
+    if (is_string_) {
+      result.Set("keys", strings_value(env, strings_, count_));
+    } else {
+      Napi::Float64Array keys = Napi::Float64Array::New(env, count_);
+      std::copy(keys_.begin(), keys_.begin() + static_cast<std::ptrdiff_t>(count_), keys.Data());
+      result.Set("keys", keys);
+    }
+    Napi::Float32Array scores = Napi::Float32Array::New(env, count_);
+    std::copy(scores_.begin(), scores_.begin() + static_cast<std::ptrdiff_t>(count_),
+              scores.Data());
+    result.Set("scores", scores);
+    return result;
+  }
+
+ private:
+  std::vector<Hit> hits_;
+  std::vector<double> keys_;
+  std::vector<std::string> strings_;
+  std::vector<float> scores_;
+  std::size_t count_ = 0;
+  bool is_string_ = false;
+};
 
 class WithinJob final : public Job {
  public:
   WithinJob(Napi::Env env, IndexPointer index, Span<float> query, float score,
-            const Napi::Value& filter)
+            const SearchOptions& options, const Napi::Value& filter)
       : Job(env),
         index_(std::move(index)),
         query_(query.data, query.data + query.size),
         score_(score),
-        filter_(filter) {}
-  void run() override { hits_ = index_->search_within(query_.data(), score_, filter_.get()); }
-  Napi::Value result(Napi::Env env) override { return hits_object(env, *index_, hits_); }
+        options_(options),
+        filter_(filter) {
+    options_.filter = filter_.get();
+  }
+  void run() override { found_.search(*index_, query_.data(), score_, options_); }
+  Napi::Value result(Napi::Env env) override { return found_.object(env); }
 
  private:
   IndexPointer index_;
   std::vector<float> query_;
   float score_;
+  SearchOptions options_;
   OwnedFilter filter_;
-  std::vector<Hit> hits_;
+  Within found_;
 };
 
 float score_argument(const Napi::Value& value) {
@@ -301,28 +466,37 @@ float score_argument(const Napi::Value& value) {
   return static_cast<float>(score);
 }
 
-// (handle, query, score, filter | null) -> Promise<{slots, scores}>
+SearchOptions within_options(const Napi::CallbackInfo& info) {
+  SearchOptions options;
+  options.filter_layout = size_argument(info[4], "layout");
+  return options;
+}
+
+// (handle, query, score, filter | null, layout) -> Promise<{keys, scores}>
 Napi::Value search_within(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
+    const SearchOptions options = within_options(info);
     const Span<float> query = vector_argument(info[1], index->dim(), "query");
     require_finite(query.data, 1, query.size, "query");
     return Jobs::of(info.Env())
-        .start(
-            std::make_unique<WithinJob>(info.Env(), index, query, score_argument(info[2]), info[3]),
-            Jobs::Where::kPool);
+        .start(std::make_unique<WithinJob>(info.Env(), index, query, score_argument(info[2]),
+                                           options, info[3]),
+               Jobs::Where::kPool);
   });
 }
 
-// (handle, query, score, filter | null) -> {slots, scores}
+// (handle, query, score, filter | null, layout) -> {keys, scores}
 Napi::Value search_within_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    const Span<float> query = vector_argument(info[1], index->dim(), "query");
+    SearchOptions options = within_options(info);
     const std::optional<RowFilter> filter = filter_argument(info[3]);
-    const std::vector<Hit> hits = index->search_within(query.data, score_argument(info[2]),
-                                                       filter.has_value() ? &*filter : nullptr);
-    return hits_object(info.Env(), *index, hits);
+    if (filter.has_value()) options.filter = &*filter;
+    const Span<float> query = vector_argument(info[1], index->dim(), "query");
+    Within found;
+    found.search(*index, query.data, score_argument(info[2]), options);
+    return found.object(info.Env());
   });
 }
 

@@ -19,9 +19,10 @@ namespace lichen {
 
 class Beam {
  public:
-  void reset(std::size_t capacity) {
+  // `more`: rows that may not be returned and are expected, beyond a multiple of the capacity.
+  void reset(std::size_t capacity, std::size_t more = 0) {
     capacity_ = capacity;
-    most_ = capacity * kMostGrowth;
+    most_ = capacity * kMostGrowth + more;
     size_ = 0;
     cursor_ = 0;
     worst_ = std::numeric_limits<float>::infinity();

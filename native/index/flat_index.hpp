@@ -18,6 +18,11 @@ class FlatIndex final : public VectorIndex {
   bool link_rows(const float* vectors, std::size_t before, std::size_t threads,
                  Progress& progress) override;
   void undo(std::size_t) override {}
+  bool prepare_compaction(const std::vector<std::uint32_t>&, const std::vector<std::uint32_t>&,
+                          std::size_t, Progress& progress) override {
+    return !progress.cancel.load();
+  }
+  void finish_compaction(bool) override {}
   void search_locked(const float* queries, std::size_t count, const SearchOptions& options,
                      Hit* hits, std::uint32_t* counts) const override {
     search_flat(queries, count, options, hits, counts);

@@ -195,9 +195,11 @@ void GraphBuilder::insert(std::uint32_t row, Scratch& scratch) {
     search.enter(nearest, AllRows{});
     search.expand(query, l, AllRows{});
     scratch.candidates.clear();
-    for (std::size_t i = 0; i < beam.size(); ++i) scratch.candidates.push_back(beam.hit(i));
+    for (std::size_t i = 0; i < beam.size(); ++i) {
+      if (!is_dead(beam.row(i))) scratch.candidates.push_back(beam.hit(i));
+    }
+    if (beam.size() > 0) nearest = beam.hit(0);
     if (scratch.candidates.empty()) scratch.candidates.push_back(nearest);
-    nearest = scratch.candidates[0];
     select_diverse(graph_.m(), scratch.chosen[l], scratch);
   }
   for (std::size_t l = 0; l <= top; ++l) {

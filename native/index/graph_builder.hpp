@@ -36,6 +36,14 @@ class GraphBuilder {
   bool link(const std::vector<std::uint32_t>& rows, std::size_t threads, Progress& progress);
   // Makes the lists of older rows and the entry what they were.
   void undo();
+  // Rows that new ones must not be linked to: a bit a row, or null.
+  void avoid(const std::uint8_t* dead) { dead_ = dead; }
+  // The graph without its dead rows, `rows` being the others and new_numbers[r] the number of row r
+  // (kNoRow for a dead one). A list with dead rows is chosen anew from what is left of it and what
+  // they led to (Singh et al., "FreshDiskANN", 2021). Null if it was cancelled.
+  std::unique_ptr<HnswGraph> compacted(const std::vector<std::uint32_t>& rows,
+                                       const std::vector<std::uint32_t>& new_numbers,
+                                       std::size_t threads, Progress& progress) const;
 
  private:
   // What a thread needs.
@@ -65,11 +73,18 @@ class GraphBuilder {
   // Lengths of the links of a row on level 0, by slot; 0 where they are not known.
   float* lengths_of(std::uint32_t row) { return lengths_.get() + row * graph_.capacity(0); }
   void save(std::uint32_t row, std::size_t level);
+  bool is_dead(std::uint32_t row) const {
+    return dead_ != nullptr && (dead_[row / 8] >> (row % 8) & 1);
+  }
+  // Whether the row's list leads to no dead row; else what could stand in for it, as candidates.
+  bool mend(std::uint32_t row, std::size_t level, const std::vector<std::uint32_t>& new_numbers,
+            Scratch& scratch) const;
 
   HnswGraph& graph_;
   const EmbeddingStore& store_;
   const EmbeddingStore& finest_;
   const float* vectors_;
+  const std::uint8_t* dead_ = nullptr;
   std::size_t before_;
   std::size_t ef_construction_;
   HnswGraph::Entry entry_before_;

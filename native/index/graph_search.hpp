@@ -15,6 +15,11 @@ struct AllRows {
   bool operator()(std::uint32_t) const { return true; }
 };
 
+// Where the neighbours of a node are looked for: among its links, or, past those that may not be
+// returned, among theirs as well (Patel et al., "ACORN: performant and predicate-agnostic search
+// over vector embeddings and structured data", SIGMOD 2024).
+enum class Hops { kOne, kTwo };
+
 // When a search of a level ends before its beam is spent: after `patience` nodes in a row that
 // changed nothing among the first `watch`.
 struct EarlyExit {
@@ -26,7 +31,7 @@ class GraphSearch {
  public:
   GraphSearch(const EmbeddingStore& store, const HnswGraph& graph, SearchScratch& scratch)
       : store_(store), graph_(graph), scratch_(scratch) {
-    scratch.fit(graph.capacity(0));
+    scratch.fit(kMostFresh * graph.capacity(0));
   }
 
   // The row of level `until` + 1 that walking to ever nearer neighbours ends at, or the entry.
@@ -50,10 +55,10 @@ class GraphSearch {
     return nearest;
   }
 
-  // Empties beam and set of rows met.
-  void start(std::size_t ef) const {
+  // Empties beam and set of rows met. `more` rows that may not be returned are expected.
+  void start(std::size_t ef, std::size_t more = 0) const {
     scratch_.visited.start(graph_.rows());
-    scratch_.beam.reset(ef);
+    scratch_.beam.reset(ef, more);
   }
   template <class Admits>
   void enter(Hit hit, const Admits& admits) const {
@@ -62,13 +67,14 @@ class GraphSearch {
   }
 
   // Expands the beam until it is spent.
-  template <class Admits>
+  template <Hops hops = Hops::kOne, class Admits>
   void expand(const PreparedQuery& query, std::size_t level, const Admits& admits,
               EarlyExit exit = {}) const {
     Beam& beam = scratch_.beam;
     std::size_t idle = 0;
     for (std::uint32_t row = beam.expand_next(); row != kNoRow; row = beam.expand_next()) {
-      const std::size_t fresh = fresh_neighbours(row, level);
+      const std::size_t fresh = hops == Hops::kOne ? fresh_neighbours(row, level)
+                                                   : fresh_beyond(row, level, admits);
       store_.distances(query, scratch_.fresh.data(), fresh, scratch_.distances.data());
       ++scratch_.expanded;
       scratch_.scored += fresh;
@@ -95,6 +101,39 @@ class GraphSearch {
     }
     return fresh;
   }
+
+  // Those that may be returned, in two hops.
+  template <class Admits>
+  std::size_t fresh_beyond(std::uint32_t row, std::size_t level, const Admits& admits) const {
+    const std::uint32_t* const list = graph_.links(row, level);
+    const std::size_t capacity = graph_.capacity(level);
+    const std::size_t most = (kMostFresh - 1) * capacity;
+    std::uint32_t* const into = scratch_.fresh.data();
+    std::size_t fresh = 0;
+    for (std::size_t i = 0; i < capacity && fresh < most; ++i) {
+      const std::uint32_t neighbour = HnswGraph::link(list + i);
+      if (neighbour == kNoRow) break;
+      if (i + 1 < capacity) {
+        const std::uint32_t next = HnswGraph::link(list + i + 1);
+        if (next != kNoRow) graph_.prefetch_list(next, level);
+      }
+      if (!scratch_.visited.meet(neighbour)) continue;
+      if (admits(neighbour)) {
+        into[fresh++] = neighbour;
+        continue;
+      }
+      const std::uint32_t* const beyond = graph_.links(neighbour, level);
+      for (std::size_t j = 0; j < capacity; ++j) {
+        const std::uint32_t other = HnswGraph::link(beyond + j);
+        if (other == kNoRow) break;
+        if (admits(other) && scratch_.visited.meet(other)) into[fresh++] = other;
+      }
+    }
+    return fresh;
+  }
+
+  // Rows that one node may bring, in lengths of a list.
+  static constexpr std::size_t kMostFresh = 5;
 
   const EmbeddingStore& store_;
   const HnswGraph& graph_;

@@ -87,7 +87,7 @@ Calibration HnswIndex::calibrated(const float* queries, std::size_t count,
     std::size_t right = 0;
     for (std::size_t q = 0; q < count; ++q) {
       const std::size_t here =
-          search_graph(queries + q * dim(), ef, options, plan, found.data(), scratch);
+          search_sample(queries + q * dim(), ef, options, plan, found.data(), scratch);
       const Hit* const first = truth.data() + q * options.k;
       for (std::size_t i = 0; i < here; ++i) {
         right += std::any_of(first, first + options.k,
@@ -136,17 +136,17 @@ Calibration HnswIndex::calibrated(const float* queries, std::size_t count,
 // ---- files
 
 void HnswIndex::describe(SnapshotHeader& header, std::vector<SectionData>& sections) const {
-  const HnswGraph::Entry start = graph_.entry();
+  const HnswGraph::Entry start = graph_->entry();
   header.m = static_cast<std::uint32_t>(parameters_.m);
   header.ef_construction = static_cast<std::uint32_t>(parameters_.ef_construction);
   header.seed = parameters_.seed;
   header.entry_row = start.row;
   header.max_level = start.level;
-  sections.push_back({SectionType::kLevels, graph_.levels().data(), graph_.levels().size()});
-  sections.push_back({SectionType::kBaseLinks, graph_.base_links().data(),
-                      graph_.base_links().size() * sizeof(std::uint32_t)});
-  sections.push_back({SectionType::kUpperLinks, graph_.upper_links().data(),
-                      graph_.upper_links().size() * sizeof(std::uint32_t)});
+  sections.push_back({SectionType::kLevels, graph_->levels().data(), graph_->levels().size()});
+  sections.push_back({SectionType::kBaseLinks, graph_->base_links().data(),
+                      graph_->base_links().size() * sizeof(std::uint32_t)});
+  sections.push_back({SectionType::kUpperLinks, graph_->upper_links().data(),
+                      graph_->upper_links().size() * sizeof(std::uint32_t)});
   if (calibration_.rows == 0) return;
   calibration_words_ = {static_cast<std::uint32_t>(calibration_.rows),
                         calibration_.plan.hubs_a_place, calibration_.plan.patience_of};
@@ -163,10 +163,10 @@ void HnswIndex::load(const SnapshotReader& reader) {
   AlignedBuffer<std::uint8_t> levels = reader.read<std::uint8_t>(SectionType::kLevels, rows);
   const std::size_t lists = HnswGraph::upper_lists(levels);
   AlignedBuffer<std::uint32_t> base =
-      reader.read<std::uint32_t>(SectionType::kBaseLinks, rows * 2 * graph_.m());
+      reader.read<std::uint32_t>(SectionType::kBaseLinks, rows * 2 * graph_->m());
   AlignedBuffer<std::uint32_t> upper =
-      reader.read<std::uint32_t>(SectionType::kUpperLinks, lists * graph_.m());
-  graph_.load(std::move(levels), std::move(base), std::move(upper),
+      reader.read<std::uint32_t>(SectionType::kUpperLinks, lists * graph_->m());
+  graph_->load(std::move(levels), std::move(base), std::move(upper),
               {reader.header().entry_row, reader.header().max_level});
   learn_norms(0);
   if (!reader.has(SectionType::kCalibration)) return;

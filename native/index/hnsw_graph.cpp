@@ -21,16 +21,25 @@ void HnswGraph::make_locks(std::size_t rows) {
 }
 
 void HnswGraph::append(std::size_t rows, std::uint64_t seed) {
-  const std::size_t before = levels_.size();
   const double scale = 1.0 / std::log(static_cast<double>(std::max<std::size_t>(m_, 2)));
+  std::vector<std::uint8_t> levels;
+  for (std::size_t row = levels_.size(); row < rows; ++row) {
+    const double level = std::floor(-std::log(uniform_open(seed, row)) * scale);
+    levels.push_back(static_cast<std::uint8_t>(std::min<double>(level, kMaxLevel)));
+  }
+  append_levels(levels);
+}
+
+void HnswGraph::append_levels(const std::vector<std::uint8_t>& levels) {
+  const std::size_t before = levels_.size();
+  const std::size_t rows = before + levels.size();
   std::size_t lists = upper_.size() / m_;
   make_locks(rows);
   base_.reserve_growing(rows * 2 * m_);
   upper_start_.reserve_growing(rows);
   levels_.reserve_growing(rows);
   for (std::size_t row = before; row < rows; ++row) {
-    const double level = std::floor(-std::log(uniform_open(seed, row)) * scale);
-    levels_.resize(row + 1, static_cast<std::uint8_t>(std::min<double>(level, kMaxLevel)));
+    levels_.resize(row + 1, levels[row - before]);
     upper_start_.resize(row + 1, static_cast<std::uint32_t>(lists));
     lists += levels_[row];
   }

@@ -8,11 +8,13 @@
 // new links, which all lead to rows that are there. Writers exclude one another by a spin lock a
 // node.
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "runtime/aligned.hpp"
 #include "storage/embedding_store.hpp"
@@ -92,6 +94,8 @@ class HnswGraph {
   // Adds unlinked nodes up to `rows`, with the levels that `seed` gives their row numbers: P(level
   // ≥ l) = m^-l.
   void append(std::size_t rows, std::uint64_t seed);
+  // Adds unlinked nodes with given levels.
+  void append_levels(const std::vector<std::uint8_t>& levels);
   void truncate(std::size_t rows);
 
   // Keeps other writers from the lists of one node.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <string>
+#include <type_traits>
 
 #include "runtime/error.hpp"
 
@@ -13,6 +14,9 @@ namespace {
 // From here on there are hubs, and calibration is worth its time.
 constexpr std::size_t kRowsForHubs = 1024;
 constexpr std::size_t kLeastPatience = 2;
+// With a filter: when rows are reached in two hops, and what a search scores at least.
+constexpr double kShareForTwoHops = 0.3;
+constexpr std::size_t kFewNodes = 256;
 
 std::size_t require_range(const char* name, std::size_t value, std::size_t low, std::size_t high) {
   if (value < low || value > high) {
@@ -35,7 +39,7 @@ StorageOptions f32_storage(std::size_t dim, Metric metric) {
 HnswIndex::HnswIndex(const StorageOptions& storage, const HnswParameters& parameters)
     : VectorIndex(IndexKind::kHnsw, storage),
       parameters_(parameters),
-      graph_(require_range("m", parameters.m, kMinM, kMaxM)) {
+      graph_(std::make_unique<HnswGraph>(require_range("m", parameters.m, kMinM, kMaxM))) {
   require_range("efConstruction", parameters.ef_construction, 1, kMaxEfConstruction);
 }
 
@@ -44,7 +48,7 @@ HnswIndex::HnswIndex(std::size_t dim, Metric metric, const HnswParameters& param
 
 std::size_t HnswIndex::bytes() const {
   ReadLock lock(lock_);
-  return bytes_of_stores() + keys_.bytes() + graph_.bytes() + norms_.capacity() * sizeof(float) +
+  return bytes_of_stores() + keys_.bytes() + graph_->bytes() + norms_.capacity() * sizeof(float) +
          (hubs_ == nullptr ? 0 : hubs_->bytes());
 }
 
@@ -57,51 +61,107 @@ std::size_t HnswIndex::beam_for(const SearchOptions& options) const {
   return std::min(std::max(ef, options.k), store_.rows());
 }
 
+template <class Admits>
 std::size_t HnswIndex::search_graph(const float* query, std::size_t ef,
-                                    const SearchOptions& options, const SearchPlan& plan, Hit* hits,
+                                    const SearchOptions& options, const SearchPlan& plan,
+                                    const Admits& admits, double share, Hit* hits,
                                     SearchScratch& scratch) const {
-  const HnswGraph::Entry entry = graph_.entry();
+  constexpr bool kAll = std::is_same_v<Admits, AllRows>;
+  const HnswGraph::Entry entry = graph_->entry();
   if (entry.row == kNoRow) return 0;
   scratch.query.prepare(store_, query, 1);
   const PreparedQuery& prepared = scratch.query[0];
-  const GraphSearch search(store_, graph_, scratch);
-  search.start(ef);
+  const GraphSearch search(store_, *graph_, scratch);
+  search.start(ef, scratch.excluded_count);
   if (hubs_ != nullptr && plan.hubs_a_place > 0) {
-    const std::size_t count = std::min(hubs_->size(), ef * plan.hubs_a_place);
-    hubs_->enter(prepared, count, scratch, AllRows{});
+    const auto count = static_cast<double>(ef * plan.hubs_a_place) / share;
+    hubs_->enter(prepared,
+                 static_cast<std::size_t>(std::min(static_cast<double>(hubs_->size()), count)),
+                 scratch, admits);
   } else {
-    search.enter(search.descend(prepared, entry, 0), AllRows{});
+    search.enter(search.descend(prepared, entry, 0), admits);
   }
   EarlyExit exit;
-  if (plan.patience_of > 0) {
+  if (kAll && plan.patience_of > 0) {
     exit = {options.k, std::max<std::size_t>(kLeastPatience, ef / plan.patience_of)};
   }
-  search.expand(prepared, 0, AllRows{}, exit);
-  const Beam& beam = scratch.beam;
-  if (fine_ == nullptr) {
-    const std::size_t count = std::min(options.k, beam.size());
-    for (std::size_t i = 0; i < count; ++i) hits[i] = beam.hit(i);
-    return count;
+  if (!kAll && share < kShareForTwoHops) {
+    search.expand<Hops::kTwo>(prepared, 0, admits, exit);
+  } else {
+    search.expand(prepared, 0, admits, exit);
   }
-  thread_local std::vector<Hit> coarse;
-  coarse.resize(std::min(candidates(options), beam.size()));
-  for (std::size_t i = 0; i < coarse.size(); ++i) coarse[i] = beam.hit(i);
-  return rescore(query, coarse.data(), coarse.size(), options.k, hits);
+  const Beam& beam = scratch.beam;
+  thread_local std::vector<Hit> best;
+  best.clear();
+  const std::size_t wanted = candidates(options);
+  scratch.admitted = 0;
+  for (std::size_t i = 0; i < beam.size(); ++i) {
+    if (!admits(beam.row(i))) continue;
+    ++scratch.admitted;
+    if (best.size() < wanted) best.push_back(beam.hit(i));
+  }
+  if (fine_ != nullptr) return rescore(query, best.data(), best.size(), options.k, hits);
+  const std::size_t count = std::min(options.k, best.size());
+  std::copy(best.begin(), best.begin() + static_cast<std::ptrdiff_t>(count), hits);
+  return count;
+}
+
+std::size_t HnswIndex::search_sample(const float* query, std::size_t ef,
+                                     const SearchOptions& options, const SearchPlan& plan,
+                                     Hit* hits, SearchScratch& scratch) const {
+  return search_graph(query, ef, options, plan, AllRows{}, 1.0, hits, scratch);
 }
 
 void HnswIndex::search_locked(const float* queries, std::size_t count, const SearchOptions& options,
                               Hit* hits, std::uint32_t* counts) const {
   const std::size_t ef = beam_for(options);
+  const SearchPlan& plan = calibration_.plan;
   ScratchPool::Loan loan = scratch_.borrow();
+  SearchScratch& scratch = *loan;
+  const std::size_t shown = shown_rows();
+  const bool all = options.filter == nullptr && options.exclude == nullptr && dead_count_ == 0 &&
+                   shown == store_.rows();
   const bool shared = linking_.load(std::memory_order_acquire);
+  SearchOptions filtered = options;
+  if (options.filter != nullptr) {
+    // Each query that excludes rows does so for itself, below.
+    filtered.exclude = nullptr;
+    filtered.filter = admitted(filtered);
+  }
+  const std::size_t selected =
+      filtered.filter == nullptr ? shown : std::min(shown, filtered.filter->selected());
+  const double share = std::max(1e-9, static_cast<double>(selected) / static_cast<double>(shown));
+  // So many rows are scored as soon as a graph is searched for them.
+  const std::size_t few = std::max(options.k, kFewNodes + ef * graph_->m());
+  std::vector<std::uint32_t> excluded;
   for (std::size_t q = 0; q < count; ++q) {
     Hit* const into = hits + q * options.k;
-    counts[q] = static_cast<std::uint32_t>(
-        search_graph(queries + q * dim(), ef, options, calibration_.plan, into, *loan));
+    const float* const query = queries + q * dim();
+    std::size_t found = 0;
+    if (all) {
+      found = search_graph(query, ef, options, plan, AllRows{}, 1.0, into, scratch);
+    } else if (selected > few) {
+      excluded_rows(options, q, excluded);
+      scratch.excluded.start(graph_->rows());
+      for (const std::uint32_t row : excluded) scratch.excluded.meet(row);
+      scratch.excluded_count = excluded.size();
+      const bool any_dead = dead_count_ > 0;
+      const auto admits = [&](std::uint32_t row) {
+        return row < shown && (filtered.filter == nullptr || filtered.filter->admits(row)) &&
+               (!any_dead || alive(row)) && !scratch.excluded.has(row);
+      };
+      found = search_graph(query, ef, options, plan, admits, share, into, scratch);
+      scratch.excluded_count = 0;
+      // What is admitted lies far from the query, or its rows are too few to lead to one another.
+      if (scratch.admitted < ef / 2) found = 0;
+    }
+    counts[q] = static_cast<std::uint32_t>(found);
     // Pruning can cut a part off, above all among rows that are all alike. Whoever asks for k gets
     // k.
-    if (!shared && counts[q] < options.k) {
-      search_flat(queries + q * dim(), 1, options, into, counts + q);
+    if ((!shared || !all) && found < options.k) {
+      search_flat(query, 1, options, into, counts + q, q);
+      // It may have used the same memory for its filter.
+      if (filtered.filter != options.filter) filtered.filter = admitted(filtered);
     }
   }
 }
@@ -109,7 +169,7 @@ void HnswIndex::search_locked(const float* queries, std::size_t count, const Sea
 // ---- add
 
 void HnswIndex::grow(std::size_t) {
-  graph_.append(std::max(store_.rows(), keys_.size()), parameters_.seed);
+  graph_->append(std::max(store_.rows(), keys_.size()), parameters_.seed);
   linking_.store(true, std::memory_order_release);
 }
 
@@ -117,7 +177,7 @@ void HnswIndex::undo(std::size_t before) {
   if (!linking_.load()) return;  // the add failed before it came to the graph
   if (builder_ != nullptr) builder_->undo();
   builder_.reset();
-  graph_.truncate(before);
+  graph_->truncate(before);
   if (norms_.size() > before) norms_.resize(before);
   linking_.store(false, std::memory_order_release);
 }
@@ -145,8 +205,12 @@ bool HnswIndex::link_rows(const float* vectors, std::size_t before, std::size_t 
   }
   {
     ReadLock lock(lock_);
-    builder_ = std::make_unique<GraphBuilder>(graph_, store_, finest(), vectors, before,
+    builder_ = std::make_unique<GraphBuilder>(*graph_, store_, finest(), vectors, before,
                                               parameters_.ef_construction);
+    if (dead_count_ > 0) {
+      dead_.resize((rows + 7) / 8, 0);
+      builder_->avoid(dead_.data());
+    }
     if (!builder_->link(first, threads, progress)) return false;
   }
   learn_norms(before);
@@ -158,6 +222,29 @@ bool HnswIndex::link_rows(const float* vectors, std::size_t before, std::size_t 
   builder_.reset();
   linking_.store(false, std::memory_order_release);
   return true;
+}
+
+bool HnswIndex::prepare_compaction(const std::vector<std::uint32_t>& rows,
+                                   const std::vector<std::uint32_t>& new_numbers,
+                                   std::size_t threads, Progress& progress) {
+  const GraphBuilder builder(*graph_, store_, finest(), nullptr, store_.rows(), 0);
+  next_graph_ = builder.compacted(rows, new_numbers, threads, progress);
+  if (next_graph_ == nullptr) return false;
+  for (const std::uint32_t row : rows) {
+    if (!norms_.empty()) next_norms_.push_back(norms_[row]);
+  }
+  return true;
+}
+
+void HnswIndex::finish_compaction(bool done) {
+  if (done) {
+    graph_ = std::move(next_graph_);
+    norms_ = std::move(next_norms_);
+    hubs_.reset();
+    if (norms_.size() >= kRowsForHubs) hubs_ = std::make_unique<Hubs>(store_, norms_);
+  }
+  next_graph_.reset();
+  next_norms_ = {};
 }
 
 void HnswIndex::learn_norms(std::size_t before) {

@@ -52,6 +52,10 @@ class HnswIndex final : public VectorIndex {
   bool link_rows(const float* vectors, std::size_t before, std::size_t threads,
                  Progress& progress) override;
   void undo(std::size_t before) override;
+  bool prepare_compaction(const std::vector<std::uint32_t>& rows,
+                          const std::vector<std::uint32_t>& new_numbers, std::size_t threads,
+                          Progress& progress) override;
+  void finish_compaction(bool done) override;
   void search_locked(const float* queries, std::size_t count, const SearchOptions& options,
                      Hit* hits, std::uint32_t* counts) const override;
   void describe(SnapshotHeader& header, std::vector<SectionData>& sections) const override;
@@ -59,15 +63,23 @@ class HnswIndex final : public VectorIndex {
 
  private:
   std::size_t beam_for(const SearchOptions& options) const;
+  // `admits` says which rows may be returned, about the given share of all.
+  template <class Admits>
   std::size_t search_graph(const float* query, std::size_t ef, const SearchOptions& options,
-                           const SearchPlan& plan, Hit* hits, SearchScratch& scratch) const;
+                           const SearchPlan& plan, const Admits& admits, double share, Hit* hits,
+                           SearchScratch& scratch) const;
+  // Of every row, for calibration.
+  std::size_t search_sample(const float* query, std::size_t ef, const SearchOptions& options,
+                            const SearchPlan& plan, Hit* hits, SearchScratch& scratch) const;
   void learn_norms(std::size_t before);
   // Rows that are not linked yet as queries.
   void calibrate_by(const std::vector<std::uint32_t>& rows);
   Calibration calibrated(const float* queries, std::size_t count, const RowFilter* among) const;
 
   HnswParameters parameters_;
-  HnswGraph graph_;
+  std::unique_ptr<HnswGraph> graph_;
+  std::unique_ptr<HnswGraph> next_graph_;  // while compacting
+  std::vector<float> next_norms_;
   std::atomic<bool> linking_{false};
   std::unique_ptr<GraphBuilder> builder_;
   std::vector<float> norms_;  // dot only

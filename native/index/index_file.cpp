@@ -38,6 +38,9 @@ std::unique_ptr<VectorIndex> make(const SnapshotHeader& header) {
 std::uint64_t VectorIndex::save(const std::string& path, Progress& progress) const {
   // Nothing changes an index without this claim, so no lock is held while the disk is at work.
   WriterClaim claim(writing_, WriterClaim::Held::kNow);
+  if (dead_count_ > 0) {
+    throw Error(Code::kBusy, "vectors were removed while the index was about to be saved");
+  }
   SnapshotHeader header;
   header.rows = store_.rows();
   header.dim = static_cast<std::uint32_t>(dim());
@@ -53,7 +56,8 @@ std::uint64_t VectorIndex::save(const std::string& path, Progress& progress) con
   std::vector<SectionData> sections;
   describe_store(store_, StoreRole::kMain, sections);
   if (fine_ != nullptr) describe_store(*fine_, StoreRole::kFine, sections);
-  if (keys_.kind() == KeyKind::kInteger) {
+  if (keys_.has_integers()) {
+    if (keys_.kind() == KeyKind::kRow) header.next_key = static_cast<std::uint64_t>(keys_.next_key());
     sections.push_back(
         {SectionType::kIntegerKeys, keys_.integers().data(), keys_.size() * sizeof(std::int64_t)});
   } else if (keys_.kind() == KeyKind::kString) {
@@ -91,7 +95,9 @@ std::unique_ptr<VectorIndex> VectorIndex::open(const std::string& path) {
   AlignedBuffer<std::uint64_t> offsets;
   AlignedBuffer<char> characters;
   const auto key_kind = static_cast<KeyKind>(header.key_kind);
-  if (key_kind == KeyKind::kInteger) {
+  if (header.next_key > static_cast<std::uint64_t>(kMaxIntegerKey)) refuse("a key is out of range");
+  const bool written = key_kind == KeyKind::kRow && reader.has(SectionType::kIntegerKeys);
+  if (key_kind == KeyKind::kInteger || written) {
     integers = reader.read<std::int64_t>(SectionType::kIntegerKeys, rows);
   } else if (key_kind == KeyKind::kString) {
     offsets = reader.read<std::uint64_t>(SectionType::kKeyOffsets, rows + 1);
@@ -102,7 +108,7 @@ std::unique_ptr<VectorIndex> VectorIndex::open(const std::string& path) {
     load_store(reader, StoreRole::kMain, rows, index->store_);
     if (index->fine_ != nullptr) load_store(reader, StoreRole::kFine, rows, *index->fine_);
     index->keys_.load(key_kind, rows, std::move(integers), std::move(offsets),
-                      std::move(characters));
+                      std::move(characters), static_cast<std::int64_t>(header.next_key));
     index->load(reader);
   } catch (const Error& error) {
     // The reader's own errors name the file already.

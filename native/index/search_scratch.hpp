@@ -24,6 +24,7 @@ class VisitedRows {
       epoch_ = 1;
     }
   }
+  bool has(std::uint32_t row) const { return epochs_[row] == epoch_; }
   // Whether the row is met for the first time.
   bool meet(std::uint32_t row) {
     if (epochs_[row] == epoch_) return false;
@@ -38,10 +39,13 @@ class VisitedRows {
 
 struct SearchScratch {
   VisitedRows visited;
+  VisitedRows excluded;  // rows that this search must not find
   Beam beam;
   QueryBatch query;
   std::vector<std::uint32_t> fresh;  // rows of a list that were not met before
   std::vector<float> distances;
+  std::size_t excluded_count = 0;
+  std::size_t admitted = 0;  // rows of the beam that may be returned, at the end of a search
   // Work done, for calibration.
   std::size_t expanded = 0;
   std::size_t scored = 0;

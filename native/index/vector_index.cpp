@@ -40,7 +40,17 @@ std::size_t VectorIndex::bytes_of_stores() const {
 
 std::size_t VectorIndex::rows() const {
   ReadLock lock(lock_);
+  return store_.rows() - dead_count_;
+}
+
+std::size_t VectorIndex::row_numbers() const {
+  ReadLock lock(lock_);
   return store_.rows();
+}
+
+std::size_t VectorIndex::dead() const {
+  ReadLock lock(lock_);
+  return dead_count_;
 }
 
 KeyKind VectorIndex::key_kind() const {
@@ -48,13 +58,14 @@ KeyKind VectorIndex::key_kind() const {
   return keys_.kind();
 }
 
-void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t count) {
+void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t count,
+                         KeyMode mode) {
   WriterClaim claim(writing_, WriterClaim::Held::kNow);
   require_finite(vectors, count, dim(), "vectors");
   WriteLock lock(lock_);
   const std::size_t before = store_.rows();
   try {
-    keys_.append(keys, count);
+    replacing_ = keys_.append(keys, count, mode);
     if (encodes_late()) {
       store_.reserve(before + count);
       if (fine_ != nullptr) fine_->reserve(before + count);
@@ -81,6 +92,11 @@ void VectorIndex::link(std::size_t threads, Progress& progress) {
       throw Error(Code::kAborted, "add was aborted");
     }
     pending_ = {};
+    WriteLock lock(lock_);
+    if (dead_count_ > 0 || !replacing_.empty()) dead_.resize((store_.rows() + 7) / 8, 0);
+    for (const Replacement& pair : replacing_) kill(pair.old_row);
+    replacing_.clear();
+    linked_ = store_.rows();
   } catch (...) {
     WriteLock lock(lock_);
     roll_back(before);
@@ -133,8 +149,9 @@ void VectorIndex::roll_back(std::size_t before) {
     store_.forget_training();
     if (fine_ != nullptr) fine_->forget_training();
   }
-  if (keys_.size() > before) keys_.truncate(before);
-  pending_.clear();
+  if (keys_.size() > before) keys_.truncate(before, replacing_);
+  replacing_.clear();
+  pending_ = {};
 }
 
 void VectorIndex::check_search(const SearchOptions& options) const {
@@ -143,9 +160,10 @@ void VectorIndex::check_search(const SearchOptions& options) const {
 }
 
 void VectorIndex::check_k(std::size_t k) const {
-  if (k > 0 && k <= store_.rows()) return;
+  const std::size_t most = store_.rows() - dead_count_;
+  if (k > 0 && k <= most) return;
   throw Error(Code::kArgument, "k must be an integer from 1 to the size of the index (" +
-                                   std::to_string(store_.rows()) + "), got " + std::to_string(k));
+                                   std::to_string(most) + "), got " + std::to_string(k));
 }
 
 std::size_t VectorIndex::search(const float* query, const SearchOptions& options, Hit* hits) const {
@@ -160,11 +178,17 @@ void VectorIndex::search_range(const float* queries, std::size_t count,
   require_finite(queries, count, dim(), count == 1 ? "query" : "queries");
   ReadLock lock(lock_);
   check_k(options.k);
-  // A graph search that heeds a filter is not there yet: the rows that it admits are scored.
-  if (options.exact || options.filter != nullptr) {
-    search_flat(queries, count, options, hits, counts);
-  } else {
+  if (kind_ == IndexKind::kHnsw && !options.exact) {
     search_locked(queries, count, options, hits, counts);
+    return;
+  }
+  if (options.exclude == nullptr) {
+    search_flat(queries, count, options, hits, counts);
+    return;
+  }
+  // Each query has rows of its own, so each is scored alone.
+  for (std::size_t q = 0; q < count; ++q) {
+    search_flat(queries + q * dim(), 1, options, hits + q * options.k, counts + q, q);
   }
 }
 
@@ -195,7 +219,7 @@ std::size_t VectorIndex::rescore(const float* query, const Hit* candidates, std:
 }
 
 void VectorIndex::search_flat(const float* queries, std::size_t count, const SearchOptions& options,
-                              Hit* hits, std::uint32_t* counts) const {
+                              Hit* hits, std::uint32_t* counts, std::size_t q0) const {
   // Reused from call to call: a search must not allocate much. One a thread, as large as its
   // largest use.
   thread_local QueryBatch prepared;
@@ -213,7 +237,7 @@ void VectorIndex::search_flat(const float* queries, std::size_t count, const Sea
   best.reserve(count);
   for (std::size_t q = 0; q < count; ++q) best.emplace_back(found + q * most, most);
   prepared.prepare(store, queries, count);
-  scan(store, prepared, options.filter, 0, store.rows(), best);
+  scan(store, prepared, admitted(options, q0), 0, shown_rows(), best);
   for (std::size_t q = 0; q < count; ++q) {
     std::size_t here = best[q].finish();
     if (rerank) {
@@ -224,13 +248,13 @@ void VectorIndex::search_flat(const float* queries, std::size_t count, const Sea
 }
 
 bool VectorIndex::scans(const SearchOptions& options) const {
-  return kind_ == IndexKind::kFlat || options.exact || options.filter != nullptr;
+  return kind_ == IndexKind::kFlat || options.exact;
 }
 
 SearchParts VectorIndex::parts_of(const SearchOptions& options, std::size_t parts) const {
   ReadLock lock(lock_);
   check_k(options.k);
-  return {parts, store_.rows(), candidates(options)};
+  return {parts, shown_rows(), candidates(options), layout()};
 }
 
 std::size_t VectorIndex::search_part(const float* query, const SearchOptions& options,
@@ -247,7 +271,7 @@ std::size_t VectorIndex::search_part(const float* query, const SearchOptions& op
   std::vector<TopK> best;
   best.emplace_back(hits, shares.hits);
   prepared.prepare(store, query, 1);
-  scan(store, prepared, options.filter, first, std::min(rows, first + share), best);
+  scan(store, prepared, admitted(options), first, std::min(rows, first + share), best);
   return best[0].finish();
 }
 
@@ -266,13 +290,13 @@ std::size_t VectorIndex::merge_parts(const float* query, const SearchOptions& op
 }
 
 std::vector<Hit> VectorIndex::search_within(const float* query, float score,
-                                            const RowFilter* filter) const {
+                                            const SearchOptions& options) const {
   require_finite(query, 1, dim(), "query");
   QueryBatch prepared;
   ReadLock lock(lock_);
   if (store_.rows() == 0) return {};
   prepared.prepare(finest(), query, 1);
-  return scan_within(finest(), prepared, score_of(metric(), score), filter);
+  return scan_within(finest(), prepared, score_of(metric(), score), admitted(options));
 }
 
 std::uint32_t VectorIndex::find(std::int64_t key) const {
@@ -287,8 +311,7 @@ std::uint32_t VectorIndex::find(const std::string& key) const {
 
 void VectorIndex::vector_of(std::uint32_t row, float* out) const {
   ReadLock lock(lock_);
-  if (row >= store_.rows()) throw Error(Code::kUnknownKey, "no such row");
-  finest().decode(row, out);
+  if (row < store_.rows()) finest().decode(row, out);
 }
 
 }  // namespace lichen

@@ -6,9 +6,12 @@
 // Vectors are kept in a store of one storage type and, if wanted, once more in a finer one, by
 // which the best of a search are scored anew (rerank).
 //
-// Threads: searches hold the lock shared and may run side by side; an add takes it exclusively to
-// make room and to make its rows count, and encodes beside searches. One writer at a time: a second
-// add, or an add beside a save, throws kBusy.
+// Rows that are removed or replaced stay as they are, dead, until compaction leaves them out; it
+// gives the others new numbers.
+//
+// Threads: searches hold the lock shared and may run side by side; a writer takes it exclusively to
+// make room, to make its rows count and to put compacted rows in place of the old ones, and works
+// beside searches otherwise. One writer at a time: a second one throws kBusy.
 
 #include <atomic>
 #include <cstddef>
@@ -37,6 +40,11 @@ struct SearchOptions {
   std::size_t oversample = 0;  // × k are scored anew if there is a finer store; 0 = by storage type
   bool exact = false;          // score every row in the finest store
   const RowFilter* filter = nullptr;
+  std::uint64_t filter_layout = 0;  // the layout whose rows the filter has; 0 = the present one
+  // Keys that query q must not find are those from exclude_ends[q - 1] (0 for the first) on to
+  // exclude_ends[q]; those that are not there do no harm. May be null.
+  const KeyBatch* exclude = nullptr;
+  const std::size_t* exclude_ends = nullptr;
 };
 
 // How the rows of one search are shared out: fixed at its start, since an add may end between
@@ -45,6 +53,7 @@ struct SearchParts {
   std::size_t parts;
   std::size_t rows;  // at the start
   std::size_t hits;  // of a part, at most
+  std::uint64_t layout;
 };
 
 // How the vectors of an index are kept.
@@ -65,17 +74,29 @@ class VectorIndex {
     return fine_ == nullptr ? std::nullopt : std::optional(fine_->type());
   }
   const CodecOptions& codec_options() const { return store_.codec().options(); }
-  std::size_t rows() const;
+  std::size_t rows() const;     // dead ones left out
+  std::size_t dead() const;
+  std::size_t row_numbers() const;  // one beyond the greatest
+  // A number that changes when rows get new numbers.
+  std::uint64_t layout() const { return layout_.load(std::memory_order_acquire); }
   KeyKind key_kind() const;
   virtual std::size_t bytes() const = 0;
 
   // Copies and checks count × dim() vectors and their keys; throws and changes nothing if any is
   // bad. What the caller handed over is not needed afterwards. The rows are found by searches once
   // link() has run.
-  void append(const KeyBatch& keys, const float* vectors, std::size_t count);
+  void append(const KeyBatch& keys, const float* vectors, std::size_t count,
+              KeyMode mode = KeyMode::kAdd);
   // The long part of an add: makes the appended rows searchable, on `threads` threads of its own.
   // If it is cancelled or fails, the appended rows are removed and the index is as before append.
   void link(std::size_t threads, Progress& progress);
+  // The rows of some keys die. Throws kUnknownKey | kDuplicateKey and changes nothing.
+  void remove(const KeyBatch& keys);
+  // Leaves dead rows out, mending what led over them, and gives their memory back. Returns false if
+  // it was cancelled; the index is then as before.
+  bool compact(std::size_t threads, Progress& progress);
+  // Whether enough rows are dead for it.
+  bool wants_compaction() const;
 
   // Writes at most k results, best first; returns how many. Throws kArgument if k is 0 or more than
   // rows(), kNotFinite.
@@ -97,7 +118,8 @@ class VectorIndex {
                           const SearchParts& shares, Hit* all, std::size_t count, Hit* hits) const;
 
   // Every row that scores at least `score` (l2: at most), best first, by the finest store.
-  std::vector<Hit> search_within(const float* query, float score, const RowFilter* filter) const;
+  std::vector<Hit> search_within(const float* query, float score,
+                                 const SearchOptions& options) const;
 
   std::uint32_t find(std::int64_t key) const;
   std::uint32_t find(const std::string& key) const;
@@ -108,6 +130,14 @@ class VectorIndex {
   void with_keys(Visit&& visit) const {
     ReadLock lock(lock_);
     visit(keys_);
+  }
+  // Calls visit(row) for every row that is not dead, in order, under the lock.
+  template <class Visit>
+  void for_each_row(Visit&& visit) const {
+    ReadLock lock(lock_);
+    for (std::size_t row = 0; row < store_.rows(); ++row) {
+      if (alive(row)) visit(static_cast<std::uint32_t>(row), keys_);
+    }
   }
 
   // Writes a snapshot; returns its size. Searches go on beside it; an add meanwhile throws kBusy,
@@ -128,7 +158,13 @@ class VectorIndex {
                  Progress& progress) = 0;
   // Called with the lock held exclusively: forget the rows from `before` on.
   virtual void undo(std::size_t before) = 0;
-  // Neither exact nor filtered; called with the lock held.
+  // Compaction of what an index has besides: make it ready for `rows`, under their new numbers
+  // (kNoRow for a dead one), beside searches; then, with the lock held exclusively, put it in place.
+  virtual bool prepare_compaction(const std::vector<std::uint32_t>& rows,
+                                  const std::vector<std::uint32_t>& new_numbers,
+                                  std::size_t threads, Progress& progress) = 0;
+  virtual void finish_compaction(bool done) = 0;
+  // Not exact; called with the lock held.
   virtual void search_locked(const float* queries, std::size_t count, const SearchOptions& options,
                              Hit* hits, std::uint32_t* counts) const = 0;
   virtual void describe(SnapshotHeader& header, std::vector<SectionData>& sections) const = 0;
@@ -141,12 +177,27 @@ class VectorIndex {
   std::size_t rescore(const float* query, const Hit* candidates, std::size_t count, std::size_t k,
                       Hit* hits) const;
 
+  bool alive(std::size_t row) const {
+    return dead_count_ == 0 || !(dead_[row / 8] >> (row % 8) & 1);
+  }
+  // Rows that searches may see: those that replace others are hidden until they all do.
+  std::size_t shown_rows() const { return replacing_.empty() ? store_.rows() : linked_; }
+  // Rows of the filter, in today's numbers, that are alive and that query q does not exclude; null
+  // if that is every row. Lives until this thread's next call.
+  const RowFilter* admitted(const SearchOptions& options, std::size_t q = 0) const;
+  // Rows that query q excludes.
+  void excluded_rows(const SearchOptions& options, std::size_t q,
+                     std::vector<std::uint32_t>& rows) const;
+
   // The k nearest of each query, ties to the lower row: every row is scored, in the store and the
   // best anew in the finer one, or in the finest alone.
+  // The first of them is query q0 to exclude by.
   void search_flat(const float* queries, std::size_t count, const SearchOptions& options, Hit* hits,
-                   std::uint32_t* counts) const;
+                   std::uint32_t* counts, std::size_t q0 = 0) const;
 
   mutable RwLock lock_;
+  std::size_t dead_count_ = 0;
+  std::vector<std::uint8_t> dead_;  // a bit a row; may be short while there are none
   EmbeddingStore store_;
   std::unique_ptr<EmbeddingStore> fine_;
   KeyMap keys_;
@@ -156,7 +207,10 @@ class VectorIndex {
   bool encodes_late() const { return fine_ != nullptr || store_.type() != StorageType::kF32; }
   bool encode_pending(std::size_t before, std::size_t threads, Progress& progress);
   // A key's row, unless it is still being added.
-  std::uint32_t present(std::uint32_t row) const { return row < store_.rows() ? row : kNoRow; }
+  std::uint32_t present(std::uint32_t row) const;
+  void kill(std::uint32_t row);
+  template <class Keys>
+  void find_all(const Keys& keys, std::vector<std::uint32_t>& rows) const;
   void roll_back(std::size_t before);
   void check_k(std::size_t k) const;  // called with the lock held
 
@@ -164,6 +218,9 @@ class VectorIndex {
   mutable std::atomic<bool> writing_{false};  // claimed by an add or a save
   std::size_t linked_ = 0;                    // rows that link() has finished with
   std::vector<float> pending_;                // appended, not yet encoded
+  std::vector<Replacement> replacing_;        // by the rows that are being added
+  std::atomic<std::uint64_t> layout_{1};
+  std::vector<std::uint32_t> new_numbers_;  // of the last compaction, by old number
 };
 
 }  // namespace lichen

@@ -25,7 +25,7 @@ std::size_t KeyMap::bytes() const {
 }
 
 std::int64_t KeyMap::integer(std::size_t row) const {
-  return kind_ == KeyKind::kRow ? static_cast<std::int64_t>(row) : integers_[row];
+  return has_integers() ? integers_[row] : static_cast<std::int64_t>(row);
 }
 
 std::string_view KeyMap::string(std::size_t row) const {
@@ -41,20 +41,26 @@ std::uint32_t* KeyMap::slot_of(K key) {
   }
 }
 
+std::uint32_t* KeyMap::slot_of_row(std::uint32_t row) {
+  return has_integers() ? slot_of(integers_[row]) : slot_of(string(row));
+}
+
+std::uint64_t KeyMap::hash_of_row(std::uint32_t row) const {
+  return has_integers() ? hash(integers_[row]) : hash(string(row));
+}
+
 bool KeyMap::insert_row(std::uint32_t row) {
-  std::uint32_t* slot = kind_ == KeyKind::kInteger ? slot_of(integers_[row]) : slot_of(string(row));
+  std::uint32_t* slot = slot_of_row(row);
   if (*slot != kNoRow) return false;
   *slot = row;
   return true;
 }
 
 std::uint32_t KeyMap::find(std::int64_t key) const {
-  if (kind_ == KeyKind::kRow) {
-    return key >= 0 && static_cast<std::uint64_t>(key) < size_ ? static_cast<std::uint32_t>(key)
-                                                               : kNoRow;
-  }
-  if (kind_ != KeyKind::kInteger || size_ == 0) return kNoRow;
-  return *const_cast<KeyMap*>(this)->slot_of(key);
+  if (kind_ == KeyKind::kString || size_ == 0) return kNoRow;
+  if (has_integers()) return *const_cast<KeyMap*>(this)->slot_of(key);
+  return key >= 0 && static_cast<std::uint64_t>(key) < size_ ? static_cast<std::uint32_t>(key)
+                                                             : kNoRow;
 }
 
 std::uint32_t KeyMap::find(std::string_view key) const {
@@ -63,52 +69,59 @@ std::uint32_t KeyMap::find(std::string_view key) const {
 }
 
 std::string KeyMap::describe(std::size_t row) const {
-  if (kind_ == KeyKind::kInteger) return std::to_string(integers_[row]);
+  if (kind_ != KeyKind::kString) return std::to_string(integer(row));
   std::string quoted(string(row));
   quoted.insert(quoted.begin(), '\'');
   quoted.push_back('\'');
   return quoted;
 }
 
-// Makes the table large enough for `expected` rows (at most 3/4 full) and enters the rows that are
-// there.
-void KeyMap::rebuild(std::size_t expected) {
-  std::size_t slots = 16;
-  while (slots * 3 / 4 < expected) slots *= 2;
-  if (slots > slots_.size()) {
-    AlignedBuffer<std::uint32_t> table;
-    table.resize(slots, kNoRow);
-    slots_ = std::move(table);
-  } else {
-    // In place: an undo must not fail for want of memory.
-    std::fill_n(slots_.data(), slots_.size(), kNoRow);
+// Makes the table large enough for `rows` rows: at most 3/4 full.
+void KeyMap::make_room(std::size_t rows) {
+  if (rows <= slots_.size() * 3 / 4) return;
+  std::size_t size = 16;
+  while (size * 3 / 4 < std::max(rows, 2 * size_)) size *= 2;
+  AlignedBuffer<std::uint32_t> table;
+  table.resize(size, kNoRow);
+  table.swap(slots_);
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    if (table[i] != kNoRow) insert_row(table[i]);
   }
-  for (std::size_t row = 0; row < size_; ++row) insert_row(static_cast<std::uint32_t>(row));
 }
 
-void KeyMap::append(const KeyBatch& batch, std::size_t count) {
-  if (count == 0) return;
-  if (size_ > 0 && batch.kind != kind_) {
-    static const char* const kNames[] = {"row numbers (no keys given)", "integers", "strings"};
-    throw Error(Code::kArgument, std::string("the keys of this index are ") +
-                                     kNames[static_cast<std::uint32_t>(kind_)] + ", got " +
-                                     kNames[static_cast<std::uint32_t>(batch.kind)]);
+// Frees a slot and moves up those behind it that would not be found past the gap.
+void KeyMap::free_slot(std::size_t at) {
+  const std::size_t mask = slots_.size() - 1;
+  for (std::size_t next = (at + 1) & mask; slots_[next] != kNoRow; next = (next + 1) & mask) {
+    const std::size_t wanted = hash_of_row(slots_[next]) & mask;
+    if (((next - wanted) & mask) < ((next - at) & mask)) continue;
+    slots_[at] = slots_[next];
+    at = next;
   }
-  kind_ = batch.kind;
-  if (kind_ == KeyKind::kRow) {
-    size_ += count;
-    return;
+  slots_[at] = kNoRow;
+}
+
+void KeyMap::write_down() {
+  if (kind_ != KeyKind::kRow || written_) return;
+  KeyMap written;
+  written.integers_.resize(size_, 0);
+  for (std::size_t row = 0; row < size_; ++row) {
+    written.integers_[row] = static_cast<std::int64_t>(row);
   }
+  written.written_ = true;
+  written.next_key_ = static_cast<std::int64_t>(size_);
+  written.make_room(size_);
+  written.size_ = size_;
+  for (std::size_t row = 0; row < size_; ++row) {
+    written.insert_row(static_cast<std::uint32_t>(row));
+  }
+  *this = std::move(written);
+}
+
+// The keys of new rows, behind those that are there.
+void KeyMap::copy_keys(const KeyBatch& batch, std::size_t count) {
   const std::size_t before = size_;
-  if (kind_ == KeyKind::kInteger) {
-    for (const std::int64_t key : batch.integers) {
-      if (key < -kMaxIntegerKey || key > kMaxIntegerKey) {
-        throw Error(Code::kArgument, "an integer key must be a safe integer");
-      }
-    }
-    integers_.resize(before + count, 0);
-    std::memcpy(integers_.data() + before, batch.integers.data(), count * sizeof(std::int64_t));
-  } else {
+  if (kind_ == KeyKind::kString) {
     std::size_t total = before == 0 ? 0 : offsets_[before];
     for (const std::string& key : batch.strings) {
       if (key.empty() || key.size() > kMaxKeyBytes) {
@@ -124,36 +137,145 @@ void KeyMap::append(const KeyBatch& batch, std::size_t count) {
       std::memcpy(characters_.data() + offsets_[before + i], key.data(), key.size());
       offsets_[before + i + 1] = offsets_[before + i] + key.size();
     }
+    return;
   }
-  if (slots_.size() * 3 / 4 < before + count) rebuild(std::max(before + count, 2 * before));
-  for (std::size_t row = before; row < before + count; ++row) {
-    if (insert_row(static_cast<std::uint32_t>(row))) {
-      size_ = row + 1;
-      continue;
+  for (const std::int64_t key : batch.integers) {
+    if (key < -kMaxIntegerKey || key > kMaxIntegerKey) {
+      throw Error(Code::kArgument, "an integer key must be a safe integer");
     }
-    const std::string message =
-        "key " + describe(row) + " at position " + std::to_string(row - before) +
-        (*(kind_ == KeyKind::kInteger ? slot_of(integers_[row]) : slot_of(string(row))) < before
-             ? " is in the index already"
-             : " stands twice in this call");
-    truncate(before);
-    throw Error(Code::kDuplicateKey, message);
+  }
+  integers_.resize(before + count, 0);
+  for (std::size_t i = 0; i < count; ++i) {
+    integers_[before + i] = batch.kind == KeyKind::kInteger ? batch.integers[i]
+                                                            : next_key_ + static_cast<std::int64_t>(i);
   }
 }
 
-void KeyMap::truncate(std::size_t rows) {
+std::vector<Replacement> KeyMap::append(const KeyBatch& batch, std::size_t count, KeyMode mode) {
+  if (count == 0) return {};
+  // Keys that nobody gave can be named by number to be replaced.
+  const bool replaces_rows =
+      mode == KeyMode::kUpdate && kind_ == KeyKind::kRow && batch.kind == KeyKind::kInteger;
+  if (size_ > 0 && batch.kind != kind_ && !replaces_rows) {
+    static const char* const kNames[] = {"row numbers (no keys given)", "integers", "strings"};
+    throw Error(Code::kArgument, std::string("the keys of this index are ") +
+                                     kNames[static_cast<std::uint32_t>(kind_)] + ", got " +
+                                     kNames[static_cast<std::uint32_t>(batch.kind)]);
+  }
+  if (replaces_rows) write_down();
+  const KeyKind kind_before = kind_;
+  if (size_ == 0 && !written_) kind_ = batch.kind;
+  if (kind_ == KeyKind::kRow && !written_) {
+    size_ += count;
+    return {};
+  }
+  const std::size_t before = size_;
+  next_key_before_ = next_key_;
+  std::vector<Replacement> replaced;
+  std::size_t row = before;
+  try {
+    make_room(before + count);
+    if (mode != KeyMode::kAdd) replaced.reserve(count);
+    copy_keys(batch, count);
+  } catch (...) {
+    shorten(before);
+    kind_ = kind_before;
+    throw;
+  }
+  Code code = Code::kDuplicateKey;
+  const char* reason = nullptr;
+  for (; row < before + count && reason == nullptr; ++row) {
+    std::uint32_t* const slot = slot_of_row(static_cast<std::uint32_t>(row));
+    if (*slot == kNoRow) {
+      if (mode == KeyMode::kUpdate) {
+        code = Code::kUnknownKey;
+        reason = " is not in the index";
+        break;
+      }
+    } else if (*slot >= before) {
+      reason = " stands twice in this call";
+      break;
+    } else if (mode == KeyMode::kAdd) {
+      reason = " is in the index already";
+      break;
+    } else {
+      replaced.push_back({static_cast<std::uint32_t>(row), *slot});
+    }
+    *slot = static_cast<std::uint32_t>(row);
+  }
+  size_ = row;
+  if (reason != nullptr) {
+    const std::string message =
+        "key " + describe(row) + " at position " + std::to_string(row - before) + reason;
+    truncate(before, replaced);
+    kind_ = kind_before;
+    throw Error(code, message);
+  }
+  if (batch.kind == KeyKind::kRow) next_key_ += static_cast<std::int64_t>(count);
+  return replaced;
+}
+
+void KeyMap::shorten(std::size_t rows) {
   size_ = rows;
-  if (kind_ == KeyKind::kInteger) integers_.resize(rows, 0);
-  if (kind_ == KeyKind::kString) {
-    characters_.resize(offsets_.size() == 0 ? 0 : offsets_[rows], 0);
+  if (has_integers() && integers_.size() > rows) integers_.resize(rows, 0);
+  if (kind_ == KeyKind::kString && offsets_.size() > rows + 1) {
+    characters_.resize(offsets_[rows], 0);
     offsets_.resize(rows + 1, 0);
   }
-  if (kind_ != KeyKind::kRow) rebuild(rows);
+}
+
+void KeyMap::truncate(std::size_t rows, const std::vector<Replacement>& replaced) {
+  if (kind_ == KeyKind::kRow && !written_) {
+    size_ = rows;
+    return;
+  }
+  for (const Replacement& pair : replaced) *slot_of_row(pair.row) = pair.old_row;
+  for (std::size_t row = size_; row-- > rows;) {
+    std::uint32_t* const slot = slot_of_row(static_cast<std::uint32_t>(row));
+    if (*slot == row) free_slot(static_cast<std::size_t>(slot - slots_.data()));
+  }
+  next_key_ = next_key_before_;
+  shorten(rows);
+}
+
+void KeyMap::erase(std::uint32_t row) {
+  write_down();
+  std::uint32_t* const slot = slot_of_row(row);
+  if (*slot == row) free_slot(static_cast<std::size_t>(slot - slots_.data()));
+}
+
+KeyMap KeyMap::selected(const std::vector<std::uint32_t>& rows) const {
+  KeyMap map;
+  map.kind_ = kind_;
+  map.written_ = written_;
+  map.next_key_ = next_key_;
+  if (kind_ == KeyKind::kString) {
+    std::size_t total = 0;
+    for (const std::uint32_t row : rows) total += string(row).size();
+    map.offsets_.resize(rows.size() + 1, 0);
+    map.characters_.resize(total, 0);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const std::string_view key = string(rows[i]);
+      std::memcpy(map.characters_.data() + map.offsets_[i], key.data(), key.size());
+      map.offsets_[i + 1] = map.offsets_[i] + key.size();
+    }
+  } else {
+    map.integers_.resize(rows.size(), 0);
+    for (std::size_t i = 0; i < rows.size(); ++i) map.integers_[i] = integer(rows[i]);
+    map.written_ = kind_ == KeyKind::kRow;
+    map.next_key_ = next_key();
+  }
+  map.make_room(rows.size());
+  map.size_ = rows.size();
+  for (std::size_t i = 0; i < rows.size(); ++i) map.insert_row(static_cast<std::uint32_t>(i));
+  return map;
 }
 
 void KeyMap::load(KeyKind kind, std::size_t rows, AlignedBuffer<std::int64_t> integers,
-                  AlignedBuffer<std::uint64_t> offsets, AlignedBuffer<char> characters) {
-  if (kind == KeyKind::kInteger && integers.size() != rows) {
+                  AlignedBuffer<std::uint64_t> offsets, AlignedBuffer<char> characters,
+                  std::int64_t next_key) {
+  const bool written = kind == KeyKind::kRow && integers.size() > 0;
+  if ((kind == KeyKind::kInteger || written) && integers.size() != rows) {
     throw Error(Code::kFormat, "the key section does not have one key a row");
   }
   if (kind == KeyKind::kString) {
@@ -164,16 +286,25 @@ void KeyMap::load(KeyKind kind, std::size_t rows, AlignedBuffer<std::int64_t> in
     }
     if (!sound) throw Error(Code::kFormat, "the key sections do not fit together");
   }
+  if (written) {
+    for (std::size_t r = 0; r < rows; ++r) {
+      if (integers[r] < 0 || integers[r] >= next_key) {
+        throw Error(Code::kFormat, "a key is out of range");
+      }
+    }
+  }
   kind_ = kind;
+  written_ = written;
+  next_key_ = next_key;
   integers_ = std::move(integers);
   offsets_ = std::move(offsets);
   characters_ = std::move(characters);
   size_ = 0;
-  if (kind == KeyKind::kRow) {
+  if (kind == KeyKind::kRow && !written) {
     size_ = rows;
     return;
   }
-  rebuild(rows);
+  make_room(rows);
   for (std::size_t row = 0; row < rows; ++row) {
     if (!insert_row(static_cast<std::uint32_t>(row))) {
       throw Error(Code::kFormat, "key " + describe(row) + " stands twice in the file");

@@ -4,6 +4,9 @@
 // kind is fixed by the first rows. Look-up is by open addressing over row numbers, four bytes a
 // slot.
 //
+// Rows can be forgotten: their keys are free again, their numbers are not. Where the caller gave no
+// keys, they are written down once rows are forgotten or replaced, and new rows go on counting.
+//
 // Not synchronized: see the index that owns it.
 
 #include <cstddef>
@@ -28,17 +31,35 @@ struct KeyBatch {
   std::vector<std::string> strings;    // kString
 };
 
+// What becomes of keys that are there already.
+enum class KeyMode { kAdd, kUpdate, kUpsert };  // an error; must be; may be
+
+// A new row that takes the key of an old one.
+struct Replacement {
+  std::uint32_t row;
+  std::uint32_t old_row;
+};
+
 class KeyMap {
  public:
   KeyKind kind() const { return kind_; }
   std::size_t size() const { return size_; }
   std::size_t bytes() const;
 
-  // Appends the keys of `count` new rows. Throws Error(kDuplicateKey | kArgument), changing
-  // nothing, if a key is there already or stands twice in the batch, is out of range, or is of
-  // another kind than those there.
-  void append(const KeyBatch& batch, std::size_t count);
-  void truncate(std::size_t rows);
+  // Appends the keys of `count` new rows. Throws Error(kDuplicateKey | kUnknownKey | kArgument),
+  // changing nothing, if a key stands twice in the batch, is out of range, or is of another kind
+  // than those there, or if the mode forbids it. A key that is there leads to its new row from now
+  // on; what it replaces is returned.
+  std::vector<Replacement> append(const KeyBatch& batch, std::size_t count,
+                                  KeyMode mode = KeyMode::kAdd);
+  // Takes back the rows from `rows` on, with what they replaced.
+  void truncate(std::size_t rows, const std::vector<Replacement>& replaced = {});
+  // Row r's key leads nowhere from now on.
+  void erase(std::uint32_t row);
+  // Some rows, in another order; `next_key` goes on.
+  KeyMap selected(const std::vector<std::uint32_t>& rows) const;
+  // Writes down the keys that nobody gave.
+  void write_down();
 
   std::int64_t integer(std::size_t row) const;     // kinds kRow and kInteger
   std::string_view string(std::size_t row) const;  // kind kString
@@ -46,19 +67,30 @@ class KeyMap {
   std::uint32_t find(std::int64_t key) const;
   std::uint32_t find(std::string_view key) const;
 
+  // The key of the next row that gets none.
+  std::int64_t next_key() const { return written_ ? next_key_ : static_cast<std::int64_t>(size_); }
+  // Whether there is a list of integer keys: kind kInteger, or kRow once it is written down.
+  bool has_integers() const { return kind_ == KeyKind::kInteger || written_; }
+
   // What a snapshot holds.
   const AlignedBuffer<std::int64_t>& integers() const { return integers_; }
   const AlignedBuffer<std::uint64_t>& offsets() const { return offsets_; }  // size()+1, kString
   const AlignedBuffer<char>& characters() const { return characters_; }
   // Takes what a snapshot held; throws Error(kFormat) if it is inconsistent.
   void load(KeyKind kind, std::size_t rows, AlignedBuffer<std::int64_t> integers,
-            AlignedBuffer<std::uint64_t> offsets, AlignedBuffer<char> characters);
+            AlignedBuffer<std::uint64_t> offsets, AlignedBuffer<char> characters,
+            std::int64_t next_key = 0);
 
  private:
   template <class K>
   std::uint32_t* slot_of(K key);
+  std::uint32_t* slot_of_row(std::uint32_t row);
+  std::uint64_t hash_of_row(std::uint32_t row) const;
   bool insert_row(std::uint32_t row);  // false if its key is there already
-  void rebuild(std::size_t expected);
+  void copy_keys(const KeyBatch& batch, std::size_t count);
+  void shorten(std::size_t rows);
+  void make_room(std::size_t rows);
+  void free_slot(std::size_t at);
   static std::uint64_t hash(std::int64_t key);
   static std::uint64_t hash(std::string_view key);
   bool holds(std::uint32_t row, std::int64_t key) const { return integers_[row] == key; }
@@ -66,6 +98,9 @@ class KeyMap {
   std::string describe(std::size_t row) const;
 
   KeyKind kind_ = KeyKind::kRow;
+  bool written_ = false;  // kRow, with its keys in integers_
+  std::int64_t next_key_ = 0;
+  std::int64_t next_key_before_ = 0;  // the last append
   std::size_t size_ = 0;
   AlignedBuffer<std::int64_t> integers_;
   AlignedBuffer<std::uint64_t> offsets_;

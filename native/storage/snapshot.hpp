@@ -29,7 +29,7 @@ inline constexpr std::uint32_t kSnapshotVersion = 1;
 enum class IndexKind : std::uint32_t { kFlat = 1, kHnsw = 2 };
 enum class SectionType : std::uint32_t {
   kVectors = 1,        // codes of the rows, as in memory (f32: rows × stride)
-  kIntegerKeys = 2,    // rows × i64
+  kIntegerKeys = 2,    // rows × i64; also of key kind kRow once they are not the row numbers
   kKeyOffsets = 3,     // (rows + 1) × u64
   kKeyCharacters = 4,  // UTF-8
   kLevels = 5,         // rows × u8
@@ -67,7 +67,9 @@ struct SnapshotHeader {
   std::uint32_t rerank = 0;  // 1 + Storage of the finer vectors, 0 = none
   std::uint32_t subspaces = 0;
   std::uint64_t codec_seed = 0;
-  std::array<std::uint8_t, 20> reserved = {};
+  // Where the caller gave no keys, but those of the rows are in the file: the next row's key.
+  std::uint64_t next_key = 0;
+  std::array<std::uint8_t, 12> reserved = {};
   std::uint32_t checksum = 0;
 };
 static_assert(sizeof(SnapshotHeader) == 128);

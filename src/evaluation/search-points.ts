@@ -55,7 +55,7 @@ export async function measureSearch(
   const beams: (number | undefined)[] = index instanceof HnswIndex ? [...options.efs] : [undefined];
   const points: SearchPoint[] = [];
   for (const ef of beams) {
-    const search: SearchSyncOptions = { k, ef, oversample };
+    const search: Omit<SearchSyncOptions, 'exclude'> = { k, ef, oversample };
     const found = await index.searchBatch(queries, { ...search, signal });
     const pass = passOf(index, queries, search, { mode, threads });
     const micros: number[] = [];
@@ -93,7 +93,7 @@ function recallOf(found: SearchBatchResult<Key>, truth: Truth, index: VectorInde
 function passOf(
   index: VectorIndex<Key>,
   queries: Matrix,
-  search: SearchSyncOptions,
+  search: Omit<SearchSyncOptions, 'exclude'>,
   { mode, threads }: { mode: 'single' | 'batch'; threads: number },
 ): (micros: number[]) => Promise<void> {
   if (mode === 'batch') {

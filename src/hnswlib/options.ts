@@ -25,6 +25,6 @@ export interface HnswlibOpenOptions {
 export type HnswlibFilter<K extends Key> = Filter | Uint8Array | KeyCondition<K>;
 
 /** Options of a search whose `filter` may also be a condition on keys; only vectors that the search meets are asked. */
-export type WithHnswlibFilter<O, K extends Key> = Omit<O, 'filter'> & {
+export type WithHnswlibFilter<O, K extends Key> = Omit<O, 'filter' | 'exclude' | 'recall'> & {
   filter?: HnswlibFilter<K> | undefined;
 };

@@ -59,14 +59,14 @@ export function requirePath(path: unknown): string {
  * `k` of a search, at most the size of the index. The addon compares the two as well, with the same message; here the
  * size is asked for only where arrays would be large.
  */
-export function resolveK(options: SearchSyncOptions, size: () => number): number {
+export function resolveK(options: { k?: number | undefined }, size: () => number): number {
   const { k = DEFAULT_K } = options;
   if (Number.isInteger(k) && k >= 1 && (k <= SMALL_K || k <= size())) return k;
   throw bad(`k must be an integer from 1 to the size of the index (${size()}), got ${shown(k)}`);
 }
 
 /** `ef` as the addon takes it: 0 for the default, a recall wanted, EXACT for an exact search. */
-export function resolveEf(options: SearchSyncOptions): number {
+export function resolveEf(options: Omit<SearchSyncOptions, 'exclude'>): number {
   const { ef, recall, exact } = options;
   if (exact !== undefined && typeof exact !== 'boolean') {
     throw bad(`exact must be true or false, got ${shown(exact)}`);
@@ -83,7 +83,7 @@ export function resolveEf(options: SearchSyncOptions): number {
 }
 
 /** `oversample` as the addon takes it: 0 for the default. */
-export function resolveOversample({ oversample }: SearchSyncOptions): number {
+export function resolveOversample({ oversample }: { oversample?: number | undefined }): number {
   return oversample === undefined ? 0 : requireInteger('oversample', oversample, 1, MAX_ROWS);
 }
 
@@ -218,4 +218,40 @@ export function resolveStorage(options: StorageOptions, dim: number): ResolvedSt
     subspaces: subspaces === undefined ? 0 : requireInteger('subspaces', subspaces, 1, dim),
     seed: requireInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER),
   };
+}
+
+/** Keys to exclude, one list a query, as the addon takes them: one after the other, and where each list ends. */
+export function toExclude(
+  lists: readonly unknown[] | undefined,
+  queries: number,
+): { keys: Float64Array | readonly string[] | null; ends: Uint32Array | null } {
+  if (lists === undefined) return { keys: null, ends: null };
+  if (!Array.isArray(lists) || lists.length !== queries) {
+    throw bad(`exclude must be one list of keys a query (${queries}), got ${shown(lists)}`);
+  }
+  const ends = new Uint32Array(queries);
+  const all: (Float64Array | readonly string[])[] = [];
+  let total = 0;
+  let strings: boolean | undefined;
+  for (let query = 0; query < queries; query++) {
+    const keys = toKeyList(lists[query]);
+    total += keys.length;
+    ends[query] = total;
+    if (keys.length === 0) continue;
+    strings ??= !(keys instanceof Float64Array);
+    if (strings === keys instanceof Float64Array) {
+      throw bad('exclude must hold integers or strings, not both');
+    }
+    all.push(keys);
+  }
+  if (total === 0) return { keys: null, ends: null };
+  if (all.length === 1) return { keys: all[0]!, ends };
+  if (strings === true) return { keys: (all as (readonly string[])[]).flat(), ends };
+  const keys = new Float64Array(total);
+  let at = 0;
+  for (const list of all as Float64Array[]) {
+    keys.set(list, at);
+    at += list.length;
+  }
+  return { keys, ends };
 }

@@ -3,6 +3,10 @@ import { MAX_ROWS, requireInteger } from './arguments.js';
 
 /** The bits of a filter themselves, which must not be written. */
 let bitsOf: (filter: Filter) => Uint8Array;
+/** Of an index, whose rows have the numbers of a layout. */
+let withLayout: (bits: Uint8Array, layout: number) => Filter;
+/** The layout that a filter's rows are of; 0 where nobody knows, 1 before the first compaction. */
+let layoutOf: (filter: Filter) => number;
 
 const ONES_OF_BYTE = Uint8Array.from({ length: 256 }, (_, byte) => {
   let ones = 0;
@@ -11,8 +15,9 @@ const ONES_OF_BYTE = Uint8Array.from({ length: 256 }, (_, byte) => {
 });
 
 /**
- * The rows that a search may return; row `r` is the r-th vector added, from 0. `index.filter` makes one of keys or of a
- * condition. A filter never changes: rows that are added later it does not admit.
+ * The rows that a search may return; row `r` is the r-th vector added, from 0, until a compaction numbers them anew.
+ * `index.filter` makes one of keys or of a condition, which goes on meaning the same vectors past one compaction. A
+ * filter never changes: rows that are added later it does not admit.
  *
  * @example
  * const inStock = index.filter((key) => stock.has(key));
@@ -21,9 +26,16 @@ const ONES_OF_BYTE = Uint8Array.from({ length: 256 }, (_, byte) => {
 export class Filter {
   static {
     bitsOf = (filter) => filter.#bits;
+    withLayout = (bits, layout) => {
+      const filter = new Filter(bits);
+      filter.#layout = layout;
+      return filter;
+    };
+    layoutOf = (filter) => filter.#layout;
   }
 
   readonly #bits: Uint8Array;
+  #layout = 0;
   /** Number of rows that it admits. */
   readonly count: number;
 
@@ -75,7 +87,10 @@ export class Filter {
   and(other: Filter): Filter {
     const theirs = requireFilter(other).#bits;
     const length = Math.min(this.#bits.length, theirs.length);
-    return new Filter(this.#bits.subarray(0, length).map((byte, at) => byte & theirs[at]!));
+    return withLayout(
+      this.#bits.subarray(0, length).map((byte, at) => byte & theirs[at]!),
+      this.#commonLayout(other),
+    );
   }
 
   /** Admits what one or the other admits. */
@@ -83,7 +98,10 @@ export class Filter {
     const theirs = requireFilter(other).#bits;
     const [long, short] =
       theirs.length > this.#bits.length ? [theirs, this.#bits] : [this.#bits, theirs];
-    return new Filter(long.map((byte, at) => byte | (short[at] ?? 0)));
+    return withLayout(
+      long.map((byte, at) => byte | (short[at] ?? 0)),
+      this.#commonLayout(other),
+    );
   }
 
   /**
@@ -97,8 +115,27 @@ export class Filter {
       (_, at) => ~(this.#bits[at] ?? 0),
     );
     if (count % 8 > 0) bits[bits.length - 1]! &= (1 << (count % 8)) - 1;
-    return new Filter(bits);
+    return withLayout(bits, this.#layout);
   }
+
+  #commonLayout(other: Filter): number {
+    const layouts = new Set([this.#layout, other.#layout]);
+    layouts.delete(0);
+    if (layouts.size > 1) {
+      throw bad('the filters are of before and after a compaction of the index; make them anew');
+    }
+    return [...layouts][0] ?? 0;
+  }
+}
+
+/** A filter of rows that have the numbers of a layout of an index. */
+export function filterOf(bits: Uint8Array, layout: number): Filter {
+  return withLayout(bits, layout);
+}
+
+/** The layout that the rows of a `filter` option are of; 0 for the present one. */
+export function layoutOfFilter(filter: Filter | Uint8Array | undefined): number {
+  return filter instanceof Filter ? layoutOf(filter) : 0;
 }
 
 /** The `filter` option of a search as the addon takes it. */

@@ -73,6 +73,22 @@ export interface AddSyncOptions<K extends Key> {
 /** Options of `add`. */
 export interface AddOptions<K extends Key> extends AddSyncOptions<K>, OperationOptions {}
 
+/** Options of `update` and `upsert`: keys are needed. */
+export interface UpdateOptions<K extends Key> extends AddOptions<K> {
+  keys: KeysInput<K>;
+}
+
+/** Options of `updateSync` and `upsertSync`. */
+export interface UpdateSyncOptions<K extends Key> extends AddSyncOptions<K> {
+  keys: KeysInput<K>;
+}
+
+/** Options of `compact`. */
+export interface CompactOptions extends OperationOptions {
+  /** Default: every processor. */
+  threads?: number | undefined;
+}
+
 /** Options of every search. */
 export interface SearchSyncOptions {
   /** Results wanted, 1 to the size of the index. Default 10. */
@@ -98,9 +114,14 @@ export interface SearchSyncOptions {
   /**
    * Rows that may be returned: a {@link Filter}, or its bits (bit `r % 8` of byte `r / 8` admits row `r`, the r-th vector
    * added; rows beyond are not admitted). Fewer than `k` results where it admits fewer. A graph index scores the
-   * admitted rows exactly.
+   * admitted rows exactly where they are few, and else walks the graph, past rows that are not admitted.
    */
   filter?: Filter | Uint8Array | undefined;
+  /**
+   * Keys that must not be found, such as what a user has seen already; those that are not there do no harm. Thousands
+   * are cheap.
+   */
+  exclude?: ArrayLike<number> | readonly string[] | undefined;
 }
 
 /** Options of `search`. */
@@ -119,7 +140,9 @@ export interface SearchWithinOptions {
 }
 
 /** Options of `searchBatch`. */
-export interface SearchBatchOptions extends SearchSyncOptions, OperationOptions {
+export interface SearchBatchOptions extends Omit<SearchSyncOptions, 'exclude'>, OperationOptions {
+  /** One list of keys a query that must not be found for it. */
+  exclude?: readonly (ArrayLike<number> | readonly string[])[] | undefined;
   /** Threads that share the queries. Default: every processor. */
   threads?: number | undefined;
 }

@@ -4,6 +4,7 @@ import {
   type IndexDescription,
   type IndexHandle,
   type KeyKind,
+  KEY_MODES,
   type NativeHits,
   type NativeSlots,
 } from '../native.js';
@@ -20,15 +21,17 @@ import {
   resolveThreads,
   SMALL_K,
   toKeyList,
+  toExclude,
   toKeys,
   toVector,
   toVectors,
 } from './arguments.js';
-import { Filter, resolveFilter } from './filter.js';
+import { Filter, filterOf, layoutOfFilter, resolveFilter } from './filter.js';
 import { runOperation } from './operation.js';
 import type {
   AddOptions,
   AddSyncOptions,
+  CompactOptions,
   Key,
   KeyCondition,
   KeysInput,
@@ -40,6 +43,8 @@ import type {
   SearchResult,
   SearchSyncOptions,
   SearchWithinOptions,
+  UpdateOptions,
+  UpdateSyncOptions,
   VectorInput,
   VectorsInput,
 } from './types.js';
@@ -55,11 +60,20 @@ const BYTES_A_PLACE = 12;
 
 const ADD_SYNC_OPTIONS = ['keys', 'threads'] as const;
 const ADD_OPTIONS = [...ADD_SYNC_OPTIONS, 'signal', 'onProgress'] as const;
-const SEARCH_SYNC_OPTIONS = ['k', 'ef', 'recall', 'exact', 'oversample', 'filter'] as const;
+const SEARCH_SYNC_OPTIONS = [
+  'k',
+  'ef',
+  'recall',
+  'exact',
+  'oversample',
+  'filter',
+  'exclude',
+] as const;
 const SEARCH_OPTIONS = [...SEARCH_SYNC_OPTIONS, 'signal', 'threads'] as const;
 const SEARCH_BATCH_OPTIONS = [...SEARCH_OPTIONS, 'onProgress'] as const;
 const SEARCH_WITHIN_OPTIONS = ['score', 'filter'] as const;
 const SAVE_OPTIONS = ['signal', 'onProgress'] as const;
+const COMPACT_OPTIONS = ['threads', 'signal', 'onProgress'] as const;
 
 /**
  * What flat and graph indexes share. Vectors are copied when they are added; searches may run side by side and beside
@@ -115,22 +129,72 @@ export abstract class VectorIndex<K extends Key = number> {
    * ERR_LICHEN_DUPLICATE_KEY, ERR_LICHEN_BUSY, ERR_LICHEN_MEMORY, ERR_LICHEN_ABORTED; the index is then as it was.
    */
   async add(vectors: VectorsInput, options?: AddOptions<K>): Promise<void> {
-    const given = requireOptions(options, ADD_OPTIONS);
-    const add = this.#resolveAdd(vectors, given);
-    try {
-      await runOperation('add', given, (progress) =>
-        native().indexAdd(this.handle, add.keys, add.data, add.threads, progress),
-      );
-    } finally {
-      this.#forgetKeyKind();
-    }
+    await this.#write(vectors, requireOptions(options, ADD_OPTIONS), 'add');
   }
 
   /** As {@link add}, but blocks the thread until the vectors are searchable. */
   addSync(vectors: VectorsInput, options?: AddSyncOptions<K>): void {
-    const add = this.#resolveAdd(vectors, requireOptions(options, ADD_SYNC_OPTIONS));
-    const addon = native();
-    addon.indexAddSync(this.handle, add.keys, add.data, add.threads, addon.createProgress());
+    this.#writeSync(vectors, requireOptions(options, ADD_SYNC_OPTIONS), 'add');
+  }
+
+  /**
+   * Gives keys that are there other vectors. Searches find the old ones until all new ones are ready. Now and then it
+   * compacts the index, see {@link compact}.
+   * @throws ERR_LICHEN_UNKNOWN_KEY, ERR_LICHEN_DUPLICATE_KEY (a key twice in one call); as {@link add}.
+   */
+  async update(vectors: VectorsInput, options: UpdateOptions<K>): Promise<void> {
+    await this.#write(vectors, requireKeys(requireOptions(options, ADD_OPTIONS)), 'update');
+  }
+
+  /** As {@link update}, but blocks the thread, and does not compact. */
+  updateSync(vectors: VectorsInput, options: UpdateSyncOptions<K>): void {
+    this.#writeSync(vectors, requireKeys(requireOptions(options, ADD_SYNC_OPTIONS)), 'update');
+  }
+
+  /** As {@link update}, but keys that are not there are added. */
+  async upsert(vectors: VectorsInput, options: UpdateOptions<K>): Promise<void> {
+    await this.#write(vectors, requireKeys(requireOptions(options, ADD_OPTIONS)), 'upsert');
+  }
+
+  /** As {@link upsert}, but blocks the thread, and does not compact. */
+  upsertSync(vectors: VectorsInput, options: UpdateSyncOptions<K>): void {
+    this.#writeSync(vectors, requireKeys(requireOptions(options, ADD_SYNC_OPTIONS)), 'upsert');
+  }
+
+  /**
+   * Removes the vectors of some keys; no search that begins later finds them. Once a quarter of the rows is dead it
+   * compacts the index before the promise is fulfilled, beside searches; see {@link compact}.
+   * @throws ERR_LICHEN_UNKNOWN_KEY, ERR_LICHEN_DUPLICATE_KEY (a key twice in one call), ERR_LICHEN_BUSY; nothing is
+   * removed then.
+   */
+  async remove(keys: KeysInput<K>): Promise<void> {
+    // The addon's own checks become a rejection, as those of every promise.
+    await Promise.resolve();
+    if (native().indexRemove(this.handle, toKeyList(keys))) await this.compact();
+  }
+
+  /** As {@link remove}, but at once, and without compaction. */
+  removeSync(keys: KeysInput<K>): void {
+    native().indexRemove(this.handle, toKeyList(keys));
+  }
+
+  /** Number of rows of vectors that were removed or replaced and still take memory. */
+  get dead(): number {
+    return this.describe().dead!;
+  }
+
+  /**
+   * Leaves out the rows of vectors that were removed or replaced, mends a graph where it led over them, and gives their
+   * memory back; searches go on meanwhile. Rows get new numbers: bits of filters mean others afterwards, a
+   * {@link Filter} goes on meaning the same vectors past one compaction.
+   * @throws ERR_LICHEN_BUSY, ERR_LICHEN_MEMORY, ERR_LICHEN_ABORTED; the index is then as it was.
+   */
+  async compact(options?: CompactOptions): Promise<void> {
+    const given = requireOptions(options, COMPACT_OPTIONS);
+    const threads = resolveThreads(given.threads, machine().threads);
+    await runOperation('compaction', given, (progress) =>
+      native().indexCompact(this.handle, threads, progress),
+    );
   }
 
   /**
@@ -148,11 +212,21 @@ export abstract class VectorIndex<K extends Key = number> {
     const filter = resolveFilter(given.filter);
     const { slots, scores } = this.#scratch(k);
     // Every argument costs, so those that are rarely given are left out.
-    const count =
-      oversample === 0 && filter === null
-        ? addon.indexSearchSync(this.handle, vector, k, ef, slots, scores)
-        : addon.indexSearchSync(this.handle, vector, k, ef, slots, scores, oversample, filter);
-    return { keys: this.#keysIn(slots.slice(0, count)), scores: scores.slice(0, count) };
+    let found;
+    if (oversample === 0 && filter === null && given.exclude === undefined) {
+      found = addon.indexSearchSync(this.handle, vector, k, ef, slots, scores);
+    } else {
+      const { keys, ends } = toExclude(given.exclude && [given.exclude], 1);
+      const layout = layoutOfFilter(given.filter);
+      found = addon.indexSearchSync(
+        ...([this.handle, vector, k, ef, slots, scores, oversample, filter] as const),
+        ...([layout, keys, ends] as const),
+      );
+    }
+    if (typeof found === 'number') {
+      return { keys: slots!.slice(0, found) as KeysOf<K>, scores: scores.slice(0, found) };
+    }
+    return { keys: found as KeysOf<K>, scores: scores.slice(0, found.length) };
   }
 
   /** As {@link searchSync}, on threads of lichen's own pool. */
@@ -160,7 +234,11 @@ export abstract class VectorIndex<K extends Key = number> {
     const given = requireOptions(options, SEARCH_OPTIONS);
     const vector = toVector('query', query, this.dim);
     const { threads = 1 } = given;
-    const { keys, scores, counts } = await this.#searchMany(vector, { ...given, threads });
+    const { keys, scores, counts } = await this.#searchMany(vector, {
+      ...given,
+      threads,
+      exclude: given.exclude && [given.exclude],
+    });
     const count = counts[0]!;
     if (count === scores.length) return { keys, scores };
     return { keys: keys.slice(0, count) as KeysOf<K>, scores: scores.slice(0, count) };
@@ -181,19 +259,21 @@ export abstract class VectorIndex<K extends Key = number> {
    * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_ARGUMENT (a score that is not finite).
    */
   async searchWithin(query: VectorInput, options: SearchWithinOptions): Promise<SearchResult<K>> {
-    const { vector, score, filter } = this.#resolveWithin(query, options);
-    return this.#resultOf(await native().indexSearchWithin(this.handle, vector, score, filter));
+    const { vector, score, filter, layout } = this.#resolveWithin(query, options);
+    const addon = native();
+    return resultOf(await addon.indexSearchWithin(this.handle, vector, score, filter, layout));
   }
 
   /** As {@link searchWithin}, on this thread. */
   searchWithinSync(query: VectorInput, options: SearchWithinOptions): SearchResult<K> {
-    const { vector, score, filter } = this.#resolveWithin(query, options);
-    return this.#resultOf(native().indexSearchWithinSync(this.handle, vector, score, filter));
+    const { vector, score, filter, layout } = this.#resolveWithin(query, options);
+    const addon = native();
+    return resultOf(addon.indexSearchWithinSync(this.handle, vector, score, filter, layout));
   }
 
   /** All keys, in the order in which the vectors were added. */
   keys(): KeysOf<K> {
-    return native().indexKeys(this.handle) as KeysOf<K>;
+    return native().indexKeys(this.handle).keys as KeysOf<K>;
   }
 
   /**
@@ -203,14 +283,15 @@ export abstract class VectorIndex<K extends Key = number> {
    */
   filter(which: KeysInput<K> | KeyCondition<K>): Filter {
     if (typeof which !== 'function') {
-      return new Filter(native().indexFilter(this.handle, toKeyList(which)));
+      const { bits, layout } = native().indexFilter(this.handle, toKeyList(which));
+      return filterOf(bits, layout);
     }
-    const keys = this.keys() as ArrayLike<unknown> as ArrayLike<K>;
-    const rows: number[] = [];
-    for (let row = 0; row < keys.length; row++) {
-      if (which(keys[row]!)) rows.push(row);
-    }
-    return Filter.ofRows(rows, keys.length);
+    const { keys, rows, layout } = native().indexKeys(this.handle);
+    const bits = new Uint8Array(Math.ceil(((rows.at(-1) ?? -1) + 1) / 8));
+    rows.forEach((row, at) => {
+      if (which(keys[at] as K)) bits[row >>> 3]! |= 1 << (row & 7);
+    });
+    return filterOf(bits, layout);
   }
 
   /** Whether the key is there. */
@@ -253,6 +334,35 @@ export abstract class VectorIndex<K extends Key = number> {
     return native().indexDescribe(this.handle);
   }
 
+  async #write(
+    vectors: VectorsInput,
+    options: AddOptions<K>,
+    mode: keyof typeof KEY_MODES,
+  ): Promise<void> {
+    const { data, keys, threads } = this.#resolveAdd(vectors, options);
+    try {
+      await runOperation(mode, options, (progress) =>
+        native().indexAdd(this.handle, keys, data, threads, progress, KEY_MODES[mode]),
+      );
+    } finally {
+      this.#forgetKeyKind();
+    }
+    if (mode !== 'add' && native().indexWantsCompaction(this.handle)) {
+      await this.compact({ threads });
+    }
+  }
+
+  #writeSync(
+    vectors: VectorsInput,
+    options: AddSyncOptions<K>,
+    mode: keyof typeof KEY_MODES,
+  ): void {
+    const { data, keys, threads } = this.#resolveAdd(vectors, options);
+    const addon = native();
+    const progress = addon.createProgress();
+    addon.indexAddSync(this.handle, keys, data, threads, progress, KEY_MODES[mode]);
+  }
+
   #resolveAdd(vectors: VectorsInput, options: AddSyncOptions<K>) {
     this.#forgetKeyKind();
     const data = toVectors('vectors', vectors, this.dim);
@@ -268,11 +378,12 @@ export abstract class VectorIndex<K extends Key = number> {
         `score must be a finite number, got ${shown(score)}`,
       );
     }
-    return { vector: toVector('query', query, this.dim), score, filter: resolveFilter(filter) };
-  }
-
-  #resultOf({ slots, scores }: NativeHits): SearchResult<K> {
-    return { keys: this.#keysIn(slots), scores };
+    return {
+      vector: toVector('query', query, this.dim),
+      score,
+      filter: resolveFilter(filter),
+      layout: layoutOfFilter(filter),
+    };
   }
 
   async #searchMany(
@@ -286,12 +397,13 @@ export abstract class VectorIndex<K extends Key = number> {
     const oversample = resolveOversample(options);
     const filter = resolveFilter(options.filter);
     const threads = resolveThreads(options.threads, 1024);
+    const { keys: exclude, ends } = toExclude(options.exclude, rows);
     const { slots, scores, counts } = withinMemory(rows * k * BYTES_A_PLACE, () => ({
       slots: this.#slots(rows * k),
       scores: new Float32Array(rows * k),
       counts: new Uint32Array(rows),
     }));
-    await runOperation('search', options, (progress) =>
+    const strings = await runOperation('search', options, (progress) =>
       addon.indexSearch(
         this.handle,
         queries,
@@ -304,9 +416,12 @@ export abstract class VectorIndex<K extends Key = number> {
         slots,
         scores,
         counts,
+        layoutOfFilter(options.filter),
+        exclude,
+        ends,
       ),
     );
-    return { keys: this.#keysIn(slots), scores, counts, rows, k };
+    return { keys: (strings ?? slots) as KeysOf<K>, scores, counts, rows, k };
   }
 
   /**
@@ -323,7 +438,7 @@ export abstract class VectorIndex<K extends Key = number> {
 
   #slots(length: number): NativeSlots {
     this.#keyKind ??= this.keyKind;
-    return this.#keyKind === 'string' ? new Uint32Array(length) : new Float64Array(length);
+    return this.#keyKind === 'string' ? null : new Float64Array(length);
   }
 
   /** The first rows of an index decide its kind of keys, so an add may change it. */
@@ -331,11 +446,18 @@ export abstract class VectorIndex<K extends Key = number> {
     this.#keyKind = undefined;
     this.#scratchKept = undefined;
   }
+}
 
-  #keysIn(slots: NativeSlots): KeysOf<K> {
-    const keys = slots instanceof Uint32Array ? native().indexStringsOf(this.handle, slots) : slots;
-    return keys as KeysOf<K>;
-  }
+function resultOf<K extends Key>({ keys, scores }: NativeHits): SearchResult<K> {
+  return { keys: keys as KeysOf<K>, scores };
+}
+
+function requireKeys<O extends { keys?: unknown }>(options: O): O {
+  if (options.keys !== undefined) return options;
+  throw new LichenArgumentError(
+    'ERR_LICHEN_ARGUMENT',
+    'keys must be given: they say which vectors to replace',
+  );
 }
 
 function requireKey(key: unknown): Key {

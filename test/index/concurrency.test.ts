@@ -78,12 +78,12 @@ describe('worker threads', () => {
 
   it('may end while the addon is at work for them', async () => {
     const started = worker(`
-      addon.indexAdd(index, null, data, 2, addon.createProgress());
+      addon.indexAdd(index, null, data, 2, addon.createProgress(), 0);
       parentPort.postMessage('started');`);
     await new Promise((resolve) => started.once('message', resolve));
     expect(await started.terminate()).toBe(1);
     const exiting = worker(`
-      addon.indexAdd(index, null, data, 2, addon.createProgress());
+      addon.indexAdd(index, null, data, 2, addon.createProgress(), 0);
       process.exit(7);`);
     expect(await new Promise((resolve) => exiting.once('exit', resolve))).toBe(7);
   });
@@ -92,7 +92,7 @@ describe('worker threads', () => {
     const answers = await Promise.all(
       Array.from({ length: 4 }, () => {
         const one = worker(`
-          addon.indexAddSync(index, null, data.subarray(0, 800), 1, addon.createProgress());
+          addon.indexAddSync(index, null, data.subarray(0, 800), 1, addon.createProgress(), 0);
           const keys = new Float64Array(1), scores = new Float32Array(1);
           addon.indexSearchSync(index, data.subarray(80, 88), 1, 0, keys, scores);
           parentPort.postMessage(keys[0]);`);

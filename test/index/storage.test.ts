@@ -196,12 +196,14 @@ describe('rerank', () => {
   });
 });
 
-it('a graph index with a filter scores what it admits', async () => {
+it('a graph index scores exactly what a filter admits if that is little', async () => {
   const index = new HnswIndex({ dim: DIM, metric: 'l2', m: 4, efConstruction: 20 });
   const flat = new FlatIndex({ dim: DIM, metric: 'l2' });
   await index.add(vectors);
   await flat.add(vectors);
-  for (const [, filter] of FILTERS.slice(1)) {
+  const few = FILTERS.slice(1).filter(([, filter]) => filter!.count < 300);
+  expect(few.length).toBeGreaterThan(0);
+  for (const [, filter] of few) {
     const options = { k: 9, filter };
     expect(await index.searchBatch(queries, options)).toEqual(
       await flat.searchBatch(queries, options),
