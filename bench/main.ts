@@ -3,13 +3,21 @@ import { cpus, totalmem } from 'node:os';
 import { machine } from '../src/index.js';
 import { resultTable } from './harness/report.js';
 import type { Suite } from './harness/suite.js';
+import { annSuite } from './suites/ann.js';
 import { callsSuite } from './suites/calls.js';
 import { exactSuite } from './suites/exact.js';
 import { hnswlibSuite } from './suites/hnswlib.js';
 import { kernelsSuite } from './suites/kernels.js';
 import { storageSuite } from './suites/storage.js';
 
-const SUITES: readonly Suite[] = [callsSuite, hnswlibSuite, kernelsSuite, exactSuite, storageSuite];
+const SUITES: readonly Suite[] = [
+  callsSuite,
+  annSuite,
+  hnswlibSuite,
+  kernelsSuite,
+  exactSuite,
+  storageSuite,
+];
 
 function usage(): string {
   const lines = SUITES.flatMap(({ name, description, options }) => [

@@ -18,8 +18,18 @@ export interface Limits {
 
 /** Builds the bench of the kernels with CMake, which must be there. */
 export function buildKernelsBench(): void {
+  build('kernels_bench');
+}
+
+/** Builds hnswlib's bench from the headers that hnswlib-node brings; the program's path. */
+export function buildHnswlibBench(): string {
+  build('hnswlib_bench');
+  return join(ROOT, BUILD, 'hnswlib_bench');
+}
+
+function build(target: string): void {
   command('cmake', '-S', 'native', '-B', BUILD, '-DLICHEN_ADDON=OFF', '-DLICHEN_BENCHES=ON');
-  command('cmake', '--build', BUILD, '--parallel', '--target', 'kernels_bench');
+  command('cmake', '--build', BUILD, '--parallel', '--target', target);
 }
 
 /** Runs it: what it measured. */

@@ -1,0 +1,160 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Index as UsearchIndex, MetricKind, ScalarKind } from 'usearch';
+import type * as Zvec from '@zvec/zvec';
+import { matrixRow, type Matrix } from '../../src/index.js';
+import { rowsOf, searching, secondsSince, type AnnSide, type AnnTask } from './ann-sides.js';
+import { loadPeer } from './peers.js';
+
+const USEARCH_METRICS = { dot: 'ip', cosine: 'cos', l2: 'l2sq' } as const;
+
+/** usearch of several scalar kinds; undefined if it is not installed. */
+export function usearchSides(task: AnnTask, say: (line: string) => void): AnnSide[] | undefined {
+  const usearch = loadPeer<{ Index: typeof UsearchIndex }>('usearch');
+  if (usearch === undefined) return undefined;
+  const kinds = ['f32', 'bf16', 'i8'].filter((kind) => {
+    // Its conversion to i8 divides each vector by its length, which changes what l2 and dot mean.
+    if (kind !== 'i8' || task.metric === 'cosine' || hasUnitRows(task.base)) return true;
+    say('usearch i8 is left out: it normalizes vectors, and these have other lengths');
+    return false;
+  });
+  return kinds.map((kind) => usearchSide(task, usearch.Index, kind));
+}
+
+function usearchSide(task: AnnTask, Index: typeof UsearchIndex, kind: string): AnnSide {
+  const { base, queries, metric, m, efConstruction, k, folder } = task;
+  const make = (ef: number): UsearchIndex =>
+    new Index({
+      dimensions: base.dim,
+      metric: USEARCH_METRICS[metric] as MetricKind,
+      quantization: kind as ScalarKind,
+      connectivity: m,
+      expansion_add: efConstruction,
+      expansion_search: ef,
+      multi: false,
+    });
+  let beam = k;
+  let index = make(beam);
+  const keys = BigUint64Array.from({ length: base.rows }, (_, row) => BigInt(row));
+  const start = performance.now();
+  index.add(keys, base.data, 1);
+  const buildSeconds = secondsSince(start);
+  const file = join(folder, `usearch-${kind}`);
+  index.save(file);
+  const vectors = rowsOf(queries);
+  return {
+    name: `usearch ${kind}`,
+    buildSeconds,
+    bytesAVector: statSync(file).size / base.rows,
+    bytesBy: 'size of its file',
+    // The beam of an index is fixed when it is made, so another is made and loaded.
+    aim(ef) {
+      if (ef === beam) return;
+      index = make((beam = ef));
+      collectGarbage();
+      index.load(file);
+    },
+    ...searching(task, (query) => index.search(vectors[query]!, k, 1).keys),
+    batch: (threads) => index.search(queries.data, k, threads),
+  };
+}
+
+/** The memory of indexes that are no longer held is freed with their JavaScript objects only. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}
+
+function hasUnitRows(vectors: Matrix): boolean {
+  return rowsOf(vectors).every((row) => {
+    const square = row.reduce((sum, value) => sum + value * value, 0);
+    return Math.abs(square - 1) < 1e-3;
+  });
+}
+
+const DOCUMENTS_AT_ONCE = 1000; // it takes 1024 a call
+const FIELD = 'vector';
+
+/** zvec with f32 and with 8 bits, these also refined by f32; undefined if it is not installed. */
+export function zvecSides(task: AnnTask): AnnSide[] | undefined {
+  const zvec = loadPeer<typeof Zvec>('@zvec/zvec');
+  if (zvec === undefined) return undefined;
+  zvec.ZVecInitialize({
+    queryThreads: 1,
+    optimizeThreads: 1,
+    logLevel: zvec.ZVecLogLevel.ERROR,
+  });
+  const { UNDEFINED, INT8 } = zvec.ZVecQuantizeType;
+  return [
+    ...zvecCollection(task, zvec, { f32: false }, UNDEFINED),
+    ...zvecCollection(task, zvec, { i8: false, 'i8+f32': true }, INT8),
+  ];
+}
+
+/** Sides by the name of their storage, with whether they refine; they share one collection. */
+function zvecCollection(
+  task: AnnTask,
+  zvec: typeof Zvec,
+  storages: Readonly<Record<string, boolean>>,
+  quantizeType: Zvec.ZVecQuantizeType,
+): AnnSide[] {
+  const { base, queries, metric, m, efConstruction, k, folder } = task;
+  const indexType = zvec.ZVecIndexType.HNSW;
+  const { IP, COSINE, L2 } = zvec.ZVecMetricType;
+  const metricType = { dot: IP, cosine: COSINE, l2: L2 }[metric];
+  const schema = new zvec.ZVecCollectionSchema({
+    name: 'bench',
+    vectors: {
+      name: FIELD,
+      dataType: zvec.ZVecDataType.VECTOR_FP32,
+      dimension: base.dim,
+      indexParams: { indexType, metricType, m, efConstruction, quantizeType },
+    },
+  });
+  const path = join(folder, `zvec-${quantizeType}`);
+  const collection = zvec.ZVecCreateAndOpen(path, schema);
+  const start = performance.now();
+  for (let first = 0; first < base.rows; first += DOCUMENTS_AT_ONCE) {
+    const length = Math.min(DOCUMENTS_AT_ONCE, base.rows - first);
+    const documents = Array.from({ length }, (_, at) => ({
+      id: String(first + at),
+      vectors: { [FIELD]: matrixRow(base, first + at) },
+    }));
+    const failed = collection.insertSync(documents).find(({ ok }) => !ok);
+    if (failed !== undefined) throw new Error(`zvec: ${failed.message}`);
+  }
+  // Documents come into the graph here.
+  collection.optimizeSync({ concurrency: 1 });
+  const buildSeconds = secondsSince(start);
+  const bytesAVector = folderBytes(path) / base.rows;
+  const vectors = rowsOf(queries);
+  return Object.entries(storages).map(([storage, isUsingRefiner]) => {
+    let params = { indexType, ef: k, isUsingRefiner };
+    const search = (query: number): number[] =>
+      collection
+        .querySync({
+          fieldName: FIELD,
+          vector: vectors[query]!,
+          topk: k,
+          outputFields: [],
+          params,
+        })
+        .map(({ id }) => Number(id));
+    return {
+      name: `zvec ${storage}`,
+      buildSeconds,
+      bytesAVector,
+      bytesBy: 'size of its folder',
+      aim: (ef: number) => void (params = { ...params, ef }),
+      ...searching(task, search),
+    };
+  });
+}
+
+function folderBytes(folder: string): number {
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile())
+    .reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
+}

@@ -1,0 +1,323 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { machine, parseMetric, parseStorageType } from '../../src/index.js';
+import { alternate, ratioText, type Comparison, type Side } from '../harness/alternate.js';
+import { usearchSides, zvecSides } from '../harness/ann-peers.js';
+import {
+  hnswlibNodeSides,
+  lichenSide,
+  SECONDS_A_SIDE,
+  type AnnSide,
+  type AnnTask,
+  type Stored,
+} from '../harness/ann-sides.js';
+import { beamLadder, leastBeam, type RecallPoint } from '../harness/curves.js';
+import { curvesSvg } from '../harness/curves-svg.js';
+import { hnswlibNativeSide } from '../harness/hnswlib-process.js';
+import { recallJudge } from '../harness/recall.js';
+import { ratioFields, resultTable } from '../harness/report.js';
+import {
+  integerOption,
+  listOption,
+  type Result,
+  type Suite,
+  type SuiteContext,
+} from '../harness/suite.js';
+import { vectorsOf, VECTOR_OPTIONS } from '../harness/vectors.js';
+
+const PEERS = ['hnswlib', 'hnswlib-native', 'usearch', 'zvec'] as const;
+const STORAGES = 'f32,i8+f16,i4+i8';
+const TARGETS = [0.9, 0.95, 0.99];
+const MOST_BEAM = 1024;
+const LADDER_END = 512;
+const OURS = 'lichen ';
+const ENOUGH = 0.9995; // a curve that has come so far ends
+
+/** Recall against speed of HnswIndex and of other libraries' graphs. */
+export const annSuite: Suite = {
+  name: 'ann',
+  description: 'approximate search beside hnswlib, usearch and zvec: recall, speed, build, bytes',
+  options: {
+    ...VECTOR_OPTIONS,
+    peers: `of ${PEERS.join(',')} (default: all that are installed)`,
+    storage: `lichen's storage[+rerank], with commas between (default ${STORAGES})`,
+    oversample: 'candidates a result of reranked storages (default: as lichen does)',
+    k: 'results of a query (default 10)',
+    m: 'links a vector (default 16)',
+    'ef-construction': 'beam while building (default 200)',
+    rounds: 'rounds of searching that count (default 3)',
+    threads: 'threads of batches (default 2, or 1 on a machine of one)',
+    svg: 'file for a picture of the curves',
+  },
+  run,
+  report,
+};
+
+async function run(context: SuiteContext): Promise<Result[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'lichen-ann-'));
+  const sides: AnnSide[] = [];
+  try {
+    return await measure(context, folder, sides);
+  } finally {
+    for (const side of sides) side.close?.();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function measure(context: SuiteContext, folder: string, sides: AnnSide[]): Promise<Result[]> {
+  const peers = listOption(context, 'peers', PEERS);
+  const storages = (context.options.get('storage') ?? STORAGES).split(',').map(storedOf);
+  const { base, queries, label } = await vectorsOf(context);
+  const metric = parseMetric(context.options.get('metric') ?? 'l2');
+  const k = integerOption(context, 'k', 10);
+  const m = integerOption(context, 'm', 16);
+  const efConstruction = integerOption(context, 'ef-construction', 200);
+  const rounds = integerOption(context, 'rounds', 3);
+  const threads = integerOption(context, 'threads', Math.min(2, machine().threads));
+  context.say(`${label}, ${metric}, ${queries.rows} queries, recall@${k} by exact scores`);
+  context.say(`m ${m}, efConstruction ${efConstruction}; builds and single searches: one thread`);
+
+  const task = { base, queries, metric, m, efConstruction, k, folder };
+  await addSides(context, task, storages, peers, sides);
+  const judge = await recallJudge(base, queries, metric, k);
+  const recallAt = async (side: AnnSide, ef: number): Promise<RecallPoint> => {
+    await side.aim(ef);
+    return { ef, recall: judge(await side.keys()) };
+  };
+
+  const curves = await curvesOf(sides, k, rounds, recallAt, context);
+  const title = `recall@${k}, ${label}, ${metric}`;
+  saveSvg(context, title, sides, curves);
+  const results = [...sides.map(buildResult), ...curves];
+  const given = { sides, curves, k, queryRows: queries.rows, rounds, threads, recallAt };
+  for (const target of TARGETS) {
+    results.push(...(await atRecall(target, given)));
+    context.say(`recall ≥ ${target}: done`);
+  }
+  return results;
+}
+
+function storedOf(text: string): Stored {
+  const [storage, rerank] = text.split('+').map((type) => parseStorageType(type));
+  return { storage: storage!, ...(rerank === undefined ? {} : { rerank }) };
+}
+
+/** Builds side after side; one that cannot be had is said and left out. */
+async function addSides(
+  context: SuiteContext,
+  task: AnnTask,
+  storages: readonly Stored[],
+  peers: readonly (typeof PEERS)[number][],
+  sides: AnnSide[],
+): Promise<void> {
+  const add = (some: readonly AnnSide[]): void => {
+    sides.push(...some);
+    for (const { name, buildSeconds } of some) {
+      context.say(`${name}: built in ${buildSeconds.toFixed(2)} s`);
+    }
+  };
+  const oversample = context.options.has('oversample')
+    ? integerOption(context, 'oversample', 1)
+    : undefined;
+  for (const stored of storages) {
+    try {
+      add([lichenSide(task, stored, oversample)]);
+    } catch (error) {
+      const name = Object.values(stored).join('+');
+      context.say(`lichen ${name} is left out: ${(error as Error).message}`);
+    }
+  }
+  const say = (line: string): void => context.say(line);
+  type Some = AnnSide[] | undefined;
+  const makers: Record<(typeof PEERS)[number], () => Some | Promise<Some>> = {
+    hnswlib: () => hnswlibNodeSides(task),
+    'hnswlib-native': async () => [await hnswlibNativeSide(task)],
+    usearch: () => usearchSides(task, say),
+    zvec: () => zvecSides(task),
+  };
+  for (const peer of peers) {
+    try {
+      const some = await makers[peer]();
+      if (some === undefined) context.say(`${peer} is not installed: left out`);
+      else add(some);
+    } catch (error) {
+      context.say(`${peer} is left out: ${(error as Error).message.split('\n')[0]}`);
+    }
+  }
+  if (sides.length === 0) throw new Error('no side is left to measure');
+}
+
+type RecallAt = (side: AnnSide, ef: number) => Promise<RecallPoint>;
+
+/** Every side at every beam, in turns, until its recall is as good as it gets. */
+async function curvesOf(
+  sides: readonly AnnSide[],
+  k: number,
+  rounds: number,
+  recallAt: RecallAt,
+  context: SuiteContext,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  let open = sides;
+  for (const ef of beamLadder(k, LADDER_END)) {
+    const recalls = new Map<string, number>();
+    for (const side of open) recalls.set(side.name, (await recallAt(side, ef)).recall);
+    const compared = await alternate(open, { rounds, secondsASide: SECONDS_A_SIDE });
+    for (const { name } of open) {
+      const { median: qps, min: qpsMin, max: qpsMax } = compared.rates.get(name)!;
+      const recall = recalls.get(name)!;
+      results.push({ name, section: 'curve', ef, recall, qps, qpsMin, qpsMax });
+    }
+    open = open.filter(({ name }) => recalls.get(name)! < ENOUGH);
+    context.say(`ef ${ef}: done`);
+    if (open.length === 0) break;
+  }
+  return results;
+}
+
+interface Measured {
+  readonly sides: readonly AnnSide[];
+  readonly curves: readonly Result[];
+  readonly k: number;
+  readonly queryRows: number;
+  readonly rounds: number;
+  readonly threads: number;
+  readonly recallAt: RecallAt;
+}
+
+/** The sides at equal recall: each with the least beam that reaches it. */
+async function atRecall(target: number, given: Measured): Promise<Result[]> {
+  const { sides, curves, k, rounds, threads, recallAt } = given;
+  const section = `recall ≥ ${target}`;
+  const points = new Map<AnnSide, RecallPoint>();
+  const results: Result[] = [];
+  for (const side of sides) {
+    const known = curves
+      .filter(({ name }) => name === side.name)
+      .map(({ ef, recall }) => ({ ef: Number(ef), recall: Number(recall) }));
+    const recallOf = async (ef: number): Promise<number> => (await recallAt(side, ef)).recall;
+    const point = await leastBeam(target, known, recallOf, { least: k, most: MOST_BEAM });
+    if (point === undefined) {
+      results.push({ name: side.name, section, note: `not reached up to ef ${MOST_BEAM}` });
+    } else {
+      points.set(side, point);
+      await side.aim(point.ef);
+    }
+  }
+  if (points.size === 0) return results;
+  const reaching = [...points.keys()];
+  const single = await alternate(reaching, { rounds, secondsASide: SECONDS_A_SIDE });
+  const batches = await compareBatches(reaching, given);
+  for (const side of reaching) {
+    const { name } = side;
+    const { median: qps, min: qpsMin, max: qpsMax } = single.rates.get(name)!;
+    const latency = await side.latency();
+    const inBatch = batches?.rates.get(name);
+    results.push({
+      name,
+      section,
+      ...points.get(side)!,
+      qps,
+      qpsMin,
+      qpsMax,
+      p50us: latency.p50us,
+      p99us: latency.p99us,
+      ...(inBatch === undefined
+        ? {}
+        : {
+            batchQps: inBatch.median,
+            batchQpsMin: inBatch.min,
+            batchQpsMax: inBatch.max,
+            threads,
+          }),
+    });
+  }
+  return [...results, ...ratiosOf(single, reaching, section)];
+}
+
+/** Batches of those sides that have them, in turns. */
+async function compareBatches(
+  sides: readonly AnnSide[],
+  { queryRows, rounds, threads }: Measured,
+): Promise<Comparison | undefined> {
+  const inBatches = sides.flatMap(({ name, batch }): Side[] => {
+    if (batch === undefined) return [];
+    const work = async (): Promise<number> => {
+      await batch(threads);
+      return queryRows;
+    };
+    return [{ name, work }];
+  });
+  if (inBatches.length === 0) return undefined;
+  return alternate(inBatches, { rounds, secondsASide: SECONDS_A_SIDE });
+}
+
+/** What lichen's rates are divided by those of each peer. */
+function ratiosOf(compared: Comparison, sides: readonly AnnSide[], section: string): Result[] {
+  const isOurs = ({ name }: AnnSide): boolean => name.startsWith(OURS);
+  return sides.filter(isOurs).flatMap(({ name }) =>
+    sides
+      .filter((side) => !isOurs(side))
+      .map((peer) => ({
+        name,
+        section: `ratio, ${section}`,
+        peer: peer.name,
+        ...ratioFields(compared.ratio(name, peer.name)),
+      })),
+  );
+}
+
+function buildResult({ name, buildSeconds, bytesAVector, bytesBy }: AnnSide): Result {
+  return { name, section: 'build', buildSeconds, bytesAVector, bytesBy };
+}
+
+function saveSvg(
+  context: SuiteContext,
+  title: string,
+  sides: readonly AnnSide[],
+  results: readonly Result[],
+): void {
+  const file = context.options.get('svg');
+  if (file === undefined) return;
+  const curves = sides.map((side) => ({
+    name: side.name,
+    points: results
+      .filter(({ name }) => name === side.name)
+      .map(({ recall, qps }) => ({ recall: Number(recall), qps: Number(qps) })),
+  }));
+  writeFileSync(file, curvesSvg(title, curves));
+}
+
+/** A table a section; at equal recall with how many times a peer's rate each lichen side has. */
+function report(results: readonly Result[]): string {
+  const sections = [...new Set(results.map(({ section }) => String(section)))];
+  return sections
+    .filter((section) => !section.startsWith('ratio, '))
+    .map((section) => {
+      const ratios = results.filter((result) => result.section === `ratio, ${section}`);
+      const rows = results
+        .filter((result) => result.section === section)
+        .map((result) => ({ ...shown(result), ...ratioCells(ratios, result.name) }));
+      return `${section}\n${resultTable(rows)}`;
+    })
+    .join('\n\n');
+}
+
+/** What is for people: the spreads stand in the JSON. */
+function shown(result: Result): Result {
+  const kept = Object.entries(result).filter(
+    ([key]) => key !== 'section' && key !== 'threads' && !/M(in|ax)$/.test(key),
+  );
+  return Object.fromEntries(kept) as Result;
+}
+
+function ratioCells(ratios: readonly Result[], peer: string): Record<string, string> {
+  const cells = ratios
+    .filter((ratio) => ratio.peer === peer)
+    .map(({ name, ratio, ratioMin, ratioMax }) => {
+      const spread = { median: Number(ratio), min: Number(ratioMin), max: Number(ratioMax) };
+      return [name, ratioText(spread)];
+    });
+  return Object.fromEntries(cells) as Record<string, string>;
+}
