@@ -42,8 +42,10 @@
       "addon/hnswlib_binding.cpp",
       "addon/index_binding.cpp",
       "addon/jobs.cpp",
+      "addon/results.cpp",
       "addon/search_binding.cpp",
-      "addon/store_binding.cpp"
+      "addon/store_binding.cpp",
+      "addon/within_binding.cpp"
     ],
     "avx2_files": ["kernels/avx2.cpp"],
     "avx2_flags": ["-mavx2", "-mfma", "-mf16c", "-mpopcnt"],

@@ -42,8 +42,8 @@ struct AddArguments {
   std::shared_ptr<Progress> progress;
 };
 
-// (handle, keys, vectors, threads, progress, mode): copies the rows; linking them is the caller's next
-// step.
+// (handle, keys, vectors, threads, progress, mode): copies the rows; linking them is the caller's
+// next step.
 AddArguments begin_add(const Napi::CallbackInfo& info) {
   AddArguments add{index_argument(info[0]), size_argument(info[3], "threads", 1024),
                    progress_argument(info[4])};

@@ -1,7 +1,6 @@
 #include "addon/arguments.hpp"
 
 #include <cmath>
-
 #include <utility>
 
 namespace lichen::addon {

@@ -8,95 +8,11 @@
 #include "addon/arguments.hpp"
 #include "addon/index_binding.hpp"
 #include "addon/jobs.hpp"
+#include "addon/results.hpp"
 #include "runtime/thread_pool.hpp"
 
 namespace lichen::addon {
 namespace {
-
-// Where a search writes: an integer key or a string a slot, and a score.
-struct Output {
-  double* keys = nullptr;
-  std::string* strings = nullptr;
-  float* scores = nullptr;
-
-  Output at(std::size_t slot) const {
-    return {keys == nullptr ? nullptr : keys + slot, strings == nullptr ? nullptr : strings + slot,
-            scores + slot};
-  }
-};
-
-// Empty slots hold key -1 or '', and score NaN. Returns how many hits there are, or nothing if rows
-// have got new numbers since `layout`. Throws Error(kArgument) if the slots are not of the type that
-// the index's keys need.
-std::optional<std::uint32_t> write_hits(const VectorIndex& index, std::uint64_t layout,
-                                        const Hit* hits, std::size_t count, std::size_t k,
-                                        const Output& out) {
-  std::size_t written = 0;
-  bool moved = false;
-  index.with_keys([&](const KeyMap& keys) {
-    moved = index.layout() != layout;
-    if (moved) return;
-    if ((out.strings != nullptr) != (keys.kind() == KeyKind::kString)) {
-      throw Error(Code::kArgument, "the array for the keys is not of the type that the keys need");
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      // An aborted add may have taken the row away since the search.
-      if (hits[i].row >= keys.size()) continue;
-      if (out.keys != nullptr) {
-        out.keys[written] = static_cast<double>(keys.integer(hits[i].row));
-      } else {
-        out.strings[written] = keys.string(hits[i].row);
-      }
-      out.scores[written++] = score_of(index.metric(), hits[i].distance);
-    }
-  });
-  if (moved) return std::nullopt;
-  for (std::size_t i = written; i < k; ++i) {
-    if (out.keys != nullptr) out.keys[i] = -1.0;
-    if (out.strings != nullptr) out.strings[i].clear();
-    out.scores[i] = std::numeric_limits<float>::quiet_NaN();
-  }
-  return static_cast<std::uint32_t>(written);
-}
-
-// Searches, again if rows get new numbers meanwhile, and writes the results of each query.
-template <class Search>
-void search_and_write(const VectorIndex& index, std::size_t queries, std::size_t k,
-                      const Search& search, const Hit* hits, std::uint32_t* counts,
-                      const Output& out) {
-  for (bool whole = false; !whole;) {
-    const std::uint64_t layout = index.layout();
-    search();
-    whole = true;
-    for (std::size_t q = 0; whole && q < queries; ++q) {
-      const auto written = write_hits(index, layout, hits + q * k, counts[q], k, out.at(q * k));
-      whole = written.has_value();
-      if (whole) counts[q] = *written;
-    }
-  }
-}
-
-// Where results go: keys into a Float64Array of at least `slots` places, or, if null is given,
-// into strings; and as many scores.
-Output output_argument(const Napi::Value& keys, const Napi::Value& scores, std::size_t slots,
-                       std::vector<std::string>& strings) {
-  Output out;
-  std::size_t size = slots;
-  if (keys.IsNull()) {
-    strings.resize(slots);
-    out.strings = strings.data();
-  } else {
-    const Span<double> numbers = float64_array(keys, "keys");
-    out.keys = numbers.data;
-    size = numbers.size;
-  }
-  const Span<float> values = float32_array(scores, "scores");
-  out.scores = values.data;
-  if (size < slots || values.size < slots) {
-    throw Error(Code::kArgument, "the arrays for the results are too short");
-  }
-  return out;
-}
 
 // ef: 0 = the index's default, -1 = an exact search, between 0 and 1 = the recall wanted.
 SearchOptions search_options(const Napi::Value& k, const Napi::Value& ef) {
@@ -137,8 +53,8 @@ void exclude_argument(const Napi::Value& keys, const Napi::Value& ends, std::siz
                       Conditions& conditions) {
   if (keys.IsNull() || keys.IsUndefined()) return;
   conditions.exclude = key_list(keys);
-  const std::size_t count = std::max(conditions.exclude.integers.size(),
-                                     conditions.exclude.strings.size());
+  const std::size_t count =
+      std::max(conditions.exclude.integers.size(), conditions.exclude.strings.size());
   const Span<std::uint32_t> given = uint32_array(ends, "ends");
   if (given.size != queries) throw Error(Code::kArgument, "exclude needs an end for each query");
   std::size_t last = 0;
@@ -149,16 +65,6 @@ void exclude_argument(const Napi::Value& keys, const Napi::Value& ends, std::siz
     last = given.data[q];
     conditions.exclude_ends.push_back(last);
   }
-}
-
-Napi::Value strings_value(Napi::Env env, const std::vector<std::string>& strings,
-                          std::size_t count) {
-  Napi::Array array = Napi::Array::New(env, count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const Napi::HandleScope scope(env);
-    array.Set(static_cast<std::uint32_t>(i), Napi::String::New(env, strings[i]));
-  }
-  return array;
 }
 
 // (handle, query, k, ef, keys | null, scores, oversample?, filter?, layout?, exclude?, ends?) ->
@@ -279,7 +185,8 @@ class SearchJob final : public Job {
       };
       part(options.exclude->integers, exclude.integers);
       part(options.exclude->strings, exclude.strings);
-      for (std::size_t q = 0; q < count; ++q) ends.push_back(options.exclude_ends[first + q] - from);
+      for (std::size_t q = 0; q < count; ++q)
+        ends.push_back(options.exclude_ends[first + q] - from);
       options.exclude = &exclude;
       options.exclude_ends = ends.data();
     }
@@ -313,8 +220,7 @@ class SearchJob final : public Job {
     std::vector<Hit> best(options_.k);
     count =
         index_->merge_parts(queries_.data(), options_, shares_, all_.data(), count, best.data());
-    const auto written =
-        write_hits(*index_, shares_.layout, best.data(), count, options_.k, out_);
+    const auto written = write_hits(*index_, shares_.layout, best.data(), count, options_.k, out_);
     if (written.has_value()) {
       counts_[0] = *written;
     } else {
@@ -369,9 +275,9 @@ Napi::Value search(const Napi::CallbackInfo& info) {
         std::clamp<std::size_t>(size_argument(info[6], "threads"), 1, ThreadPool::shared().size());
     const Span<std::uint32_t> counts = uint32_array(info[10], "counts");
     if (counts.size < count) throw Error(Code::kArgument, "the array for the counts is too short");
-    auto job = std::make_unique<SearchJob>(info.Env(), index, queries, options, info[5],
-                                           std::move(conditions), threads,
-                                           progress_argument(info[7]));
+    auto job =
+        std::make_unique<SearchJob>(info.Env(), index, queries, options, info[5],
+                                    std::move(conditions), threads, progress_argument(info[7]));
     std::vector<Napi::ObjectReference> arrays;
     for (const std::size_t i : {8, 9, 10}) {
       if (info[i].IsObject()) arrays.push_back(Napi::Persistent(info[i].As<Napi::Object>()));
@@ -381,132 +287,11 @@ Napi::Value search(const Napi::CallbackInfo& info) {
   });
 }
 
-// What searching within a score found: hits, and their keys.
-class Within {
- public:
-  void search(const VectorIndex& index, const float* query, float score,
-              const SearchOptions& options) {
-    for (;;) {
-      const std::uint64_t layout = index.layout();
-      hits_ = index.search_within(query, score, options);
-      Output out;
-      is_string_ = index.key_kind() == KeyKind::kString;
-      if (is_string_) {
-        strings_.resize(hits_.size());
-        out.strings = strings_.data();
-      } else {
-        keys_.resize(hits_.size());
-        out.keys = keys_.data();
-      }
-      scores_.resize(hits_.size());
-      out.scores = scores_.data();
-      count_ = 0;
-      if (hits_.empty()) return;
-      const auto written =
-          write_hits(index, layout, hits_.data(), hits_.size(), hits_.size(), out);
-      if (!written.has_value()) continue;
-      count_ = *written;
-      return;
-    }
-  }
-
-  // {keys: Float64Array | strings, scores}
-  Napi::Value object(Napi::Env env) const {
-    Napi::Object result = Napi::Object::New(env);
-    if (is_string_) {
-      result.Set("keys", strings_value(env, strings_, count_));
-    } else {
-      Napi::Float64Array keys = Napi::Float64Array::New(env, count_);
-      std::copy(keys_.begin(), keys_.begin() + static_cast<std::ptrdiff_t>(count_), keys.Data());
-      result.Set("keys", keys);
-    }
-    Napi::Float32Array scores = Napi::Float32Array::New(env, count_);
-    std::copy(scores_.begin(), scores_.begin() + static_cast<std::ptrdiff_t>(count_),
-              scores.Data());
-    result.Set("scores", scores);
-    return result;
-  }
-
- private:
-  std::vector<Hit> hits_;
-  std::vector<double> keys_;
-  std::vector<std::string> strings_;
-  std::vector<float> scores_;
-  std::size_t count_ = 0;
-  bool is_string_ = false;
-};
-
-class WithinJob final : public Job {
- public:
-  WithinJob(Napi::Env env, IndexPointer index, Span<float> query, float score,
-            const SearchOptions& options, const Napi::Value& filter)
-      : Job(env),
-        index_(std::move(index)),
-        query_(query.data, query.data + query.size),
-        score_(score),
-        options_(options),
-        filter_(filter) {
-    options_.filter = filter_.get();
-  }
-  void run() override { found_.search(*index_, query_.data(), score_, options_); }
-  Napi::Value result(Napi::Env env) override { return found_.object(env); }
-
- private:
-  IndexPointer index_;
-  std::vector<float> query_;
-  float score_;
-  SearchOptions options_;
-  OwnedFilter filter_;
-  Within found_;
-};
-
-float score_argument(const Napi::Value& value) {
-  const double score = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
-  if (!std::isfinite(score)) throw Error(Code::kArgument, "score must be a finite number");
-  return static_cast<float>(score);
-}
-
-SearchOptions within_options(const Napi::CallbackInfo& info) {
-  SearchOptions options;
-  options.filter_layout = size_argument(info[4], "layout");
-  return options;
-}
-
-// (handle, query, score, filter | null, layout) -> Promise<{keys, scores}>
-Napi::Value search_within(const Napi::CallbackInfo& info) {
-  return guarded(info, [&]() -> Napi::Value {
-    const IndexPointer index = index_argument(info[0]);
-    const SearchOptions options = within_options(info);
-    const Span<float> query = vector_argument(info[1], index->dim(), "query");
-    require_finite(query.data, 1, query.size, "query");
-    return Jobs::of(info.Env())
-        .start(std::make_unique<WithinJob>(info.Env(), index, query, score_argument(info[2]),
-                                           options, info[3]),
-               Jobs::Where::kPool);
-  });
-}
-
-// (handle, query, score, filter | null, layout) -> {keys, scores}
-Napi::Value search_within_sync(const Napi::CallbackInfo& info) {
-  return guarded(info, [&]() -> Napi::Value {
-    const IndexPointer index = index_argument(info[0]);
-    SearchOptions options = within_options(info);
-    const std::optional<RowFilter> filter = filter_argument(info[3]);
-    if (filter.has_value()) options.filter = &*filter;
-    const Span<float> query = vector_argument(info[1], index->dim(), "query");
-    Within found;
-    found.search(*index, query.data, score_argument(info[2]), options);
-    return found.object(info.Env());
-  });
-}
-
 }  // namespace
 
 void export_search_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "indexSearch", search);
   export_function(env, exports, "indexSearchSync", search_sync);
-  export_function(env, exports, "indexSearchWithin", search_within);
-  export_function(env, exports, "indexSearchWithinSync", search_within_sync);
 }
 
 }  // namespace lichen::addon

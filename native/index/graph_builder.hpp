@@ -65,8 +65,8 @@ class GraphBuilder {
   bool prune(std::uint32_t row, float length, Scratch& scratch) const;
   // A row of the store as a query.
   const PreparedQuery& as_query(std::uint32_t row, QueryBatch& batch, Scratch& scratch) const;
-  // Keeps of the scratch's candidates (nearest first, spoilt afterwards) at most `most`, each nearer
-  // to the base than to any kept before it.
+  // Keeps of the scratch's candidates (nearest first, spoilt afterwards) at most `most`, each
+  // nearer to the base than to any kept before it.
   void select_diverse(std::size_t most, std::vector<Hit>& kept, Scratch& scratch) const;
   void set_list(std::uint32_t row, std::size_t level, const std::vector<Hit>& links);
   void measure_links(std::uint32_t row, std::size_t level, Scratch& scratch) const;

@@ -73,8 +73,8 @@ class GraphSearch {
     Beam& beam = scratch_.beam;
     std::size_t idle = 0;
     for (std::uint32_t row = beam.expand_next(); row != kNoRow; row = beam.expand_next()) {
-      const std::size_t fresh = hops == Hops::kOne ? fresh_neighbours(row, level)
-                                                   : fresh_beyond(row, level, admits);
+      const std::size_t fresh =
+          hops == Hops::kOne ? fresh_neighbours(row, level) : fresh_beyond(row, level, admits);
       store_.distances(query, scratch_.fresh.data(), fresh, scratch_.distances.data());
       ++scratch_.expanded;
       scratch_.scored += fresh;

@@ -101,13 +101,14 @@ Calibration HnswIndex::calibrated(const float* queries, std::size_t count,
     float best = 0.0f;
     for (const std::uint32_t ef : kBeams) {
       scratch.expanded = scratch.scored = 0;
-      const std::size_t beam = std::min<std::size_t>(std::max<std::size_t>(ef, options.k), store_.rows());
+      const std::size_t beam =
+          std::min<std::size_t>(std::max<std::size_t>(ef, options.k), store_.rows());
       best = std::max(best, recall_at(beam, plan));
       measured.points.push_back({ef, best});
-      const double hubs =
-          hubs_ == nullptr ? 0.0
-                           : static_cast<double>(std::min<std::size_t>(
-                                 hubs_->size(), std::size_t{ef} * plan.hubs_a_place));
+      const double hubs = hubs_ == nullptr
+                              ? 0.0
+                              : static_cast<double>(std::min<std::size_t>(
+                                    hubs_->size(), std::size_t{ef} * plan.hubs_a_place));
       measured.costs.push_back(kHubCost * hubs +
                                (kExpandCost * static_cast<double>(scratch.expanded) +
                                 kRowCost * static_cast<double>(scratch.scored)) /
@@ -167,7 +168,7 @@ void HnswIndex::load(const SnapshotReader& reader) {
   AlignedBuffer<std::uint32_t> upper =
       reader.read<std::uint32_t>(SectionType::kUpperLinks, lists * graph_->m());
   graph_->load(std::move(levels), std::move(base), std::move(upper),
-              {reader.header().entry_row, reader.header().max_level});
+               {reader.header().entry_row, reader.header().max_level});
   learn_norms(0);
   if (!reader.has(SectionType::kCalibration)) return;
   const auto refuse = [] { throw Error(Code::kFormat, "its calibration makes no sense"); };

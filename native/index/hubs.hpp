@@ -1,8 +1,8 @@
 #pragma once
 // Hubs: the rows of the greatest norm, copied side by side in the order of their norms. Where norms
 // differ much, most of what scores high by the dot product is among them (Yan et al., "Norm-ranging
-// LSH for maximum inner product search", NeurIPS 2018), and scoring rows that lie side by side costs
-// a fraction of reaching them over links.
+// LSH for maximum inner product search", NeurIPS 2018), and scoring rows that lie side by side
+// costs a fraction of reaching them over links.
 
 #include <cstdint>
 #include <vector>

@@ -57,7 +57,8 @@ std::uint64_t VectorIndex::save(const std::string& path, Progress& progress) con
   describe_store(store_, StoreRole::kMain, sections);
   if (fine_ != nullptr) describe_store(*fine_, StoreRole::kFine, sections);
   if (keys_.has_integers()) {
-    if (keys_.kind() == KeyKind::kRow) header.next_key = static_cast<std::uint64_t>(keys_.next_key());
+    if (keys_.kind() == KeyKind::kRow)
+      header.next_key = static_cast<std::uint64_t>(keys_.next_key());
     sections.push_back(
         {SectionType::kIntegerKeys, keys_.integers().data(), keys_.size() * sizeof(std::int64_t)});
   } else if (keys_.kind() == KeyKind::kString) {

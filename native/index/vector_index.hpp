@@ -74,7 +74,7 @@ class VectorIndex {
     return fine_ == nullptr ? std::nullopt : std::optional(fine_->type());
   }
   const CodecOptions& codec_options() const { return store_.codec().options(); }
-  std::size_t rows() const;     // dead ones left out
+  std::size_t rows() const;  // dead ones left out
   std::size_t dead() const;
   std::size_t row_numbers() const;  // one beyond the greatest
   // A number that changes when rows get new numbers.
@@ -155,11 +155,12 @@ class VectorIndex {
   // Called without the lock; takes it shared itself. `vectors` holds those of the new rows, or is
   // null. Returns false if cancelled.
   virtual bool link_rows(const float* vectors, std::size_t before, std::size_t threads,
-                 Progress& progress) = 0;
+                         Progress& progress) = 0;
   // Called with the lock held exclusively: forget the rows from `before` on.
   virtual void undo(std::size_t before) = 0;
   // Compaction of what an index has besides: make it ready for `rows`, under their new numbers
-  // (kNoRow for a dead one), beside searches; then, with the lock held exclusively, put it in place.
+  // (kNoRow for a dead one), beside searches; then, with the lock held exclusively, put it in
+  // place.
   virtual bool prepare_compaction(const std::vector<std::uint32_t>& rows,
                                   const std::vector<std::uint32_t>& new_numbers,
                                   std::size_t threads, Progress& progress) = 0;

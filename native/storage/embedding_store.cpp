@@ -263,7 +263,9 @@ PreparedQuery EmbeddingStore::prepare(const float* query, std::uint8_t* buffer) 
 }
 
 CodeRows EmbeddingStore::code_rows() const {
-  return {codes_.data(), row_bytes(), scales_.data(),
+  return {codes_.data(),
+          row_bytes(),
+          scales_.data(),
           codec_->has_offset() ? offsets_.data() : nullptr,
           codec_->has_square() && metric() == Metric::kL2 ? squares_.data() : nullptr,
           codes_.size() > kFarBytes};

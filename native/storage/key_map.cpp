@@ -146,8 +146,9 @@ void KeyMap::copy_keys(const KeyBatch& batch, std::size_t count) {
   }
   integers_.resize(before + count, 0);
   for (std::size_t i = 0; i < count; ++i) {
-    integers_[before + i] = batch.kind == KeyKind::kInteger ? batch.integers[i]
-                                                            : next_key_ + static_cast<std::int64_t>(i);
+    integers_[before + i] = batch.kind == KeyKind::kInteger
+                                ? batch.integers[i]
+                                : next_key_ + static_cast<std::int64_t>(i);
   }
 }
 

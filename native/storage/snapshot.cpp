@@ -117,9 +117,9 @@ class DraftFile {
 
 const char* section_name(std::uint32_t type) {
   static constexpr std::array<const char*, 13> kNames = {
-      "unknown",   "vectors",    "integerKeys", "keyOffsets", "keyCharacters", "levels",
-      "baseLinks", "upperLinks", "scales",      "offsets",    "squares",       "learned",
-      "calibration"};
+      "unknown", "vectors",   "integerKeys", "keyOffsets", "keyCharacters",
+      "levels",  "baseLinks", "upperLinks",  "scales",     "offsets",
+      "squares", "learned",   "calibration"};
   static constexpr std::array<const char*, 12> kFineNames = {
       "unknown", "fineVectors", "unknown",    "unknown",     "unknown",     "unknown",
       "unknown", "unknown",     "fineScales", "fineOffsets", "fineSquares", "fineLearned"};

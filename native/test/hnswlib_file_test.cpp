@@ -134,7 +134,9 @@ void check_invariants(const HnswlibGraph& graph) {
     CHECK_EQUAL(graph.levels[graph.entry_row], graph.max_level);
   }
   HnswGraph loaded(graph.m);
-  loaded.load(copy_of(graph.levels), copy_of(graph.base), copy_of(graph.upper));
+  loaded.load(
+      copy_of(graph.levels), copy_of(graph.base), copy_of(graph.upper),
+      {graph.rows == 0 ? kNoRow : graph.entry_row, static_cast<std::uint32_t>(graph.max_level)});
   for (std::uint32_t row = 0; row < graph.rows; ++row) {
     for (std::size_t level = 1; level <= graph.levels[row]; ++level) {
       check_list(loaded.links(row, level), graph.m, row);
@@ -173,7 +175,9 @@ TEST_CASE("hnswlib file: every field comes out as it was written") {
     CHECK_EQUAL(graph.levels[row], expected.links.size() - 1);
   }
   HnswGraph loaded(2);
-  loaded.load(copy_of(graph.levels), copy_of(graph.base), copy_of(graph.upper));
+  loaded.load(
+      copy_of(graph.levels), copy_of(graph.base), copy_of(graph.upper),
+      {graph.rows == 0 ? kNoRow : graph.entry_row, static_cast<std::uint32_t>(graph.max_level)});
   for (std::uint32_t row = 0; row < 5; ++row) {
     for (std::size_t level = 0; level <= graph.levels[row]; ++level) {
       const std::uint32_t* list = loaded.links(row, level);

@@ -255,3 +255,21 @@ export function toExclude(
   }
   return { keys, ends };
 }
+
+/** Options that must name keys. */
+export function requireKeys<O extends { keys?: unknown }>(options: O): O {
+  if (options.keys !== undefined) return options;
+  throw bad('keys must be given: they say which vectors to replace');
+}
+
+/** A key that might be in an index. */
+export function requireKey(key: unknown): Key {
+  if (typeof key === 'string' || typeof key === 'number') return key;
+  throw bad(`key must be an integer or a string, got ${shown(key)}`);
+}
+
+/** A finite number. */
+export function requireFinite(name: string, value: unknown): number {
+  if (Number.isFinite(value)) return value as number;
+  throw bad(`${name} must be a finite number, got ${shown(value)}`);
+}

@@ -13,6 +13,9 @@ import { withinMemory } from '../vectors/memory.js';
 import type { Metric } from '../vectors/metric.js';
 import type { StorageType } from '../vectors/storage-type.js';
 import {
+  requireFinite,
+  requireKey,
+  requireKeys,
   requireOptions,
   requirePath,
   resolveEf,
@@ -26,7 +29,7 @@ import {
   toVector,
   toVectors,
 } from './arguments.js';
-import { Filter, filterOf, layoutOfFilter, resolveFilter } from './filter.js';
+import { filterOf, layoutOfFilter, resolveFilter, type Filter } from './filter.js';
 import { runOperation } from './operation.js';
 import type {
   AddOptions,
@@ -48,7 +51,6 @@ import type {
   VectorInput,
   VectorsInput,
 } from './types.js';
-import { LichenArgumentError, shown } from '../errors.js';
 
 interface Scratch {
   readonly slots: NativeSlots;
@@ -372,12 +374,7 @@ export abstract class VectorIndex<K extends Key = number> {
 
   #resolveWithin(query: VectorInput, options: SearchWithinOptions) {
     const { score, filter } = requireOptions(options, SEARCH_WITHIN_OPTIONS);
-    if (!Number.isFinite(score)) {
-      throw new LichenArgumentError(
-        'ERR_LICHEN_ARGUMENT',
-        `score must be a finite number, got ${shown(score)}`,
-      );
-    }
+    requireFinite('score', score);
     return {
       vector: toVector('query', query, this.dim),
       score,
@@ -450,20 +447,4 @@ export abstract class VectorIndex<K extends Key = number> {
 
 function resultOf<K extends Key>({ keys, scores }: NativeHits): SearchResult<K> {
   return { keys: keys as KeysOf<K>, scores };
-}
-
-function requireKeys<O extends { keys?: unknown }>(options: O): O {
-  if (options.keys !== undefined) return options;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    'keys must be given: they say which vectors to replace',
-  );
-}
-
-function requireKey(key: unknown): Key {
-  if (typeof key === 'string' || typeof key === 'number') return key;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `key must be an integer or a string, got ${shown(key)}`,
-  );
 }

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FlatIndex } from '../../src/index/flat.js';
 import { HnswIndex } from '../../src/index/hnsw.js';
@@ -83,9 +86,6 @@ describe('a recall that is asked for', () => {
   });
 
   it('is kept in a snapshot, and so are codes and links', async () => {
-    const { mkdtemp, rm } = await import('node:fs/promises');
-    const { tmpdir } = await import('node:os');
-    const { join } = await import('node:path');
     const folder = await mkdtemp(join(tmpdir(), 'lichen-'));
     try {
       const index = new HnswIndex({ dim: DIM, metric: 'dot', storage: 'i4', rerank: 'f16' });
