@@ -209,6 +209,96 @@ TEST_CASE("hnsw: searches run beside an add and a second add is refused") {
   CHECK_EQUAL(index.rows(), 3000);
 }
 
+TEST_CASE("index: searches run beside updates, removals and compactions") {
+  const std::size_t rows = 1200;
+  const std::vector<float> vectors = test::clustered(16, 2 * rows, kDim, 20);
+  for (const bool graph : {true, false}) {
+    std::unique_ptr<VectorIndex> index;
+    const StorageOptions storage =
+        test::flat(kDim, Metric::kL2, StorageType::kI8, StorageType::kF32);
+    if (graph) {
+      index = std::make_unique<HnswIndex>(storage, HnswParameters{8, 60, 5});
+    } else {
+      index = std::make_unique<FlatIndex>(storage);
+    }
+    add(*index, vectors.data(), rows);
+    std::atomic<bool> done{false};
+    std::atomic<std::size_t> searches{0};
+    std::vector<std::thread> readers;
+    for (int t = 0; t < 2; ++t) {
+      readers.emplace_back([&, t] {
+        std::vector<float> copy(kDim);
+        for (std::uint64_t q = 0; !done.load(); ++q) {
+          const std::vector<float> query = test::clustered(90 + q + t * 1000, 1, kDim, 1);
+          const auto found = rows_of(*index, query.data(), 10);
+          CHECK_EQUAL(found.size(), 10);
+          CHECK_EQUAL(std::set<std::uint32_t>(found.begin(), found.end()).size(), 10);
+          const std::uint32_t row = index->find(static_cast<std::int64_t>(rows - 1 - q % 50));
+          CHECK(row != kNoRow);
+          index->vector_of(row, copy.data());
+          ++searches;
+        }
+      });
+    }
+    while (searches.load() < 10) std::this_thread::yield();
+    for (std::int64_t round = 0; round < 8; ++round) {
+      KeyBatch removed{KeyKind::kInteger, {}, {}};
+      KeyBatch updated = removed;
+      for (std::int64_t key = round * 60; key < round * 60 + 60; ++key) {
+        removed.integers.push_back(key);
+        updated.integers.push_back(key + 600);
+      }
+      index->remove(removed);
+      Progress progress;
+      index->append(updated, vectors.data() + (rows + round * 60) * kDim, 60, KeyMode::kUpdate);
+      CHECK_THROWS(Code::kBusy, index->remove(updated));
+      index->link(2, progress);
+      CHECK_EQUAL(index->dead(), static_cast<std::size_t>(120 * (round % 3 + 1)));
+      if (round % 3 == 2) CHECK(index->compact(2, progress));
+    }
+    done = true;
+    for (auto& reader : readers) reader.join();
+    CHECK_EQUAL(index->rows(), rows - 8 * 60);
+    Progress progress;
+    CHECK(index->compact(1, progress));
+    CHECK_EQUAL(index->dead(), 0);
+    CHECK_EQUAL(index->row_numbers(), rows - 8 * 60);
+    for (std::int64_t key = 0; key < 480; ++key) CHECK_EQUAL(index->find(key), kNoRow);
+    std::vector<float> copy(kDim);
+    for (std::int64_t key = 600; key < 1080; ++key) {
+      index->vector_of(index->find(key), copy.data());
+      const float* const expected =
+          vectors.data() + (rows + static_cast<std::size_t>(key) - 600) * kDim;
+      CHECK(std::equal(copy.begin(), copy.end(), expected));
+    }
+  }
+}
+
+TEST_CASE("index: an aborted update or compaction changes nothing") {
+  const std::size_t rows = 600;
+  const std::vector<float> vectors = test::clustered(17, rows, kDim, 10);
+  HnswIndex index(kDim, Metric::kL2, {8, 60, 5});
+  add(index, vectors.data(), rows);
+  KeyBatch keys{KeyKind::kInteger, {5, 6, 7}, {}};
+  Progress cancelled;
+  cancelled.cancel.store(true);
+  index.append(keys, vectors.data(), 3, KeyMode::kUpdate);
+  CHECK_EQUAL(index.find(std::int64_t{6}), 6);
+  CHECK_THROWS(Code::kAborted, index.link(1, cancelled));
+  CHECK_EQUAL(index.rows(), rows);
+  CHECK_EQUAL(index.dead(), 0);
+  CHECK_EQUAL(index.find(std::int64_t{6}), 6);
+  keys.integers = {5, 10000};
+  CHECK_THROWS(Code::kUnknownKey, index.append(keys, vectors.data(), 2, KeyMode::kUpdate));
+  CHECK_THROWS(Code::kUnknownKey, index.remove(keys));
+  keys.integers = {5, 9};
+  index.remove(keys);
+  CHECK(!index.compact(1, cancelled));
+  CHECK_EQUAL(index.dead(), 2);
+  CHECK_EQUAL(index.rows(), rows - 2);
+  CHECK_EQUAL(rows_of(index, vectors.data(), rows - 2, rows).size(), rows - 2);
+}
+
 TEST_CASE("index: bad arguments are refused and change nothing") {
   CHECK_THROWS(Code::kArgument, FlatIndex(test::flat(0, Metric::kDot)));
   CHECK_THROWS(Code::kArgument, FlatIndex(test::flat(kMaxDim + 1, Metric::kDot)));
