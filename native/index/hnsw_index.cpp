@@ -207,10 +207,7 @@ bool HnswIndex::link_rows(const float* vectors, std::size_t before, std::size_t 
     ReadLock lock(lock_);
     builder_ = std::make_unique<GraphBuilder>(*graph_, store_, finest(), vectors, before,
                                               parameters_.ef_construction);
-    if (dead_count_ > 0) {
-      dead_.resize((rows + 7) / 8, 0);
-      builder_->avoid(dead_.data());
-    }
+    if (dead_count_ > 0) builder_->avoid(dead_.data());
     if (!builder_->link(first, threads, progress)) return false;
   }
   learn_norms(before);

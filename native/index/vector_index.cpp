@@ -73,6 +73,7 @@ void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t
     } else {
       store_.append(vectors, count);
     }
+    if (dead_count_ > 0) dead_.resize((before + count + 7) / 8, 0);
     grow(before);
   } catch (...) {
     roll_back(before);

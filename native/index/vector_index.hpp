@@ -198,7 +198,7 @@ class VectorIndex {
 
   mutable RwLock lock_;
   std::size_t dead_count_ = 0;
-  std::vector<std::uint8_t> dead_;  // a bit a row; may be short while there are none
+  std::vector<std::uint8_t> dead_;  // a bit a row, also of those being added; empty while none is
   EmbeddingStore store_;
   std::unique_ptr<EmbeddingStore> fine_;
   KeyMap keys_;
