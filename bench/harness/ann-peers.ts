@@ -1,10 +1,9 @@
-import { readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Index as UsearchIndex, MetricKind, ScalarKind } from 'usearch';
-import type * as Zvec from '@zvec/zvec';
-import { matrixRow, type Matrix } from '../../src/index.js';
+import type { Matrix } from '../../src/index.js';
 import { rowsOf, searching, secondsSince, type AnnSide, type AnnTask } from './ann-sides.js';
 import { loadPeer } from './peers.js';
 
@@ -72,87 +71,4 @@ function hasUnitRows(vectors: Matrix): boolean {
     const square = row.reduce((sum, value) => sum + value * value, 0);
     return Math.abs(square - 1) < 1e-3;
   });
-}
-
-const DOCUMENTS_AT_ONCE = 1000; // it takes 1024 a call
-const FIELD = 'vector';
-
-/** zvec with f32 and with 8 bits, these also refined by f32; undefined if it is not installed. */
-export function zvecSides(task: AnnTask): AnnSide[] | undefined {
-  const zvec = loadPeer<typeof Zvec>('@zvec/zvec');
-  if (zvec === undefined) return undefined;
-  zvec.ZVecInitialize({
-    queryThreads: 1,
-    optimizeThreads: 1,
-    logLevel: zvec.ZVecLogLevel.ERROR,
-  });
-  // INT8 is left out: in one process with another collection it finds next to nothing (0.7.0).
-  const { UNDEFINED } = zvec.ZVecQuantizeType;
-  return [...zvecCollection(task, zvec, { f32: false }, UNDEFINED)];
-}
-
-/** Sides by the name of their storage, with whether they refine; they share one collection. */
-function zvecCollection(
-  task: AnnTask,
-  zvec: typeof Zvec,
-  storages: Readonly<Record<string, boolean>>,
-  quantizeType: Zvec.ZVecQuantizeType,
-): AnnSide[] {
-  const { base, queries, metric, m, efConstruction, k, folder } = task;
-  const indexType = zvec.ZVecIndexType.HNSW;
-  const { IP, COSINE, L2 } = zvec.ZVecMetricType;
-  const metricType = { dot: IP, cosine: COSINE, l2: L2 }[metric];
-  const schema = new zvec.ZVecCollectionSchema({
-    name: 'bench',
-    vectors: {
-      name: FIELD,
-      dataType: zvec.ZVecDataType.VECTOR_FP32,
-      dimension: base.dim,
-      indexParams: { indexType, metricType, m, efConstruction, quantizeType },
-    },
-  });
-  const path = join(folder, `zvec-${quantizeType}`);
-  const collection = zvec.ZVecCreateAndOpen(path, schema);
-  const start = performance.now();
-  for (let first = 0; first < base.rows; first += DOCUMENTS_AT_ONCE) {
-    const length = Math.min(DOCUMENTS_AT_ONCE, base.rows - first);
-    const documents = Array.from({ length }, (_, at) => ({
-      id: String(first + at),
-      vectors: { [FIELD]: matrixRow(base, first + at) },
-    }));
-    const failed = collection.insertSync(documents).find(({ ok }) => !ok);
-    if (failed !== undefined) throw new Error(`zvec: ${failed.message}`);
-  }
-  // Documents come into the graph here.
-  collection.optimizeSync({ concurrency: 1 });
-  const buildSeconds = secondsSince(start);
-  const bytesAVector = folderBytes(path) / base.rows;
-  const vectors = rowsOf(queries);
-  return Object.entries(storages).map(([storage, isUsingRefiner]) => {
-    let params = { indexType, ef: k, isUsingRefiner };
-    const search = (query: number): number[] =>
-      collection
-        .querySync({
-          fieldName: FIELD,
-          vector: vectors[query]!,
-          topk: k,
-          outputFields: [],
-          params,
-        })
-        .map(({ id }) => Number(id));
-    return {
-      name: `zvec ${storage}`,
-      buildSeconds,
-      bytesAVector,
-      bytesBy: 'size of its folder',
-      aim: (ef: number) => void (params = { ...params, ef }),
-      ...searching(task, search),
-    };
-  });
-}
-
-function folderBytes(folder: string): number {
-  return readdirSync(folder, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile())
-    .reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0);
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { machine, parseMetric, parseStorageType } from '../../src/index.js';
 import { alternate, ratioText, type Comparison, type Side } from '../harness/alternate.js';
-import { usearchSides, zvecSides } from '../harness/ann-peers.js';
+import { usearchSides } from '../harness/ann-peers.js';
 import {
   hnswlibNodeSides,
   lichenSide,
@@ -26,7 +26,7 @@ import {
 } from '../harness/suite.js';
 import { vectorsOf, VECTOR_OPTIONS } from '../harness/vectors.js';
 
-const PEERS = ['hnswlib', 'hnswlib-native', 'usearch', 'zvec'] as const;
+const PEERS = ['hnswlib', 'hnswlib-native', 'usearch'] as const;
 const STORAGES = 'f32,i8+f16,i4+i8';
 const TARGETS = [0.9, 0.95, 0.99];
 const MOST_BEAM = 1024;
@@ -37,7 +37,7 @@ const ENOUGH = 0.9995; // a curve that has come so far ends
 /** Recall against speed of HnswIndex and of other libraries' graphs. */
 export const annSuite: Suite = {
   name: 'ann',
-  description: 'approximate search beside hnswlib, usearch and zvec: recall, speed, build, bytes',
+  description: 'approximate search beside hnswlib and usearch: recall, speed, build, bytes',
   options: {
     ...VECTOR_OPTIONS,
     peers: `of ${PEERS.join(',')} (default: all that are installed)`,
@@ -134,7 +134,6 @@ async function addSides(
     hnswlib: () => hnswlibNodeSides(task),
     'hnswlib-native': async () => [await hnswlibNativeSide(task)],
     usearch: () => usearchSides(task, say),
-    zvec: () => zvecSides(task),
   };
   for (const peer of peers) {
     try {
