@@ -116,8 +116,8 @@ export const EXACT = -1;
 /** The rows a search may return: bit r % 8 of byte r / 8 for row r; null for all. */
 export type NativeFilter = Uint8Array | null;
 /** What is found, where only the search tells how much. */
-export interface NativeHits {
-  readonly keys: Float64Array | string[];
+export interface NativeHits<Keys extends Float64Array | string[]> {
+  readonly keys: Keys;
   readonly scores: Float32Array;
 }
 /** Keys that searches must not find, and where those of each query end. */
@@ -169,8 +169,8 @@ export interface Addon {
     index: IndexHandle,
     keys: Float64Array | readonly string[],
   ): { readonly bits: Uint8Array; readonly layout: number };
-  /** Says whether compaction is worth its while now. */
-  indexRemove(index: IndexHandle, keys: Float64Array | readonly string[]): boolean;
+  indexRemove(index: IndexHandle, keys: Float64Array | readonly string[]): void;
+  /** Whether compaction is worth its while now. */
   indexWantsCompaction(index: IndexHandle): boolean;
   indexCompact(index: IndexHandle, threads: number, progress: ProgressHandle): Promise<void>;
   indexAdd(
@@ -218,20 +218,20 @@ export interface Addon {
     exclude: NativeExclude,
     ends: Uint32Array | null,
   ): Promise<undefined | string[]>;
-  indexSearchWithin(
+  indexSearchWithin<Keys extends Float64Array | string[]>(
     index: IndexHandle,
     query: Float32Array,
     score: number,
     filter: NativeFilter,
     layout: number,
-  ): Promise<NativeHits>;
-  indexSearchWithinSync(
+  ): Promise<NativeHits<Keys>>;
+  indexSearchWithinSync<Keys extends Float64Array | string[]>(
     index: IndexHandle,
     query: Float32Array,
     score: number,
     filter: NativeFilter,
     layout: number,
-  ): NativeHits;
+  ): NativeHits<Keys>;
   indexSave(index: IndexHandle, path: string, progress: ProgressHandle): Promise<number>;
   indexClose(index: IndexHandle): void;
   createProgress(): ProgressHandle;

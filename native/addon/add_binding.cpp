@@ -21,20 +21,35 @@ KeyBatch keys_argument(const Napi::Value& value, std::size_t count) {
               "got " + std::to_string(given) + " keys for " + std::to_string(count) + " vectors");
 }
 
-class LinkJob final : public Job {
+// Work that changes an index, on threads of its own.
+class WriteJob final : public Job {
  public:
-  LinkJob(Napi::Env env, IndexPointer index, std::size_t threads,
-          std::shared_ptr<Progress> progress)
-      : Job(env), index_(std::move(index)), threads_(threads), progress_(std::move(progress)) {}
-  void run() override { index_->link(threads_, *progress_); }
+  using Work = void (*)(VectorIndex& index, std::size_t threads, Progress& progress);
+  WriteJob(Napi::Env env, Work work, IndexPointer index, std::size_t threads,
+           std::shared_ptr<Progress> progress)
+      : Job(env),
+        work_(work),
+        index_(std::move(index)),
+        threads_(std::max<std::size_t>(1, threads)),
+        progress_(std::move(progress)) {}
+  void run() override { work_(*index_, threads_, *progress_); }
   Napi::Value result(Napi::Env env) override { return env.Undefined(); }
   void cancel() override { progress_->cancel.store(true); }
 
  private:
+  Work work_;
   IndexPointer index_;
   std::size_t threads_;
   std::shared_ptr<Progress> progress_;
 };
+
+void link(VectorIndex& index, std::size_t threads, Progress& progress) {
+  index.link(threads, progress);
+}
+
+void compact_all(VectorIndex& index, std::size_t threads, Progress& progress) {
+  if (!index.compact(threads, progress)) throw Error(Code::kAborted, "compaction was aborted");
+}
 
 struct AddArguments {
   IndexPointer index;
@@ -71,7 +86,7 @@ Napi::Value add(const Napi::CallbackInfo& info) {
     const AddArguments add = begin_add(info);
     try {
       return Jobs::of(info.Env())
-          .start(std::make_unique<LinkJob>(info.Env(), add.index, add.threads, add.progress),
+          .start(std::make_unique<WriteJob>(info.Env(), link, add.index, add.threads, add.progress),
                  Jobs::Where::kOwnThread);
     } catch (...) {
       // Not started, so the rows must go again; a cancelled link takes them away.
@@ -86,42 +101,21 @@ Napi::Value add(const Napi::CallbackInfo& info) {
   });
 }
 
-// (handle, keys) -> whether compaction is worth its while now
+// (handle, keys)
 Napi::Value remove(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    const IndexPointer index = index_argument(info[0]);
-    index->remove(key_list(info[1]));
-    return Napi::Boolean::New(info.Env(), index->wants_compaction());
+    index_argument(info[0])->remove(key_list(info[1]));
+    return info.Env().Undefined();
   });
 }
-
-class CompactJob final : public Job {
- public:
-  CompactJob(Napi::Env env, IndexPointer index, std::size_t threads,
-             std::shared_ptr<Progress> progress)
-      : Job(env), index_(std::move(index)), threads_(threads), progress_(std::move(progress)) {}
-  void run() override {
-    if (!index_->compact(threads_, *progress_)) {
-      throw Error(Code::kAborted, "compaction was aborted");
-    }
-  }
-  Napi::Value result(Napi::Env env) override { return env.Undefined(); }
-  void cancel() override { progress_->cancel.store(true); }
-
- private:
-  IndexPointer index_;
-  std::size_t threads_;
-  std::shared_ptr<Progress> progress_;
-};
 
 // (handle, threads, progress) -> Promise<undefined>
 Napi::Value compact(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     return Jobs::of(info.Env())
-        .start(std::make_unique<CompactJob>(
-                   info.Env(), index_argument(info[0]),
-                   std::max<std::size_t>(1, size_argument(info[1], "threads", 1024)),
-                   progress_argument(info[2])),
+        .start(std::make_unique<WriteJob>(info.Env(), compact_all, index_argument(info[0]),
+                                          size_argument(info[1], "threads", 1024),
+                                          progress_argument(info[2])),
                Jobs::Where::kOwnThread);
   });
 }

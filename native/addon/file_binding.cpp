@@ -18,18 +18,23 @@ class SaveJob final : public Job {
         progress_(std::move(progress)) {}
   void run() override {
     // A file holds no dead rows.
-    Progress compaction;
-    if (index_->dead() > 0) index_->compact(usable_processors(), compaction);
+    if (index_->dead() > 0 && !index_->compact(usable_processors(), compaction_)) {
+      throw Error(Code::kAborted, "saving was aborted");
+    }
     bytes_ = index_->save(path_, *progress_);
   }
   Napi::Value result(Napi::Env env) override {
     return Napi::Number::New(env, static_cast<double>(bytes_));
   }
-  void cancel() override { progress_->cancel.store(true); }
+  void cancel() override {
+    compaction_.cancel.store(true);
+    progress_->cancel.store(true);
+  }
 
  private:
   IndexPointer index_;
   std::string path_;
+  Progress compaction_;
   std::shared_ptr<Progress> progress_;
   std::uint64_t bytes_ = 0;
 };

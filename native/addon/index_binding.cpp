@@ -7,6 +7,7 @@
 
 #include "addon/arguments.hpp"
 #include "addon/jobs.hpp"
+#include "addon/results.hpp"
 #include "index/flat_index.hpp"
 #include "index/hnsw_index.hpp"
 
@@ -102,15 +103,6 @@ Napi::Value get(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Array strings_array(Napi::Env env, const std::vector<std::string>& values) {
-  Napi::Array strings = Napi::Array::New(env, values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const Napi::HandleScope scope(env);
-    strings.Set(static_cast<std::uint32_t>(i), Napi::String::New(env, values[i]));
-  }
-  return strings;
-}
-
 // (handle) -> {keys: Float64Array | strings, rows: Uint32Array, layout}, in order of rows
 Napi::Value keys(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
@@ -136,7 +128,7 @@ Napi::Value keys(const Napi::CallbackInfo& info) {
     } while (index->layout() != layout);
     Napi::Object result = Napi::Object::New(info.Env());
     if (strings) {
-      result.Set("keys", strings_array(info.Env(), texts));
+      result.Set("keys", strings_value(info.Env(), texts, texts.size()));
     } else {
       Napi::Float64Array array = Napi::Float64Array::New(info.Env(), numbers.size());
       std::copy(numbers.begin(), numbers.end(), array.Data());

@@ -33,38 +33,35 @@ std::size_t oversample_argument(const Napi::Value& value) {
   return size_argument(value, "oversample", kMaxRows);
 }
 
-// What a search need not be told: filter, its layout, keys to exclude.
-struct Conditions {
-  std::optional<RowFilter> filter;
-  KeyBatch exclude;
-  std::vector<std::size_t> exclude_ends;
+// Keys that queries must not find.
+struct Exclude {
+  KeyBatch keys;
+  std::vector<std::size_t> offsets;  // empty: none
 
   void give_to(SearchOptions& options) const {
-    if (filter.has_value()) options.filter = &*filter;
-    if (exclude_ends.empty()) return;
-    options.exclude = &exclude;
-    options.exclude_ends = exclude_ends.data();
+    if (offsets.empty()) return;
+    options.exclude = &keys;
+    options.exclude_offsets = offsets.data();
   }
 };
 
-// Keys to exclude: null; or a Float64Array or an array of strings, and a Uint32Array of where the
-// keys of each query end.
-void exclude_argument(const Napi::Value& keys, const Napi::Value& ends, std::size_t queries,
-                      Conditions& conditions) {
-  if (keys.IsNull() || keys.IsUndefined()) return;
-  conditions.exclude = key_list(keys);
-  const std::size_t count =
-      std::max(conditions.exclude.integers.size(), conditions.exclude.strings.size());
+// null; or a Float64Array or an array of strings, and a Uint32Array of where the keys of each query
+// end. Reading strings may run JavaScript.
+Exclude exclude_argument(const Napi::Value& keys, const Napi::Value& ends, std::size_t queries) {
+  Exclude exclude;
+  if (keys.IsNull() || keys.IsUndefined()) return exclude;
+  exclude.keys = key_list(keys);
+  const std::size_t count = std::max(exclude.keys.integers.size(), exclude.keys.strings.size());
   const Span<std::uint32_t> given = uint32_array(ends, "ends");
   if (given.size != queries) throw Error(Code::kArgument, "exclude needs an end for each query");
-  std::size_t last = 0;
+  exclude.offsets.push_back(0);
   for (std::size_t q = 0; q < queries; ++q) {
-    if (given.data[q] < last || given.data[q] > count) {
+    if (given.data[q] < exclude.offsets.back() || given.data[q] > count) {
       throw Error(Code::kArgument, "the ends of exclude must rise up to the number of keys");
     }
-    last = given.data[q];
-    conditions.exclude_ends.push_back(last);
+    exclude.offsets.push_back(given.data[q]);
   }
+  return exclude;
 }
 
 // (handle, query, k, ef, keys | null, scores, oversample?, filter?, layout?, exclude?, ends?) ->
@@ -73,14 +70,16 @@ Napi::Value search_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
     SearchOptions options = search_options(info[2], info[3]);
-    Conditions conditions;
+    Exclude exclude;
+    std::optional<RowFilter> filter;
     if (info.Length() > 6) {
       options.oversample = oversample_argument(info[6]);
       options.filter_layout = size_argument(info[8], "layout");
-      // Reading the keys may run JavaScript, so arrays are looked at afterwards.
-      exclude_argument(info[9], info[10], 1, conditions);
-      conditions.filter = filter_argument(info[7]);
-      conditions.give_to(options);
+      // First, since the memory of arrays is known only until JavaScript runs.
+      exclude = exclude_argument(info[9], info[10], 1);
+      exclude.give_to(options);
+      filter = filter_argument(info[7]);
+      if (filter.has_value()) options.filter = &*filter;
     }
     const Span<float> query = vector_argument(info[1], index->dim(), "query");
     // The arrays bound k before anything of its size is allocated here; search() checks it against
@@ -104,7 +103,7 @@ Napi::Value search_sync(const Napi::CallbackInfo& info) {
 class SearchJob final : public Job {
  public:
   SearchJob(Napi::Env env, IndexPointer index, Span<float> queries, const SearchOptions& options,
-            const Napi::Value& filter, Conditions conditions, std::size_t threads,
+            const Napi::Value& filter, Exclude exclude, std::size_t threads,
             std::shared_ptr<Progress> progress)
       : Job(env),
         index_(std::move(index)),
@@ -112,11 +111,11 @@ class SearchJob final : public Job {
         // Copied: the caller may change, transfer or shrink its arrays while the search runs.
         queries_(queries.data, queries.data + queries.size),
         filter_(filter),
-        conditions_(std::move(conditions)),
+        exclude_(std::move(exclude)),
         count_(queries.size / index_->dim()),
         threads_(threads),
         progress_(std::move(progress)) {
-    conditions_.give_to(options_);
+    exclude_.give_to(options_);
     options_.filter = filter_.get();
     progress_->total.store(count_);
     shares_ = index_->parts_of(options_, threads);
@@ -170,26 +169,7 @@ class SearchJob final : public Job {
 
   void search_tile(std::size_t first, std::size_t count, Hit* hits) {
     SearchOptions options = options_;
-    std::vector<std::size_t> ends;
-    KeyBatch exclude;
-    if (options.exclude != nullptr) {
-      // The keys of these queries alone, since each counts from the one before it.
-      const std::size_t from = first == 0 ? 0 : options.exclude_ends[first - 1];
-      const std::size_t to = options.exclude_ends[first + count - 1];
-      exclude.kind = options.exclude->kind;
-      const auto part = [&](const auto& all, auto& mine) {
-        if (!all.empty()) {
-          mine.assign(all.begin() + static_cast<std::ptrdiff_t>(from),
-                      all.begin() + static_cast<std::ptrdiff_t>(to));
-        }
-      };
-      part(options.exclude->integers, exclude.integers);
-      part(options.exclude->strings, exclude.strings);
-      for (std::size_t q = 0; q < count; ++q)
-        ends.push_back(options.exclude_ends[first + q] - from);
-      options.exclude = &exclude;
-      options.exclude_ends = ends.data();
-    }
+    if (options.exclude != nullptr) options.exclude_offsets += first;
     search_and_write(
         *index_, count, options.k,
         [&] {
@@ -234,7 +214,7 @@ class SearchJob final : public Job {
   SearchOptions options_;
   std::vector<float> queries_;
   OwnedFilter filter_;
-  Conditions conditions_;
+  Exclude exclude_;
   std::size_t count_;
   std::size_t threads_;
   std::shared_ptr<Progress> progress_;
@@ -258,15 +238,12 @@ Napi::Value search(const Napi::CallbackInfo& info) {
     SearchOptions options = search_options(info[2], info[3]);
     options.oversample = oversample_argument(info[4]);
     options.filter_layout = size_argument(info[11], "layout");
-    Conditions conditions;
-    // Reading the keys may run JavaScript, so arrays are looked at afterwards.
-    if (info[12].IsArray() || info[12].IsTypedArray()) {
-      exclude_argument(info[12], info[13], uint32_array(info[10], "counts").size, conditions);
-    }
+    const std::size_t count = vector_count(float32_array(info[1], "queries"), index->dim());
+    Exclude exclude = exclude_argument(info[12], info[13], count);
+    // Reading the keys may have run JavaScript, so the array is looked at afresh.
     const Span<float> queries = float32_array(info[1], "queries");
-    const std::size_t count = vector_count(queries, index->dim());
-    if (!conditions.exclude_ends.empty() && conditions.exclude_ends.size() != count) {
-      throw Error(Code::kArgument, "exclude needs an end for each query");
+    if (queries.size != count * index->dim()) {
+      throw Error(Code::kArgument, "queries changed during the call");
     }
     index->check_search(options);
     require_finite(queries.data, count, index->dim(), count == 1 ? "query" : "queries");
@@ -275,9 +252,8 @@ Napi::Value search(const Napi::CallbackInfo& info) {
         std::clamp<std::size_t>(size_argument(info[6], "threads"), 1, ThreadPool::shared().size());
     const Span<std::uint32_t> counts = uint32_array(info[10], "counts");
     if (counts.size < count) throw Error(Code::kArgument, "the array for the counts is too short");
-    auto job =
-        std::make_unique<SearchJob>(info.Env(), index, queries, options, info[5],
-                                    std::move(conditions), threads, progress_argument(info[7]));
+    auto job = std::make_unique<SearchJob>(info.Env(), index, queries, options, info[5],
+                                           std::move(exclude), threads, progress_argument(info[7]));
     std::vector<Napi::ObjectReference> arrays;
     for (const std::size_t i : {8, 9, 10}) {
       if (info[i].IsObject()) arrays.push_back(Napi::Persistent(info[i].As<Napi::Object>()));

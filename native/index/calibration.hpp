@@ -22,7 +22,14 @@ struct RecallPoint {
 struct Calibration {
   std::size_t rows = 0;  // of the index then; 0 = none was done
   SearchPlan plan;
-  std::vector<RecallPoint> points;  // ef ascending
+  // With ef ascending. With hubs the first is the least beam that finds what a plain search would.
+  std::vector<RecallPoint> points;
+
+  // The beam to search with where `ef` is asked for: never less is found than elsewhere.
+  std::size_t beam_of(std::size_t ef, std::size_t k) const {
+    if (plan.hubs_a_place == 0 || points.empty()) return ef;
+    return std::max(ef, points.front().ef * std::max<std::size_t>(k, 10) / 10);
+  }
 
   // The beam that reached a recall for 10 results, the largest tried if none did.
   std::size_t beam_for(double recall, std::size_t k) const {

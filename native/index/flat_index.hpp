@@ -22,7 +22,7 @@ class FlatIndex final : public VectorIndex {
                           std::size_t, Progress& progress) override {
     return !progress.cancel.load();
   }
-  void finish_compaction(bool) override {}
+  void finish_compaction() noexcept override {}
   void search_locked(const float* queries, std::size_t count, const SearchOptions& options,
                      Hit* hits, std::uint32_t* counts) const override {
     search_flat(queries, count, options, hits, counts);

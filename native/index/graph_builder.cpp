@@ -23,11 +23,7 @@ GraphBuilder::GraphBuilder(HnswGraph& graph, const EmbeddingStore& store,
       vectors_(vectors),
       before_(before),
       ef_construction_(ef_construction),
-      entry_before_(graph.entry()),
-      lengths_(static_cast<float*>(
-          std::calloc(std::max<std::size_t>(1, graph.rows()), graph.capacity(0) * sizeof(float)))) {
-  if (lengths_ == nullptr) throw std::bad_alloc();
-}
+      entry_before_(graph.entry()) {}
 
 void GraphBuilder::save(std::uint32_t row, std::size_t level) {
   if (row >= before_) return;
@@ -47,6 +43,11 @@ void GraphBuilder::undo() {
 
 bool GraphBuilder::link(const std::vector<std::uint32_t>& rows, std::size_t threads,
                         Progress& progress) {
+  if (lengths_ == nullptr) {
+    lengths_.reset(static_cast<float*>(
+        std::calloc(std::max<std::size_t>(1, graph_.rows()), graph_.capacity(0) * sizeof(float))));
+    if (lengths_ == nullptr) throw std::bad_alloc();
+  }
   const auto make_worker = [&] {
     auto scratch = std::make_unique<Scratch>();
     return [&, scratch = std::move(scratch)](std::size_t i) {
@@ -112,7 +113,7 @@ void GraphBuilder::measure_links(std::uint32_t row, std::size_t level, Scratch& 
   const std::size_t count = scratch.ids.size();
   scratch.lengths.resize(count);
   if (level == 0) {
-    const float* known = const_cast<GraphBuilder*>(this)->lengths_of(row);
+    const float* known = lengths_of(row);
     std::copy(known, known + count, scratch.lengths.begin());
     if (std::find(known, known + count, 0.0f) == known + count) return;
   }

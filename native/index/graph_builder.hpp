@@ -71,7 +71,7 @@ class GraphBuilder {
   void set_list(std::uint32_t row, std::size_t level, const std::vector<Hit>& links);
   void measure_links(std::uint32_t row, std::size_t level, Scratch& scratch) const;
   // Lengths of the links of a row on level 0, by slot; 0 where they are not known.
-  float* lengths_of(std::uint32_t row) { return lengths_.get() + row * graph_.capacity(0); }
+  float* lengths_of(std::uint32_t row) const { return lengths_.get() + row * graph_.capacity(0); }
   void save(std::uint32_t row, std::size_t level);
   bool is_dead(std::uint32_t row) const {
     return dead_ != nullptr && (dead_[row / 8] >> (row % 8) & 1);

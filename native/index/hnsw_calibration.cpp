@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "index/hnsw_index.hpp"
+#include "index/writer_claim.hpp"
 #include "runtime/error.hpp"
 
 namespace lichen {
@@ -13,6 +14,8 @@ namespace {
 constexpr std::size_t kResults = 10;  // recall@10 is what is learned
 constexpr std::uint32_t kBeams[] = {10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 896};
 constexpr float kEnough = 0.999f;
+// So much less than a plain search with the same beam a plan may find.
+constexpr float kLess = 0.005f;
 
 // For the dot product. How many hubs are worth scoring depends on how much norms differ.
 constexpr SearchPlan kPlans[] = {{0, 0}, {16, 2}, {32, 4}, {64, 8}, {128, 8}};
@@ -38,6 +41,17 @@ struct Measured {
     // Out of reach: what it took in vain counts several times.
     return kOutOfReach * costs.back();
   }
+
+  // Leaves out the beams up to the last that finds less than a plain search does.
+  void keep_up_with(const Measured& plain) {
+    std::size_t first = 0;
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      const RecallPoint& other = plain.points[std::min(i, plain.points.size() - 1)];
+      if (points[i].recall < other.recall - kLess) first = i + 1;
+    }
+    points.erase(points.begin(), points.begin() + static_cast<std::ptrdiff_t>(first));
+    costs.erase(costs.begin(), costs.begin() + static_cast<std::ptrdiff_t>(first));
+  }
 };
 
 }  // namespace
@@ -49,6 +63,8 @@ Calibration HnswIndex::calibration() const {
 
 void HnswIndex::calibrate(const float* queries, std::size_t count) {
   require_finite(queries, count, dim(), "queries");
+  // Adds learn it as well, and saves write it.
+  WriterClaim claim(writing_, WriterClaim::Held::kNow);
   Calibration learned = calibrated(queries, count, nullptr);
   WriteLock lock(lock_);
   calibration_ = std::move(learned);
@@ -64,14 +80,16 @@ void HnswIndex::calibrate_by(const std::vector<std::uint32_t>& rows) {
   const RowFilter among(linked.data(), linked.size());
   Calibration learned = calibrated(queries.data(), rows.size(), &among);
   WriteLock lock(lock_);
-  calibration_ = std::move(learned);
+  std::swap(calibration_, learned);
+  calibration_before_ = std::move(learned);
 }
 
 Calibration HnswIndex::calibrated(const float* queries, std::size_t count,
                                   const RowFilter* among) const {
   ReadLock lock(lock_);
   SearchOptions options;
-  options.k = std::min(kResults, store_.rows());
+  options.k = std::min(kResults, store_.rows() - dead_count_);
+  if (options.k == 0) return {};
   options.exact = true;
   options.filter = among;
   std::vector<Hit> truth(count * options.k);
@@ -120,12 +138,14 @@ Calibration HnswIndex::calibrated(const float* queries, std::size_t count,
 
   Calibration calibration;
   calibration.rows = store_.rows();
-  Measured chosen = measure(kPlans[0]);
+  const Measured plain = measure(kPlans[0]);
+  Measured chosen = plain;
   if (hubs_ != nullptr) {
     const auto total = [](const Measured& m) { return m.cost_at(0.95f) + m.cost_at(0.99f); };
     for (std::size_t p = 1; p < std::size(kPlans); ++p) {
       Measured other = measure(kPlans[p]);
-      if (!(total(other) < total(chosen))) continue;
+      other.keep_up_with(plain);
+      if (other.points.empty() || !(total(other) < total(chosen))) continue;
       chosen = std::move(other);
       calibration.plan = kPlans[p];
     }
@@ -170,6 +190,8 @@ void HnswIndex::load(const SnapshotReader& reader) {
   graph_->load(std::move(levels), std::move(base), std::move(upper),
                {reader.header().entry_row, reader.header().max_level});
   learn_norms(0);
+  learn_hubs(0);
+  hubs_before_.reset();
   if (!reader.has(SectionType::kCalibration)) return;
   const auto refuse = [] { throw Error(Code::kFormat, "its calibration makes no sense"); };
   const std::uint64_t bytes = reader.bytes_of(SectionType::kCalibration);

@@ -34,6 +34,20 @@ StorageOptions f32_storage(std::size_t dim, Metric metric) {
   return options;
 }
 
+// Numbers below `count` without some, which rise.
+std::vector<std::uint32_t> all_but(const std::vector<std::uint32_t>& some, std::size_t count) {
+  std::vector<std::uint32_t> rows;
+  auto next = some.begin();
+  for (std::uint32_t row = 0; row < count; ++row) {
+    if (next != some.end() && *next == row) {
+      ++next;
+    } else {
+      rows.push_back(row);
+    }
+  }
+  return rows;
+}
+
 }  // namespace
 
 HnswIndex::HnswIndex(const StorageOptions& storage, const HnswParameters& parameters)
@@ -58,7 +72,7 @@ std::size_t HnswIndex::beam_for(const SearchOptions& options) const {
   std::size_t ef = options.ef;
   if (options.recall > 0.0) ef = std::max(ef, calibration_.beam_for(options.recall, options.k));
   if (ef == 0) ef = kDefaultEf;
-  return std::min(std::max(ef, options.k), store_.rows());
+  return std::min(std::max(calibration_.beam_of(ef, options.k), options.k), store_.rows());
 }
 
 template <class Admits>
@@ -169,8 +183,9 @@ void HnswIndex::search_locked(const float* queries, std::size_t count, const Sea
 // ---- add
 
 void HnswIndex::grow(std::size_t) {
-  graph_->append(std::max(store_.rows(), keys_.size()), parameters_.seed);
+  // First, so that a failure here is undone.
   linking_.store(true, std::memory_order_release);
+  graph_->append(std::max(store_.rows(), keys_.size()), parameters_.seed);
 }
 
 void HnswIndex::undo(std::size_t before) {
@@ -179,6 +194,10 @@ void HnswIndex::undo(std::size_t before) {
   builder_.reset();
   graph_->truncate(before);
   if (norms_.size() > before) norms_.resize(before);
+  if (hubs_before_.has_value()) hubs_ = std::move(*hubs_before_);
+  if (calibration_before_.has_value()) calibration_ = std::move(*calibration_before_);
+  hubs_before_.reset();
+  calibration_before_.reset();
   linking_.store(false, std::memory_order_release);
 }
 
@@ -212,11 +231,15 @@ bool HnswIndex::link_rows(const float* vectors, std::size_t before, std::size_t 
   }
   learn_norms(before);
   if (calibrates) {
+    learn_hubs(before, last);
     calibrate_by(last);
     ReadLock lock(lock_);
     if (!builder_->link(last, threads, progress)) return false;
   }
+  learn_hubs(before);
   builder_.reset();
+  hubs_before_.reset();
+  calibration_before_.reset();
   linking_.store(false, std::memory_order_release);
   return true;
 }
@@ -225,23 +248,24 @@ bool HnswIndex::prepare_compaction(const std::vector<std::uint32_t>& rows,
                                    const std::vector<std::uint32_t>& new_numbers,
                                    std::size_t threads, Progress& progress) {
   const GraphBuilder builder(*graph_, store_, finest(), nullptr, store_.rows(), 0);
-  next_graph_ = builder.compacted(rows, new_numbers, threads, progress);
-  if (next_graph_ == nullptr) return false;
-  for (const std::uint32_t row : rows) {
-    if (!norms_.empty()) next_norms_.push_back(norms_[row]);
+  Rest next;
+  next.graph = builder.compacted(rows, new_numbers, threads, progress);
+  if (next.graph == nullptr) return false;
+  if (hubs_ != nullptr && rows.size() >= kRowsForHubs) {
+    next.hubs = std::make_unique<Hubs>(store_, norms_, rows);
+    next.hubs->renumber(new_numbers);
   }
+  if (!norms_.empty()) {
+    for (const std::uint32_t row : rows) next.norms.push_back(norms_[row]);
+  }
+  next_ = std::move(next);
   return true;
 }
 
-void HnswIndex::finish_compaction(bool done) {
-  if (done) {
-    graph_ = std::move(next_graph_);
-    norms_ = std::move(next_norms_);
-    hubs_.reset();
-    if (norms_.size() >= kRowsForHubs) hubs_ = std::make_unique<Hubs>(store_, norms_);
-  }
-  next_graph_.reset();
-  next_norms_ = {};
+void HnswIndex::finish_compaction() noexcept {
+  graph_ = std::move(next_.graph);
+  norms_ = std::move(next_.norms);
+  hubs_ = std::move(next_.hubs);
 }
 
 void HnswIndex::learn_norms(std::size_t before) {
@@ -255,10 +279,21 @@ void HnswIndex::learn_norms(std::size_t before) {
     for (const float value : vector) square += static_cast<double>(value) * value;
     norms_[row] = static_cast<float>(std::sqrt(square));
   }
-  if (rows < kRowsForHubs) return;
-  auto hubs = std::make_unique<Hubs>(store_, norms_);
+}
+
+void HnswIndex::learn_hubs(std::size_t before, const std::vector<std::uint32_t>& without) {
+  const std::size_t count = norms_.size() - std::min(norms_.size(), without.size());
+  if (count < kRowsForHubs) return;
+  // Most adds bring none.
+  const bool brings =
+      hubs_ == nullptr || hubs_->size() != Hubs::wanted(count) ||
+      std::any_of(norms_.begin() + static_cast<std::ptrdiff_t>(before), norms_.end(),
+                  [&](float norm) { return norm > hubs_->least_norm(); });
+  if (!brings) return;
+  auto hubs = std::make_unique<Hubs>(store_, norms_, all_but(without, norms_.size()));
   WriteLock lock(lock_);
-  hubs_ = std::move(hubs);
+  std::swap(hubs_, hubs);
+  if (!hubs_before_.has_value()) hubs_before_ = std::move(hubs);
 }
 
 }  // namespace lichen

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "index/calibration.hpp"
@@ -55,7 +56,7 @@ class HnswIndex final : public VectorIndex {
   bool prepare_compaction(const std::vector<std::uint32_t>& rows,
                           const std::vector<std::uint32_t>& new_numbers, std::size_t threads,
                           Progress& progress) override;
-  void finish_compaction(bool done) override;
+  void finish_compaction() noexcept override;
   void search_locked(const float* queries, std::size_t count, const SearchOptions& options,
                      Hit* hits, std::uint32_t* counts) const override;
   void describe(SnapshotHeader& header, std::vector<SectionData>& sections) const override;
@@ -72,14 +73,24 @@ class HnswIndex final : public VectorIndex {
   std::size_t search_sample(const float* query, std::size_t ef, const SearchOptions& options,
                             const SearchPlan& plan, Hit* hits, SearchScratch& scratch) const;
   void learn_norms(std::size_t before);
+  // Makes the hubs those of all rows but some (ascending), the newest being those from `before` on.
+  void learn_hubs(std::size_t before, const std::vector<std::uint32_t>& without = {});
   // Rows that are not linked yet as queries.
   void calibrate_by(const std::vector<std::uint32_t>& rows);
   Calibration calibrated(const float* queries, std::size_t count, const RowFilter* among) const;
 
   HnswParameters parameters_;
+  // What compaction replaces.
+  struct Rest {
+    std::unique_ptr<HnswGraph> graph;
+    std::vector<float> norms;
+    std::unique_ptr<Hubs> hubs;
+  };
   std::unique_ptr<HnswGraph> graph_;
-  std::unique_ptr<HnswGraph> next_graph_;  // while compacting
-  std::vector<float> next_norms_;
+  Rest next_;  // while compacting
+  // What an add has replaced.
+  std::optional<std::unique_ptr<Hubs>> hubs_before_;
+  std::optional<Calibration> calibration_before_;
   std::atomic<bool> linking_{false};
   std::unique_ptr<GraphBuilder> builder_;
   std::vector<float> norms_;  // dot only

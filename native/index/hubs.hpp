@@ -4,6 +4,7 @@
 // LSH for maximum inner product search", NeurIPS 2018), and scoring rows that lie side by side
 // costs a fraction of reaching them over links.
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -15,10 +16,18 @@ namespace lichen {
 
 class Hubs {
  public:
-  // Of a store's rows, given the norm of each, a quarter at most.
-  Hubs(const EmbeddingStore& store, const std::vector<float>& norms);
+  // Of some rows of a store, given the norm of every row.
+  Hubs(const EmbeddingStore& store, const std::vector<float>& norms,
+       std::vector<std::uint32_t> rows);
 
   static constexpr std::size_t kMost = 8192;
+  // How many there are of so many rows.
+  static std::size_t wanted(std::size_t rows) { return std::min(kMost, rows / 4); }
+  float least_norm() const { return least_norm_; }
+  // The rows have got new numbers.
+  void renumber(const std::vector<std::uint32_t>& new_numbers) {
+    for (std::uint32_t& row : rows_) row = new_numbers[row];
+  }
   std::size_t size() const { return rows_.size(); }
   std::size_t bytes() const { return codes_.bytes() + rows_.capacity() * sizeof(std::uint32_t); }
 
@@ -42,6 +51,7 @@ class Hubs {
 
   EmbeddingStore codes_;
   std::vector<std::uint32_t> rows_;
+  float least_norm_ = 0.0f;
 };
 
 }  // namespace lichen

@@ -96,10 +96,7 @@ bool VectorIndex::compact(std::size_t threads, Progress& progress) {
   std::unique_ptr<EmbeddingStore> fine;
   if (fine_ != nullptr) fine = std::make_unique<EmbeddingStore>(selected(*fine_, rows));
   KeyMap keys = keys_.selected(rows);
-  if (!prepare_compaction(rows, new_numbers, threads, progress)) {
-    finish_compaction(false);
-    return false;
-  }
+  if (!prepare_compaction(rows, new_numbers, threads, progress)) return false;
   // What is replaced is freed after the lock.
   WriteLock lock(lock_);
   std::swap(store_, store);
@@ -109,7 +106,7 @@ bool VectorIndex::compact(std::size_t threads, Progress& progress) {
   dead_count_ = 0;
   std::vector<std::uint8_t>().swap(dead_);
   linked_ = rows.size();
-  finish_compaction(true);
+  finish_compaction();
   layout_.fetch_add(1, std::memory_order_release);
   lock.unlock();
   return true;
@@ -120,8 +117,7 @@ void VectorIndex::excluded_rows(const SearchOptions& options, std::size_t q,
   rows.clear();
   if (options.exclude == nullptr) return;
   const auto find_each = [&](const auto& keys) {
-    for (std::size_t i = q == 0 ? 0 : options.exclude_ends[q - 1]; i < options.exclude_ends[q];
-         ++i) {
+    for (std::size_t i = options.exclude_offsets[q]; i < options.exclude_offsets[q + 1]; ++i) {
       const std::uint32_t row = present(keys_.find(keys[i]));
       if (row != kNoRow) rows.push_back(row);
     }
@@ -141,12 +137,12 @@ const RowFilter* VectorIndex::admitted(const SearchOptions& options, std::size_t
   const bool old =
       options.filter != nullptr && options.filter_layout != 0 && options.filter_layout != now;
   excluded_rows(options, q, excluded);
-  if (dead_count_ == 0 && !old && excluded.empty()) return options.filter;
+  const std::size_t rows = shown_rows();
+  if (rows == store_.rows() && dead_count_ == 0 && !old && excluded.empty()) return options.filter;
   if (old && options.filter_layout + 1 != now) {
     throw Error(Code::kArgument,
                 "the filter is older than the last two compactions of the index; make it anew");
   }
-  const std::size_t rows = store_.rows();
   bits.assign((rows + 7) / 8, 0);
   if (old) {
     for (std::size_t row = 0; row < new_numbers_.size(); ++row) {

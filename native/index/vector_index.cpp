@@ -40,7 +40,7 @@ std::size_t VectorIndex::bytes_of_stores() const {
 
 std::size_t VectorIndex::rows() const {
   ReadLock lock(lock_);
-  return store_.rows() - dead_count_;
+  return shown_rows() - dead_count_;
 }
 
 std::size_t VectorIndex::row_numbers() const {
@@ -161,7 +161,7 @@ void VectorIndex::check_search(const SearchOptions& options) const {
 }
 
 void VectorIndex::check_k(std::size_t k) const {
-  const std::size_t most = store_.rows() - dead_count_;
+  const std::size_t most = shown_rows() - dead_count_;
   if (k > 0 && k <= most) return;
   throw Error(Code::kArgument, "k must be an integer from 1 to the size of the index (" +
                                    std::to_string(most) + "), got " + std::to_string(k));
@@ -238,7 +238,7 @@ void VectorIndex::search_flat(const float* queries, std::size_t count, const Sea
   best.reserve(count);
   for (std::size_t q = 0; q < count; ++q) best.emplace_back(found + q * most, most);
   prepared.prepare(store, queries, count);
-  scan(store, prepared, admitted(options, q0), 0, shown_rows(), best);
+  scan(store, prepared, admitted(options, q0), 0, store.rows(), best);
   for (std::size_t q = 0; q < count; ++q) {
     std::size_t here = best[q].finish();
     if (rerank) {

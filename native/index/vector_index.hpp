@@ -41,10 +41,10 @@ struct SearchOptions {
   bool exact = false;          // score every row in the finest store
   const RowFilter* filter = nullptr;
   std::uint64_t filter_layout = 0;  // the layout whose rows the filter has; 0 = the present one
-  // Keys that query q must not find are those from exclude_ends[q - 1] (0 for the first) on to
-  // exclude_ends[q]; those that are not there do no harm. May be null.
+  // Keys that query q must not find are those from exclude_offsets[q] on to exclude_offsets[q + 1];
+  // those that are not there do no harm. May be null.
   const KeyBatch* exclude = nullptr;
-  const std::size_t* exclude_ends = nullptr;
+  const std::size_t* exclude_offsets = nullptr;
 };
 
 // How the rows of one search are shared out: fixed at its start, since an add may end between
@@ -131,11 +131,11 @@ class VectorIndex {
     ReadLock lock(lock_);
     visit(keys_);
   }
-  // Calls visit(row) for every row that is not dead, in order, under the lock.
+  // Calls visit(row, keys) for every row that is shown and not dead, in order, under the lock.
   template <class Visit>
   void for_each_row(Visit&& visit) const {
     ReadLock lock(lock_);
-    for (std::size_t row = 0; row < store_.rows(); ++row) {
+    for (std::size_t row = 0; row < shown_rows(); ++row) {
       if (alive(row)) visit(static_cast<std::uint32_t>(row), keys_);
     }
   }
@@ -159,12 +159,12 @@ class VectorIndex {
   // Called with the lock held exclusively: forget the rows from `before` on.
   virtual void undo(std::size_t before) = 0;
   // Compaction of what an index has besides: make it ready for `rows`, under their new numbers
-  // (kNoRow for a dead one), beside searches; then, with the lock held exclusively, put it in
-  // place.
+  // (kNoRow for a dead one), beside searches, or return false if cancelled; then, with the lock
+  // held exclusively, put it in place, which must not fail.
   virtual bool prepare_compaction(const std::vector<std::uint32_t>& rows,
                                   const std::vector<std::uint32_t>& new_numbers,
                                   std::size_t threads, Progress& progress) = 0;
-  virtual void finish_compaction(bool done) = 0;
+  virtual void finish_compaction() noexcept = 0;
   // Not exact; called with the lock held.
   virtual void search_locked(const float* queries, std::size_t count, const SearchOptions& options,
                              Hit* hits, std::uint32_t* counts) const = 0;
@@ -183,7 +183,7 @@ class VectorIndex {
   }
   // Rows that searches may see: those that replace others are hidden until they all do.
   std::size_t shown_rows() const { return replacing_.empty() ? store_.rows() : linked_; }
-  // Rows of the filter, in today's numbers, that are alive and that query q does not exclude; null
+  // Rows of the filter, in today's numbers, that are shown, alive and not excluded by query q; null
   // if that is every row. Lives until this thread's next call.
   const RowFilter* admitted(const SearchOptions& options, std::size_t q = 0) const;
   // Rows that query q excludes.
@@ -191,12 +191,12 @@ class VectorIndex {
                      std::vector<std::uint32_t>& rows) const;
 
   // The k nearest of each query, ties to the lower row: every row is scored, in the store and the
-  // best anew in the finer one, or in the finest alone.
-  // The first of them is query q0 to exclude by.
+  // best anew in the finer one, or in the finest alone. They exclude what query q0 does.
   void search_flat(const float* queries, std::size_t count, const SearchOptions& options, Hit* hits,
                    std::uint32_t* counts, std::size_t q0 = 0) const;
 
   mutable RwLock lock_;
+  mutable std::atomic<bool> writing_{false};  // claimed by a change or a save
   std::size_t dead_count_ = 0;
   std::vector<std::uint8_t> dead_;  // a bit a row, also of those being added; empty while none is
   EmbeddingStore store_;
@@ -216,10 +216,9 @@ class VectorIndex {
   void check_k(std::size_t k) const;  // called with the lock held
 
   IndexKind kind_;
-  mutable std::atomic<bool> writing_{false};  // claimed by an add or a save
-  std::size_t linked_ = 0;                    // rows that link() has finished with
-  std::vector<float> pending_;                // appended, not yet encoded
-  std::vector<Replacement> replacing_;        // by the rows that are being added
+  std::size_t linked_ = 0;              // rows that link() has finished with
+  std::vector<float> pending_;          // appended, not yet encoded
+  std::vector<Replacement> replacing_;  // by the rows that are being added
   std::atomic<std::uint64_t> layout_{1};
   std::vector<std::uint32_t> new_numbers_;  // of the last compaction, by old number
 };

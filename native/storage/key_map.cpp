@@ -240,7 +240,6 @@ void KeyMap::truncate(std::size_t rows, const std::vector<Replacement>& replaced
 }
 
 void KeyMap::erase(std::uint32_t row) {
-  write_down();
   std::uint32_t* const slot = slot_of_row(row);
   if (*slot == row) free_slot(static_cast<std::size_t>(slot - slots_.data()));
 }

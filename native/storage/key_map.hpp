@@ -54,7 +54,7 @@ class KeyMap {
                                   KeyMode mode = KeyMode::kAdd);
   // Takes back the rows from `rows` on, with what they replaced.
   void truncate(std::size_t rows, const std::vector<Replacement>& replaced = {});
-  // Row r's key leads nowhere from now on.
+  // Row r's key leads nowhere from now on. Keys that nobody gave must be written down.
   void erase(std::uint32_t row);
   // Some rows, in another order; `next_key` goes on.
   KeyMap selected(const std::vector<std::uint32_t>& rows) const;

@@ -274,6 +274,37 @@ TEST_CASE("index: searches run beside updates, removals and compactions") {
   }
 }
 
+TEST_CASE("hnsw: an add that is aborted at its end leaves hubs and calibration as they were") {
+  const std::size_t rows = 1400;
+  const test::ScratchFolder folder;
+  std::vector<float> vectors = test::clustered(18, 3 * rows, kDim, 10);
+  HnswIndex index(kDim, Metric::kDot, {6, 40, 5});
+  add(index, vectors.data(), rows);
+  // Greater norms, so that the add would bring hubs.
+  for (std::size_t i = rows * kDim; i < vectors.size(); ++i) vectors[i] *= 3.0f;
+  test::save(index, folder.file("before"));
+  const auto found = rows_of(index, vectors.data(), 10);
+  Progress progress;
+  index.append({}, vectors.data() + rows * kDim, 2 * rows);
+  std::thread canceller([&] {
+    // The last rows wait for calibration.
+    while (progress.done.load() < 2 * rows - kCalibrationQueries) std::this_thread::yield();
+    progress.cancel.store(true);
+  });
+  bool aborted = false;
+  try {
+    index.link(1, progress);
+  } catch (const Error& error) {
+    aborted = error.code() == Code::kAborted;
+  }
+  canceller.join();
+  if (!aborted) return;
+  CHECK_EQUAL(index.rows(), rows);
+  CHECK(rows_of(index, vectors.data(), 10) == found);
+  test::save(index, folder.file("after"));
+  CHECK(test::read_file(folder.file("before")) == test::read_file(folder.file("after")));
+}
+
 TEST_CASE("index: an aborted update or compaction changes nothing") {
   const std::size_t rows = 600;
   const std::vector<float> vectors = test::clustered(17, rows, kDim, 10);

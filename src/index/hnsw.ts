@@ -106,7 +106,7 @@ export class HnswIndex<K extends Key = number> extends VectorIndex<K> {
    * Learns from queries like those to come which beam reaches which recall, and how to search best. An add that at least
    * doubles an index to 1,024 vectors or more does so by itself, with some of its vectors for queries; where queries are
    * of another kind than vectors (users and items), give some hundred of them here.
-   * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_EMPTY.
+   * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_EMPTY, ERR_LICHEN_BUSY.
    */
   async calibrate(queries: VectorsInput): Promise<void> {
     await native().indexCalibrate(this.handle, toVectors('queries', queries, this.dim));

@@ -5,7 +5,6 @@ import {
   type IndexHandle,
   type KeyKind,
   KEY_MODES,
-  type NativeHits,
   type NativeSlots,
 } from '../native.js';
 import { matrix } from '../vectors/matrix.js';
@@ -170,9 +169,8 @@ export abstract class VectorIndex<K extends Key = number> {
    * removed then.
    */
   async remove(keys: KeysInput<K>): Promise<void> {
-    // The addon's own checks become a rejection, as those of every promise.
-    await Promise.resolve();
-    if (native().indexRemove(this.handle, toKeyList(keys))) await this.compact();
+    native().indexRemove(this.handle, toKeyList(keys));
+    await this.#compactIfWorth();
   }
 
   /** As {@link remove}, but at once, and without compaction. */
@@ -262,15 +260,13 @@ export abstract class VectorIndex<K extends Key = number> {
    */
   async searchWithin(query: VectorInput, options: SearchWithinOptions): Promise<SearchResult<K>> {
     const { vector, score, filter, layout } = this.#resolveWithin(query, options);
-    const addon = native();
-    return resultOf(await addon.indexSearchWithin(this.handle, vector, score, filter, layout));
+    return native().indexSearchWithin<KeysOf<K>>(this.handle, vector, score, filter, layout);
   }
 
   /** As {@link searchWithin}, on this thread. */
   searchWithinSync(query: VectorInput, options: SearchWithinOptions): SearchResult<K> {
     const { vector, score, filter, layout } = this.#resolveWithin(query, options);
-    const addon = native();
-    return resultOf(addon.indexSearchWithinSync(this.handle, vector, score, filter, layout));
+    return native().indexSearchWithinSync<KeysOf<K>>(this.handle, vector, score, filter, layout);
   }
 
   /** All keys, in the order in which the vectors were added. */
@@ -349,8 +345,16 @@ export abstract class VectorIndex<K extends Key = number> {
     } finally {
       this.#forgetKeyKind();
     }
-    if (mode !== 'add' && native().indexWantsCompaction(this.handle)) {
-      await this.compact({ threads });
+    if (mode !== 'add') await this.#compactIfWorth();
+  }
+
+  /** What was to be done is done, so another change that is at work already, or close, is no failure. */
+  async #compactIfWorth(): Promise<void> {
+    try {
+      if (native().indexWantsCompaction(this.handle)) await this.compact();
+    } catch (error) {
+      const { code } = error as { code?: unknown };
+      if (code !== 'ERR_LICHEN_BUSY' && code !== 'ERR_LICHEN_CLOSED') throw error;
     }
   }
 
@@ -443,8 +447,4 @@ export abstract class VectorIndex<K extends Key = number> {
     this.#keyKind = undefined;
     this.#scratchKept = undefined;
   }
-}
-
-function resultOf<K extends Key>({ keys, scores }: NativeHits): SearchResult<K> {
-  return { keys: keys as KeysOf<K>, scores };
 }

@@ -38,6 +38,8 @@ async function expectToAgree(index: VectorIndex<Key>, model: Model): Promise<voi
   // By scores, since keys may have equal vectors.
   expected.forEach((score, at) => expect(exact.scores[at]).toBeCloseTo(score, 4));
   for (const key of exact.keys as Iterable<Key>) expect(model.has(key)).toBe(true);
+  const within = index.searchWithinSync(query, { score: 1e6 }).keys as Iterable<Key>;
+  expect(new Set(within)).toEqual(new Set(keys));
   const { keys: found } = await index.search(query, { k });
   for (const key of found as Iterable<Key>) expect(model.has(key)).toBe(true);
   expect(found.length).toBe(k);
