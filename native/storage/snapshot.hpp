@@ -41,6 +41,10 @@ enum class SectionType : std::uint32_t {
   kLearned = 11,  // f32: the mean, or the centroids
   // The finer vectors, by which results are scored anew: the types above, and this.
   kFine = 32,
+  // Attributes; see attribute_sections.hpp.
+  kAttributeSchema = 64,    // names, kinds, dictionaries
+  kAttributeValues = 128,   // and the column's number: its values
+  kAttributeOffsets = 192,  // and the column's number: where the rows' tags are
 };
 
 struct SnapshotHeader {
