@@ -43,6 +43,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_search_functions(env, exports);
   export_file_functions(env, exports);
   export_store_functions(env, exports);
+  export_attribute_functions(env, exports);
   return exports;
 }
 

@@ -12,7 +12,8 @@ void export_search_functions(Napi::Env env, Napi::Object exports);  // search_bi
 void export_file_functions(Napi::Env env,
                            Napi::Object exports);  // file_binding.cpp: save, open, inspect
 
-void export_store_functions(Napi::Env env, Napi::Object exports);  // store_binding.cpp
+void export_store_functions(Napi::Env env, Napi::Object exports);      // store_binding.cpp
+void export_attribute_functions(Napi::Env env, Napi::Object exports);  // attribute_binding.cpp
 
 inline void export_function(Napi::Env env, Napi::Object exports, const char* name,
                             Napi::Value (*function)(const Napi::CallbackInfo&)) {

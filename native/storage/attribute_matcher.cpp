@@ -106,8 +106,7 @@ AttributeMatcher::Node AttributeMatcher::compile(const AttributeTable& table,
   const AttributeTable::Column& column = table.columns()[predicate.column];
   node.column = &column;
   if (predicate.kind == PredicateKind::kPresent) return node;
-  if (predicate.kind > PredicateKind::kPresent ||
-      column.spec.kind != kind_asked(predicate.kind)) {
+  if (predicate.kind > PredicateKind::kPresent || column.spec.kind != kind_asked(predicate.kind)) {
     bad("the condition does not fit attribute '" + column.spec.name + "'");
   }
   constexpr double kInfinity = std::numeric_limits<double>::infinity();

@@ -17,8 +17,8 @@ using Column = AttributeTable::Column;
 
 // The strings of some items in the dictionary, where those not there are added.
 struct Resolved {
-  std::vector<std::uint32_t> codes;    // kCategory: one an item; kTags: ascending in each item
-  std::vector<std::size_t> offsets;    // kTags
+  std::vector<std::uint32_t> codes;  // kCategory: one an item; kTags: ascending in each item
+  std::vector<std::size_t> offsets;  // kTags
 };
 
 Resolved resolve(Column& column, const AttributeValues& values, std::size_t first,

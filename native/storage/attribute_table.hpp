@@ -30,11 +30,11 @@ struct AttributeSpec {
 
 // Values of one column in a batch. Strings stand once, the items name them by position.
 struct AttributeValues {
-  bool given = false;                // otherwise no item has a value
-  std::vector<double> numbers;       // kNumber: one an item, NaN = no value
-  std::vector<std::string> strings;  // kCategory, kTags
-  std::vector<std::uint32_t> codes;  // kCategory: one an item, 0 = no value, 1 + i = strings[i]
-                                     // kTags: i = strings[i], in any order, also twice
+  bool given = false;                  // otherwise no item has a value
+  std::vector<double> numbers;         // kNumber: one an item, NaN = no value
+  std::vector<std::string> strings;    // kCategory, kTags
+  std::vector<std::uint32_t> codes;    // kCategory: one an item, 0 = no value, 1 + i = strings[i]
+                                       // kTags: i = strings[i], in any order, also twice
   std::vector<std::uint32_t> offsets;  // kTags: item i has codes [offsets[i], offsets[i + 1])
 };
 

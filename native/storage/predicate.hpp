@@ -10,7 +10,7 @@
 
 namespace lichen {
 
-inline constexpr std::size_t kMaxPredicateDepth = 64;
+inline constexpr std::size_t kMaxPredicateDepth = 128;
 
 enum class PredicateKind : std::uint32_t {
   kAnd = 0,  // all children hold; true without children

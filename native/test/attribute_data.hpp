@@ -100,9 +100,9 @@ inline Predicate random_predicate(Dice& dice, std::size_t strings, std::size_t d
     }
     return predicate;
   }
-  static const PredicateKind kLeaves[] = {
-      PredicateKind::kNumberRange, PredicateKind::kNumberIn, PredicateKind::kCategoryIn,
-      PredicateKind::kTagsAny,     PredicateKind::kTagsAll,  PredicateKind::kPresent};
+  static const PredicateKind kLeaves[] = {PredicateKind::kNumberRange, PredicateKind::kNumberIn,
+                                          PredicateKind::kCategoryIn,  PredicateKind::kTagsAny,
+                                          PredicateKind::kTagsAll,     PredicateKind::kPresent};
   predicate.kind = kLeaves[kind];
   predicate.column = kind < 2 ? 0 : kind == 2 ? 1 : kind < 5 ? 2 : dice.below(3);
   if (!dice.one_in(3)) predicate.low = random_number(dice);

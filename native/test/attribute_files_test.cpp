@@ -141,19 +141,21 @@ TEST_CASE("attribute sections: hostile content behind sound checksums is refused
       good = test::read_file(path);
     }
     test::write_file(path, forged(good, [&](SnapshotHeader& header, auto& table, auto& bytes) {
-      if (dice.one_in(20)) header.rows = dice.one_in(2) ? dice.below(80) : splitmix64(round, 9);
-      SectionEntry& section = table[dice.one_in(2) ? 0 : dice.below(table.size())];
-      if (dice.one_in(8)) {
-        section.bytes = dice.below(section.bytes + 1);
-      } else if (dice.one_in(8)) {
-        section.type = static_cast<std::uint32_t>(64 + dice.below(140));
-      } else {
-        for (std::size_t i = 1 + dice.below(3); i > 0; --i) {
-          char& byte = bytes[section.offset + dice.below(section.bytes)];
-          byte = static_cast<char>(dice.one_in(2) ? byte ^ (1 << dice.below(8)) : dice.below(256));
-        }
-      }
-    }));
+                       if (dice.one_in(20))
+                         header.rows = dice.one_in(2) ? dice.below(80) : splitmix64(round, 9);
+                       SectionEntry& section = table[dice.one_in(2) ? 0 : dice.below(table.size())];
+                       if (dice.one_in(8)) {
+                         section.bytes = dice.below(section.bytes + 1);
+                       } else if (dice.one_in(8)) {
+                         section.type = static_cast<std::uint32_t>(64 + dice.below(140));
+                       } else {
+                         for (std::size_t i = 1 + dice.below(3); i > 0; --i) {
+                           char& byte = bytes[section.offset + dice.below(section.bytes)];
+                           byte = static_cast<char>(dice.one_in(2) ? byte ^ (1 << dice.below(8))
+                                                                   : dice.below(256));
+                         }
+                       }
+                     }));
     try {
       AttributeTable opened = open(path);
       std::vector<std::uint64_t> words(opened.rows() / 64 + 1);

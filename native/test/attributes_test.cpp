@@ -27,8 +27,8 @@ void check_predicate(const AttributeTable& table, const std::vector<ModelRow>& r
   matcher.evaluate(first, last, words.data());
   std::size_t holding = 0;
   for (std::size_t r = 0; r < words.size() * 64; ++r) {
-    const bool expected = r >= first && r < last ? test::model_holds(predicate, rows[r])
-                                                 : bit(before, r);
+    const bool expected =
+        r >= first && r < last ? test::model_holds(predicate, rows[r]) : bit(before, r);
     if (bit(words, r) != expected) CHECK_EQUAL(r, -1);
     if (r < rows.size()) {
       CHECK_EQUAL(matcher.admits(r), test::model_holds(predicate, rows[r]));
