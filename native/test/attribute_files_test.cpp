@@ -127,6 +127,55 @@ TEST_CASE("attribute sections: every truncation and every flipped bit is noticed
   }
 }
 
+TEST_CASE("attribute sections: each kind of damage behind sound checksums is refused") {
+  const test::ScratchFolder folder;
+  const std::string path = folder.file("attributes.lichen");
+  AttributeTable table({{"genre", AttributeKind::kCategory}, {"tags", AttributeKind::kTags}});
+  AttributeBatch batch;
+  batch.columns.resize(2);
+  batch.columns[0].given = true;
+  batch.columns[0].strings = {"ab", "cd"};
+  batch.columns[0].codes = {1, 2};
+  batch.columns[1].given = true;
+  batch.columns[1].offsets = {0, 70, 70};
+  for (std::uint32_t i = 0; i < 70; ++i) {
+    batch.columns[1].strings.push_back(std::to_string(i));
+    batch.columns[1].codes.push_back(i);
+  }
+  table.append(batch, 2);
+  save(table, path);
+  const std::vector<char> good = test::read_file(path);
+  // Puts a number into one of the sections: schema, codes, offsets, tags.
+  const auto refuse = [&](std::size_t section, std::size_t at, std::uint32_t number) {
+    test::write_file(path, forged(good, [&](SnapshotHeader&, auto& sections, auto& bytes) {
+                       std::memcpy(bytes.data() + sections[section].offset + at, &number,
+                                   sizeof number);
+                     }));
+    CHECK_THROWS(Code::kFormat, open(path));
+  };
+  // The schema: version, columns; kind, bytes of the name, strings, bytes of the strings, "genre".
+  constexpr std::size_t kLengths = 8 + 24 + 5;
+  refuse(0, 0, 2);                           // version
+  refuse(0, 4, 3);                           // a column more than there is
+  refuse(0, 4, 1);                           // bytes behind the last column
+  refuse(0, 8, 3);                           // kind
+  refuse(0, 8, 0);                           // a number with strings
+  refuse(0, 12, 0);                          // a name of no bytes
+  refuse(0, 16, 0x7FFFFFFF);                 // strings
+  refuse(0, kLengths, 1);                    // a string shorter than it is
+  refuse(0, kLengths, 3);                    // and longer
+  refuse(0, kLengths, kMaxStringBytes + 1);  // and longer than any may be
+  refuse(0, kLengths + 8, 0x62616261);       // "ab" twice
+  refuse(1, 4, 3);                           // a code of no string
+  refuse(2, 0, 1);                           // offsets that do not begin at 0
+  refuse(2, 8, 71);                          // or go back
+  refuse(2, 16, 69);                         // or do not end with the tags
+  refuse(3, 4, 0);                           // a tag twice
+  refuse(3, 4, 70);                          // a tag that is not there
+  test::write_file(path, good);
+  CHECK_EQUAL(open(path).rows(), 2);
+}
+
 TEST_CASE("attribute sections: hostile content behind sound checksums is refused or harmless") {
   const test::ScratchFolder folder;
   const std::string path = folder.file("attributes.lichen");

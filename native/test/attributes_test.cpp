@@ -125,6 +125,26 @@ TEST_CASE("attributes: appends, overwrites, truncation and undo do what a list o
   }
 }
 
+TEST_CASE("attributes: lists of tags that are overwritten again and again take no more memory") {
+  Dice dice(77);
+  std::vector<ModelRow> rows = test::random_rows(dice, 3000, 300);
+  AttributeTable table(test::model_schema());
+  table.append(test::batch_of(rows), rows.size());
+  const std::size_t bytes = table.bytes();
+  for (std::size_t step = 0; step < 60000; ++step) {
+    const std::size_t row = dice.below(rows.size());
+    rows[row] = test::random_row(dice, 300);
+    table.overwrite(row, test::batch_of({rows[row]}), 0);
+    if (step % 10000 == 0) CHECK(test::holds_rows(table, rows));
+  }
+  CHECK(test::holds_rows(table, rows));
+  CHECK(table.bytes() < 2 * bytes);
+  // Places that are still counted as used would keep the pool from being compacted at all.
+  for (std::size_t row = 0; row < rows.size(); ++row) table.clear(row);
+  table.overwrite(0, test::batch_of({rows[0]}), 0);
+  CHECK(table.bytes() < bytes);
+}
+
 TEST_CASE("attributes: undo forgets the strings of what is undone") {
   AttributeTable table({{"genre", AttributeKind::kCategory}, {"tags", AttributeKind::kTags}});
   AttributeBatch batch;
