@@ -16,6 +16,9 @@ export type ProgressHandle = { readonly [nativeKind]: 'progress' };
 /** A native embedding store; freed when closed or collected. */
 export type StoreHandle = { readonly [nativeKind]: 'store' };
 
+/** A native table of attributes; freed when collected. */
+export type AttributesHandle = { readonly [nativeKind]: 'attributes' };
+
 /** Kinds of keys: none given (row numbers), integers, strings. */
 export type KeyKind = 'row' | 'integer' | 'string';
 
@@ -124,6 +127,21 @@ export interface NativeHits<Keys extends Float64Array | string[]> {
 export type NativeExclude = Float64Array | readonly string[] | null;
 /** What becomes of keys of an add that are there already: an error; they must be; they may be. */
 export const KEY_MODES = { add: 0, update: 1, upsert: 2 } as const;
+
+/** Names and kinds of attributes, by turns. */
+export type NativeSchema = readonly string[];
+/**
+ * Values of one attribute: numbers (NaN for none); for a category its distinct strings and a code a row (0 for none,
+ * else 1 + the string's place); for tags their distinct strings, the places of all rows' tags, and where each row's
+ * begin; null where no row has a value.
+ */
+export type NativeColumn =
+  | null
+  | Float64Array
+  | readonly [strings: readonly string[], codes: Uint32Array]
+  | readonly [strings: readonly string[], codes: Uint32Array, offsets: Uint32Array];
+/** Values of the attributes in the order of the schema; null where no row has any. */
+export type NativeAttributes = readonly NativeColumn[] | null;
 
 /** The addon's functions. Arguments are checked there too, but the messages for people are made here. */
 export interface Addon {
@@ -271,6 +289,27 @@ export interface Addon {
   storeClose(store: StoreHandle): void;
   /** Reads an index file of hnswlib and checks all that a search would follow; keeps nothing of it. */
   hnswlibCheck(path: string, dim: number): Promise<HnswlibReport>;
+  createAttributes(schema: NativeSchema): AttributesHandle;
+  attributesDescribe(attributes: AttributesHandle): {
+    readonly schema: string[];
+    readonly rows: number;
+    readonly bytes: number;
+  };
+  attributesAppend(attributes: AttributesHandle, columns: NativeAttributes, count: number): void;
+  /** Gives a row other values; null for none. */
+  attributesOverwrite(attributes: AttributesHandle, row: number, columns: NativeAttributes): void;
+  /** Bits of the rows that fulfil a condition, as a filter has them. */
+  attributesEvaluate(
+    attributes: AttributesHandle,
+    program: Float64Array,
+    strings: readonly string[],
+  ): Uint8Array;
+  /** A column's values of some rows; null for a category that is missing. */
+  attributesValues(
+    attributes: AttributesHandle,
+    column: number,
+    rows: Uint32Array,
+  ): Float64Array | (string | null)[] | string[][];
 }
 
 const FILE_CODES: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([

@@ -17,7 +17,7 @@ namespace lichen {
 namespace {
 
 constexpr std::uint64_t kSectionAlignment = 64;
-constexpr std::uint32_t kMaxSections = 64;
+constexpr std::uint32_t kMaxSections = 256;
 constexpr std::size_t kMaxTransfer = std::size_t{4}
                                      << 20;  // small enough to heed a wish to stop soon
 
@@ -124,6 +124,11 @@ const char* section_name(std::uint32_t type) {
       "unknown", "fineVectors", "unknown",    "unknown",     "unknown",     "unknown",
       "unknown", "unknown",     "fineScales", "fineOffsets", "fineSquares", "fineLearned"};
   if (type < kNames.size()) return kNames[type];
+  if (type >= static_cast<std::uint32_t>(SectionType::kAttributeOffsets)) {
+    return type < 256 ? "attributeOffsets" : "unknown";
+  }
+  if (type >= static_cast<std::uint32_t>(SectionType::kAttributeValues)) return "attributeValues";
+  if (type == static_cast<std::uint32_t>(SectionType::kAttributeSchema)) return "attributeSchema";
   const std::uint32_t fine = type - static_cast<std::uint32_t>(SectionType::kFine);
   return fine < kFineNames.size() ? kFineNames[fine] : "unknown";
 }

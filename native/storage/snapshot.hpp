@@ -42,6 +42,10 @@ enum class SectionType : std::uint32_t {
   kCalibration = 12,  // optional; u32: rows, hubs a place, patience, then ef and bits of the recall
   // The finer vectors, by which results are scored anew: the types above, and this.
   kFine = 32,
+  // Attributes; see attribute_sections.hpp.
+  kAttributeSchema = 64,    // names, kinds, dictionaries
+  kAttributeValues = 128,   // and the column's number: its values
+  kAttributeOffsets = 192,  // and the column's number: where the rows' tags are
 };
 
 struct SnapshotHeader {
