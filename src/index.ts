@@ -7,7 +7,6 @@ export {
   machine,
   type KeyKind,
   type Machine,
-  type SnapshotReport,
   type SnapshotSection,
   type StorageErrors,
 } from './native.js';
@@ -47,6 +46,20 @@ export { VectorIndex } from './index/vector-index.js';
 export { FlatIndex, type FlatOptions } from './index/flat.js';
 export { HnswIndex, type HnswOptions, type RecallPoint } from './index/hnsw.js';
 export { Filter } from './index/filter.js';
+export type {
+  AttributeKind,
+  AttributeSchema,
+  AttributesInput,
+  AttributesOf,
+  AttributeValuesInput,
+} from './index/attributes.js';
+export type {
+  AttributeCondition,
+  CategoryCondition,
+  NumberCondition,
+  TagsCondition,
+  Where,
+} from './index/where.js';
 export {
   EmbeddingStore,
   type EmbeddingStoreOptions,
@@ -55,7 +68,7 @@ export {
   type StoreScores,
 } from './index/embedding-store.js';
 export { openIndex } from './index/open.js';
-export { inspectSnapshot } from './index/snapshot.js';
+export { inspectSnapshot, type SnapshotReport } from './index/snapshot.js';
 
 export { HnswlibIndex } from './hnswlib/hnswlib-index.js';
 export type {

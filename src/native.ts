@@ -16,9 +16,6 @@ export type ProgressHandle = { readonly [nativeKind]: 'progress' };
 /** A native embedding store; freed when closed or collected. */
 export type StoreHandle = { readonly [nativeKind]: 'store' };
 
-/** A native table of attributes; freed when collected. */
-export type AttributesHandle = { readonly [nativeKind]: 'attributes' };
-
 /** Kinds of keys: none given (row numbers), integers, strings. */
 export type KeyKind = 'row' | 'integer' | 'string';
 
@@ -37,6 +34,7 @@ export interface IndexDescription {
   /** Of storage `pq`: codes a vector. */
   readonly subspaces?: number;
   readonly keys: KeyKind;
+  readonly attributes: NativeSchema;
   /** Rows that were removed or replaced and still take memory; not told of a file. */
   readonly dead?: number;
   /** Memory held: vectors, keys, links. */
@@ -55,8 +53,8 @@ export interface SnapshotSection {
   readonly ok: boolean;
 }
 
-/** What stands in a snapshot file, read without building the index. */
-export interface SnapshotReport extends IndexDescription {
+/** What stands in a snapshot file. */
+export interface NativeSnapshotReport extends IndexDescription {
   /** Version of the file format. */
   readonly version: number;
   readonly rows: number;
@@ -123,8 +121,6 @@ export interface NativeHits<Keys extends Float64Array | string[]> {
   readonly keys: Keys;
   readonly scores: Float32Array;
 }
-/** Keys that searches must not find, and where those of each query end. */
-export type NativeExclude = Float64Array | readonly string[] | null;
 /** What becomes of keys of an add that are there already: an error; they must be; they may be. */
 export const KEY_MODES = { add: 0, update: 1, upsert: 2 } as const;
 
@@ -142,6 +138,27 @@ export type NativeColumn =
   | readonly [strings: readonly string[], codes: Uint32Array, offsets: Uint32Array];
 /** Values of the attributes in the order of the schema; null where no row has any. */
 export type NativeAttributes = readonly NativeColumn[] | null;
+/** A condition on attributes: the same key for the same rows, its nodes, the strings that they name. */
+export type NativeCondition = readonly [
+  key: string,
+  program: Float64Array,
+  strings: readonly string[],
+];
+/** What narrows a search. */
+export interface NativeRestrictions {
+  /** 0 for the default. */
+  readonly oversample?: number;
+  readonly filter?: Uint8Array;
+  /** Whose rows those of the filter are; 0 for the present layout. */
+  readonly layout?: number;
+  /** Keys that must not be found, and where those of each query end. */
+  readonly exclude?: Float64Array | readonly string[];
+  readonly ends?: Uint32Array;
+  readonly where?: NativeCondition;
+  /** Place of the attribute in the schema. */
+  readonly groupBy?: number;
+  readonly groupSize?: number;
+}
 
 /** The addon's functions. Arguments are checked there too, but the messages for people are made here. */
 export interface Addon {
@@ -155,6 +172,7 @@ export interface Addon {
     rerank: string,
     subspaces: number,
     seed: number,
+    attributes: NativeSchema,
   ): IndexHandle;
   createHnsw(
     dim: number,
@@ -163,6 +181,7 @@ export interface Addon {
     rerank: string,
     subspaces: number,
     seed: number,
+    attributes: NativeSchema,
     m: number,
     efConstruction: number,
   ): IndexHandle;
@@ -171,7 +190,7 @@ export interface Addon {
   /** Pairs of a beam and the recall it reached. */
   indexCalibration(index: IndexHandle): Float64Array;
   indexOpen(path: string): Promise<IndexHandle>;
-  indexInspect(path: string): Promise<SnapshotReport>;
+  indexInspect(path: string): Promise<NativeSnapshotReport>;
   indexDescribe(index: IndexHandle): IndexDescription;
   indexSize(index: IndexHandle): number;
   indexHas(index: IndexHandle, key: number | string): boolean;
@@ -198,6 +217,7 @@ export interface Addon {
     threads: number,
     progress: ProgressHandle,
     mode: number,
+    attributes: NativeAttributes,
   ): Promise<void>;
   indexAddSync(
     index: IndexHandle,
@@ -206,6 +226,7 @@ export interface Addon {
     threads: number,
     progress: ProgressHandle,
     mode: number,
+    attributes: NativeAttributes,
   ): void;
   indexSearchSync(
     index: IndexHandle,
@@ -214,41 +235,31 @@ export interface Addon {
     ef: number,
     slots: NativeSlots,
     scores: Float32Array,
-    oversample?: number,
-    filter?: Uint8Array | null,
-    layout?: number,
-    exclude?: NativeExclude,
-    ends?: Uint32Array | null,
+    restrictions?: NativeRestrictions,
   ): number | string[];
   indexSearch(
     index: IndexHandle,
     queries: Float32Array,
     k: number,
     ef: number,
-    oversample: number,
-    filter: NativeFilter,
     threads: number,
     progress: ProgressHandle,
     slots: NativeSlots,
     scores: Float32Array,
     counts: Uint32Array,
-    layout: number,
-    exclude: NativeExclude,
-    ends: Uint32Array | null,
+    restrictions: NativeRestrictions | undefined,
   ): Promise<undefined | string[]>;
   indexSearchWithin<Keys extends Float64Array | string[]>(
     index: IndexHandle,
     query: Float32Array,
     score: number,
-    filter: NativeFilter,
-    layout: number,
+    restrictions: NativeRestrictions | undefined,
   ): Promise<NativeHits<Keys>>;
   indexSearchWithinSync<Keys extends Float64Array | string[]>(
     index: IndexHandle,
     query: Float32Array,
     score: number,
-    filter: NativeFilter,
-    layout: number,
+    restrictions: NativeRestrictions | undefined,
   ): NativeHits<Keys>;
   indexSave(index: IndexHandle, path: string, progress: ProgressHandle): Promise<number>;
   indexClose(index: IndexHandle): void;
@@ -289,27 +300,22 @@ export interface Addon {
   storeClose(store: StoreHandle): void;
   /** Reads an index file of hnswlib and checks all that a search would follow; keeps nothing of it. */
   hnswlibCheck(path: string, dim: number): Promise<HnswlibReport>;
-  createAttributes(schema: NativeSchema): AttributesHandle;
-  attributesDescribe(attributes: AttributesHandle): {
-    readonly schema: string[];
-    readonly rows: number;
-    readonly bytes: number;
-  };
-  attributesAppend(attributes: AttributesHandle, columns: NativeAttributes, count: number): void;
-  /** Gives a row other values; null for none. */
-  attributesOverwrite(attributes: AttributesHandle, row: number, columns: NativeAttributes): void;
-  /** Bits of the rows that fulfil a condition, as a filter has them. */
-  attributesEvaluate(
-    attributes: AttributesHandle,
-    program: Float64Array,
-    strings: readonly string[],
-  ): Uint8Array;
-  /** A column's values of some rows; null for a category that is missing. */
-  attributesValues(
-    attributes: AttributesHandle,
-    column: number,
-    rows: Uint32Array,
-  ): Float64Array | (string | null)[] | string[][];
+  /** Gives the vectors of some keys other values of the attributes that are not null. */
+  indexSetAttributes(
+    index: IndexHandle,
+    keys: Float64Array | readonly string[],
+    columns: NativeAttributes,
+  ): void;
+  /** Values of the vectors of some keys, an array an attribute; null for a category that is missing. */
+  indexAttributes(
+    index: IndexHandle,
+    keys: Float64Array | readonly string[],
+  ): readonly (Float64Array | (string | null)[] | string[][])[];
+  /** A filter that admits the rows on which a condition holds now. */
+  indexWhere(
+    index: IndexHandle,
+    where: NativeCondition,
+  ): { readonly bits: Uint8Array; readonly layout: number };
 }
 
 const FILE_CODES: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([

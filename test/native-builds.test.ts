@@ -14,8 +14,8 @@ const BUILDS = {
 function answers(path: string): unknown {
   const addon = prepareAddon(createRequire(__filename)(path) as Addon);
   const dim = 19;
-  const index = addon.createHnsw(dim, 'cosine', 'f32', '', 0, 3, 8, 40);
-  addon.indexAddSync(index, null, clustered(1, 900, dim), 1, addon.createProgress(), 0);
+  const index = addon.createHnsw(dim, 'cosine', 'f32', '', 0, 3, [], 8, 40);
+  addon.indexAddSync(index, null, clustered(1, 900, dim), 1, addon.createProgress(), 0, null);
   const keys = new Float64Array(50);
   const scores = new Float32Array(50);
   addon.indexSearchSync(index, clustered(2, 1, dim), 50, 60, keys, scores);

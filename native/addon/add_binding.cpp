@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "addon/arguments.hpp"
+#include "addon/attribute_arguments.hpp"
 #include "addon/index_binding.hpp"
 #include "addon/jobs.hpp"
 
@@ -14,11 +15,9 @@ KeyBatch keys_argument(const Napi::Value& value, std::size_t count) {
   KeyBatch keys;
   if (!value.IsTypedArray() && !value.IsArray()) return keys;
   keys = key_list(value);
-  const std::size_t given =
-      keys.kind == KeyKind::kString ? keys.strings.size() : keys.integers.size();
-  if (given == count) return keys;
-  throw Error(Code::kArgument,
-              "got " + std::to_string(given) + " keys for " + std::to_string(count) + " vectors");
+  if (keys.size() == count) return keys;
+  throw Error(Code::kArgument, "got " + std::to_string(keys.size()) + " keys for " +
+                                   std::to_string(count) + " vectors");
 }
 
 // Work that changes an index, on threads of its own.
@@ -57,19 +56,21 @@ struct AddArguments {
   std::shared_ptr<Progress> progress;
 };
 
-// (handle, keys, vectors, threads, progress, mode): copies the rows; linking them is the caller's
-// next step.
+// (handle, keys, vectors, threads, progress, mode, attributes): copies the rows; linking them is
+// the caller's next step.
 AddArguments begin_add(const Napi::CallbackInfo& info) {
   AddArguments add{index_argument(info[0]), size_argument(info[3], "threads", 1024),
                    progress_argument(info[4])};
   const Span<float> vectors = float32_array(info[2], "vectors");
   const std::size_t count = vector_count(vectors, add.index->dim());
   const KeyBatch keys = keys_argument(info[1], count);
-  // Reading the keys may have run JavaScript, so the array is looked at afresh.
+  const AttributeBatch attributes =
+      attribute_batch_argument(info[6], add.index->attribute_schema(), count);
+  // Reading strings may have run JavaScript, so the array is looked at afresh.
   const Span<float> again = float32_array(info[2], "vectors");
   if (again.size != vectors.size) throw Error(Code::kArgument, "vectors changed during the call");
   const std::size_t mode = size_argument(info[5], "mode", 2);
-  add.index->append(keys, again.data, count, static_cast<KeyMode>(mode));
+  add.index->append(keys, again.data, count, static_cast<KeyMode>(mode), &attributes);
   return add;
 }
 

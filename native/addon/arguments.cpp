@@ -56,21 +56,10 @@ CodecOptions codec_argument(const Napi::CallbackInfo& info, std::size_t at) {
   return options;
 }
 
-static Span<std::uint8_t> filter_bits(const Napi::Value& value) {
-  return typed_array<std::uint8_t>(value, napi_uint8_array, "filter");
-}
-
 std::optional<RowFilter> filter_argument(const Napi::Value& value) {
   if (value.IsNull() || value.IsUndefined()) return std::nullopt;
-  const Span<std::uint8_t> bits = filter_bits(value);
+  const Span<std::uint8_t> bits = typed_array<std::uint8_t>(value, napi_uint8_array, "filter");
   return RowFilter(bits.data, bits.size);
-}
-
-OwnedFilter::OwnedFilter(const Napi::Value& value) {
-  if (value.IsNull() || value.IsUndefined()) return;
-  const Span<std::uint8_t> bits = filter_bits(value);
-  bits_.assign(bits.data, bits.data + bits.size);
-  filter_.emplace(bits_.data(), bits_.size());
 }
 
 KeyBatch key_list(const Napi::Value& value) {

@@ -36,17 +36,6 @@ CodecOptions codec_argument(const Napi::CallbackInfo& info, std::size_t at);
 // null or undefined, or a Uint8Array: a bit a row. Valid until JavaScript runs again.
 std::optional<RowFilter> filter_argument(const Napi::Value& value);
 
-// The same, copied for a search on another thread.
-class OwnedFilter {
- public:
-  explicit OwnedFilter(const Napi::Value& value);
-  const RowFilter* get() const { return filter_.has_value() ? &*filter_ : nullptr; }
-
- private:
-  std::vector<std::uint8_t> bits_;
-  std::optional<RowFilter> filter_;
-};
-
 // A Float64Array of safe integers, or an array of strings. Reading strings may run JavaScript.
 KeyBatch key_list(const Napi::Value& value);
 // One vector. Throws Error(kDimension) unless it has `dim` values.

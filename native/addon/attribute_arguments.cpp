@@ -192,20 +192,19 @@ Napi::Value attribute_schema_value(Napi::Env env, const std::vector<AttributeSpe
   return parts;
 }
 
-AttributeBatch attribute_batch_argument(const Napi::Value& value, const AttributeTable& table,
+AttributeBatch attribute_batch_argument(const Napi::Value& value,
+                                        const std::vector<AttributeSpec>& schema,
                                         std::size_t count) {
-  AttributeBatch batch;
-  batch.columns.resize(table.columns().size());
+  AttributeBatch batch = AttributeBatch::of_none(schema.size());
   if (value.IsNull() || value.IsUndefined()) return batch;
   const Napi::Array columns = array_argument(value, "attributes");
-  if (columns.Length() != batch.columns.size()) {
+  if (columns.Length() != schema.size()) {
     bad("got values of " + std::to_string(columns.Length()) + " attributes for " +
-        std::to_string(batch.columns.size()));
+        std::to_string(schema.size()));
   }
-  for (std::uint32_t c = 0; c < batch.columns.size(); ++c) {
-    batch.columns[c] = values_argument(columns.Get(c), table.columns()[c].spec, count);
+  for (std::uint32_t c = 0; c < schema.size(); ++c) {
+    batch.columns[c] = values_argument(columns.Get(c), schema[c], count);
   }
-  table.check(batch, count);
   return batch;
 }
 
@@ -215,18 +214,22 @@ Predicate predicate_argument(const Napi::Value& program, const Napi::Value& stri
   return PredicateReader({nodes.data, nodes.data + nodes.size}, std::move(texts)).read_all();
 }
 
-Napi::Value attribute_values(Napi::Env env, const AttributeTable& table, std::size_t column,
+Napi::Value attribute_values(Napi::Env env, const AttributeTable& table,
                              const std::vector<std::uint32_t>& rows) {
-  if (column >= table.columns().size()) bad("there is no attribute " + std::to_string(column));
-  for (const std::uint32_t row : rows) {
-    if (row >= table.rows()) bad("there is no row " + std::to_string(row));
+  Napi::Array columns = Napi::Array::New(env, table.columns().size());
+  for (std::uint32_t c = 0; c < table.columns().size(); ++c) {
+    const AttributeKind kind = table.columns()[c].spec.kind;
+    if (kind == AttributeKind::kCategory) {
+      columns.Set(c, category_values(env, table, c, rows));
+    } else if (kind == AttributeKind::kTags) {
+      columns.Set(c, tag_values(env, table, c, rows));
+    } else {
+      Napi::Float64Array numbers = Napi::Float64Array::New(env, rows.size());
+      for (std::size_t i = 0; i < rows.size(); ++i) numbers[i] = table.number(c, rows[i]);
+      columns.Set(c, numbers);
+    }
   }
-  const AttributeKind kind = table.columns()[column].spec.kind;
-  if (kind == AttributeKind::kCategory) return category_values(env, table, column, rows);
-  if (kind == AttributeKind::kTags) return tag_values(env, table, column, rows);
-  Napi::Float64Array values = Napi::Float64Array::New(env, rows.size());
-  for (std::size_t i = 0; i < rows.size(); ++i) values[i] = table.number(column, rows[i]);
-  return values;
+  return columns;
 }
 
 }  // namespace lichen::addon

@@ -18,10 +18,11 @@ std::vector<AttributeSpec> attribute_schema_argument(const Napi::Value& value);
 // [name, kind, …] of a table.
 Napi::Value attribute_schema_value(Napi::Env env, const std::vector<AttributeSpec>& schema);
 
-// Values of `count` rows, one entry a column of the table: null, a Float64Array (NaN = no value),
+// Values of `count` rows, one entry a column: null, a Float64Array (NaN = no value),
 // [strings, codes] of a category or [strings, codes, offsets] of tags, as in AttributeValues; null
 // or undefined where no row has any. Throws Error(kArgument).
-AttributeBatch attribute_batch_argument(const Napi::Value& value, const AttributeTable& table,
+AttributeBatch attribute_batch_argument(const Napi::Value& value,
+                                        const std::vector<AttributeSpec>& schema,
                                         std::size_t count);
 
 // A condition: a Float64Array of its nodes, each before its children, and the strings that they
@@ -35,9 +36,9 @@ AttributeBatch attribute_batch_argument(const Napi::Value& value, const Attribut
 // Throws Error(kArgument).
 Predicate predicate_argument(const Napi::Value& program, const Napi::Value& strings);
 
-// The values of some rows: a Float64Array (NaN = no value), an array of strings (null = no value),
-// or an array of arrays of strings. Throws Error(kArgument) for a column or row that is not there.
-Napi::Value attribute_values(Napi::Env env, const AttributeTable& table, std::size_t column,
+// The values of some rows that are there, an array a column: a Float64Array (NaN = no value), an
+// array of strings (null = no value), or an array of arrays of strings.
+Napi::Value attribute_values(Napi::Env env, const AttributeTable& table,
                              const std::vector<std::uint32_t>& rows);
 
 }  // namespace lichen::addon

@@ -1,9 +1,11 @@
 #include <vector>
 
 #include "addon/arguments.hpp"
+#include "addon/attribute_arguments.hpp"
 #include "addon/index_binding.hpp"
 #include "addon/jobs.hpp"
 #include "runtime/thread_pool.hpp"
+#include "storage/attribute_sections.hpp"
 #include "storage/snapshot.hpp"
 
 namespace lichen::addon {
@@ -78,6 +80,7 @@ class InspectJob final : public Job {
     for (const SectionEntry& section : reader_->sections()) {
       sound_.push_back(reader_->verify(section));
     }
+    schema_ = read_attribute_schema(*reader_);
   }
 
   Napi::Value result(Napi::Env env) override {
@@ -96,6 +99,7 @@ class InspectJob final : public Job {
     if (header.rerank > 0) report.Set("rerank", name(kStorageTypeNames, header.rerank - 1));
     if (header.subspaces > 0) report.Set("subspaces", header.subspaces);
     report.Set("keys", name(kKeyKindNames, header.key_kind));
+    report.Set("attributes", attribute_schema_value(env, schema_));
     report.Set("bytes", static_cast<double>(header.file_bytes));
     if (hnsw) {
       report.Set("m", header.m);
@@ -122,6 +126,7 @@ class InspectJob final : public Job {
   std::string path_;
   std::unique_ptr<SnapshotReader> reader_;
   std::vector<bool> sound_;
+  std::vector<AttributeSpec> schema_;
 };
 
 Napi::Value inspect(const Napi::CallbackInfo& info) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "addon/arguments.hpp"
+#include "addon/attribute_arguments.hpp"
 #include "addon/jobs.hpp"
 #include "addon/results.hpp"
 #include "index/flat_index.hpp"
@@ -14,28 +15,30 @@
 namespace lichen::addon {
 namespace {
 
-// Arguments 0 to 5: dim, metric, storage, rerank | '', subspaces, seed.
+// Arguments 0 to 6: dim, metric, storage, rerank | '', subspaces, seed, attributes.
 StorageOptions storage_options(const Napi::CallbackInfo& info) {
   StorageOptions options;
   options.codec = codec_argument(info, 0);
   if (!string_argument(info[3], "rerank").empty()) options.rerank = storage_argument(info[3]);
+  options.attributes = attribute_schema_argument(info[6]);
   return options;
 }
 
-// (dim, metric, storage, rerank | '', subspaces, seed) -> handle
+// (dim, metric, storage, rerank | '', subspaces, seed, attributes) -> handle
 Napi::Value create_flat(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     return wrap_index(info.Env(), std::make_shared<FlatIndex>(storage_options(info)));
   });
 }
 
-// (dim, metric, storage, rerank | '', subspaces, seed, m, efConstruction) -> handle
+// (dim, metric, storage, rerank | '', subspaces, seed, attributes, m, efConstruction) ->
+// handle
 Napi::Value create_hnsw(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const StorageOptions options = storage_options(info);
     HnswParameters parameters;
-    parameters.m = size_argument(info[6], "m");
-    parameters.ef_construction = size_argument(info[7], "efConstruction");
+    parameters.m = size_argument(info[7], "m");
+    parameters.ef_construction = size_argument(info[8], "efConstruction");
     parameters.seed = options.codec.seed;
     return wrap_index(info.Env(), std::make_shared<HnswIndex>(options, parameters));
   });
@@ -56,6 +59,7 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
       object.Set("subspaces", static_cast<double>(index->codec_options().subspaces));
     }
     object.Set("keys", kKeyKindNames[static_cast<std::size_t>(index->key_kind())]);
+    object.Set("attributes", attribute_schema_value(info.Env(), index->attribute_schema()));
     object.Set("dead", static_cast<double>(index->dead()));
     object.Set("bytes", static_cast<double>(index->bytes()));
     if (const auto* hnsw = dynamic_cast<const HnswIndex*>(index.get())) {

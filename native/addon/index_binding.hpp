@@ -13,7 +13,7 @@ void export_within_functions(Napi::Env env, Napi::Object exports);
 void export_file_functions(Napi::Env env,
                            Napi::Object exports);  // file_binding.cpp: save, open, inspect
 
-void export_hnswlib_functions(Napi::Env env, Napi::Object exports);  // hnswlib_binding.cpp: check
+void export_hnswlib_functions(Napi::Env env, Napi::Object exports);    // hnswlib_binding.cpp: check
 void export_store_functions(Napi::Env env, Napi::Object exports);      // store_binding.cpp
 void export_attribute_functions(Napi::Env env, Napi::Object exports);  // attribute_binding.cpp
 

@@ -2,12 +2,12 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
-#include <optional>
 #include <vector>
 
 #include "addon/arguments.hpp"
 #include "addon/index_binding.hpp"
 #include "addon/jobs.hpp"
+#include "addon/restrictions.hpp"
 #include "addon/results.hpp"
 #include "runtime/thread_pool.hpp"
 
@@ -28,59 +28,15 @@ SearchOptions search_options(const Napi::Value& k, const Napi::Value& ef) {
   return options;
 }
 
-// 0 = by storage type.
-std::size_t oversample_argument(const Napi::Value& value) {
-  return size_argument(value, "oversample", kMaxRows);
-}
-
-// Keys that queries must not find.
-struct Exclude {
-  KeyBatch keys;
-  std::vector<std::size_t> offsets;  // empty: none
-
-  void give_to(SearchOptions& options) const {
-    if (offsets.empty()) return;
-    options.exclude = &keys;
-    options.exclude_offsets = offsets.data();
-  }
-};
-
-// null; or a Float64Array or an array of strings, and a Uint32Array of where the keys of each query
-// end. Reading strings may run JavaScript.
-Exclude exclude_argument(const Napi::Value& keys, const Napi::Value& ends, std::size_t queries) {
-  Exclude exclude;
-  if (keys.IsNull() || keys.IsUndefined()) return exclude;
-  exclude.keys = key_list(keys);
-  const std::size_t count = std::max(exclude.keys.integers.size(), exclude.keys.strings.size());
-  const Span<std::uint32_t> given = uint32_array(ends, "ends");
-  if (given.size != queries) throw Error(Code::kArgument, "exclude needs an end for each query");
-  exclude.offsets.push_back(0);
-  for (std::size_t q = 0; q < queries; ++q) {
-    if (given.data[q] < exclude.offsets.back() || given.data[q] > count) {
-      throw Error(Code::kArgument, "the ends of exclude must rise up to the number of keys");
-    }
-    exclude.offsets.push_back(given.data[q]);
-  }
-  return exclude;
-}
-
-// (handle, query, k, ef, keys | null, scores, oversample?, filter?, layout?, exclude?, ends?) ->
-// number of results, or the keys if they are strings
+// (handle, query, k, ef, keys | null, scores, restrictions?) -> number of results, or the keys if
+// they are strings
 Napi::Value search_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
     SearchOptions options = search_options(info[2], info[3]);
-    Exclude exclude;
-    std::optional<RowFilter> filter;
-    if (info.Length() > 6) {
-      options.oversample = oversample_argument(info[6]);
-      options.filter_layout = size_argument(info[8], "layout");
-      // First, since the memory of arrays is known only until JavaScript runs.
-      exclude = exclude_argument(info[9], info[10], 1);
-      exclude.give_to(options);
-      filter = filter_argument(info[7]);
-      if (filter.has_value()) options.filter = &*filter;
-    }
+    // First, since the memory of arrays is known only until JavaScript runs.
+    const Restrictions restrictions(info[6], 1, Restrictions::For::kThisThread);
+    restrictions.give_to(options);
     const Span<float> query = vector_argument(info[1], index->dim(), "query");
     // The arrays bound k before anything of its size is allocated here; search() checks it against
     // the rows.
@@ -103,26 +59,24 @@ Napi::Value search_sync(const Napi::CallbackInfo& info) {
 class SearchJob final : public Job {
  public:
   SearchJob(Napi::Env env, IndexPointer index, Span<float> queries, const SearchOptions& options,
-            const Napi::Value& filter, Exclude exclude, std::size_t threads,
-            std::shared_ptr<Progress> progress)
+            Restrictions restrictions, std::size_t threads, std::shared_ptr<Progress> progress)
       : Job(env),
         index_(std::move(index)),
         options_(options),
         // Copied: the caller may change, transfer or shrink its arrays while the search runs.
         queries_(queries.data, queries.data + queries.size),
-        filter_(filter),
-        exclude_(std::move(exclude)),
+        restrictions_(std::move(restrictions)),
         count_(queries.size / index_->dim()),
         threads_(threads),
         progress_(std::move(progress)) {
-    exclude_.give_to(options_);
-    options_.filter = filter_.get();
+    restrictions_.give_to(options_);
     progress_->total.store(count_);
     shares_ = index_->parts_of(options_, threads);
     const bool scans = index_->scans(options_);
     tile_ = std::min({scans ? (count_ + threads - 1) / threads : kGraphTile, kScanTile,
                       std::max<std::size_t>(1, kMostHits / shares_.hits)});
-    if (scans && count_ == 1 && threads > 1 && options_.exclude == nullptr) {
+    if (scans && count_ == 1 && threads > 1 && options_.exclude == nullptr &&
+        !options_.group_by.has_value()) {
       all_.resize(threads * shares_.hits);
       found_.resize(threads);
       unfinished_.store(threads);
@@ -213,8 +167,7 @@ class SearchJob final : public Job {
   IndexPointer index_;
   SearchOptions options_;
   std::vector<float> queries_;
-  OwnedFilter filter_;
-  Exclude exclude_;
+  Restrictions restrictions_;
   std::size_t count_;
   std::size_t threads_;
   std::shared_ptr<Progress> progress_;
@@ -230,17 +183,15 @@ class SearchJob final : public Job {
   std::atomic<std::size_t> unfinished_{0};
 };
 
-// (handle, queries, k, ef, oversample, filter | null, threads, progress, keys | null, scores,
-// counts, layout, exclude | null, ends | null) -> Promise<undefined | strings>
+// (handle, queries, k, ef, threads, progress, keys | null, scores, counts, restrictions?) ->
+// Promise<undefined | strings>
 Napi::Value search(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    SearchOptions options = search_options(info[2], info[3]);
-    options.oversample = oversample_argument(info[4]);
-    options.filter_layout = size_argument(info[11], "layout");
+    const SearchOptions options = search_options(info[2], info[3]);
     const std::size_t count = vector_count(float32_array(info[1], "queries"), index->dim());
-    Exclude exclude = exclude_argument(info[12], info[13], count);
-    // Reading the keys may have run JavaScript, so the array is looked at afresh.
+    Restrictions restrictions(info[9], count, Restrictions::For::kAnother);
+    // Reading those may have run JavaScript, so the array is looked at afresh.
     const Span<float> queries = float32_array(info[1], "queries");
     if (queries.size != count * index->dim()) {
       throw Error(Code::kArgument, "queries changed during the call");
@@ -249,16 +200,17 @@ Napi::Value search(const Napi::CallbackInfo& info) {
     require_finite(queries.data, count, index->dim(), count == 1 ? "query" : "queries");
     if (count > std::numeric_limits<std::size_t>::max() / options.k) throw std::bad_alloc();
     const std::size_t threads =
-        std::clamp<std::size_t>(size_argument(info[6], "threads"), 1, ThreadPool::shared().size());
-    const Span<std::uint32_t> counts = uint32_array(info[10], "counts");
+        std::clamp<std::size_t>(size_argument(info[4], "threads"), 1, ThreadPool::shared().size());
+    const Span<std::uint32_t> counts = uint32_array(info[8], "counts");
     if (counts.size < count) throw Error(Code::kArgument, "the array for the counts is too short");
-    auto job = std::make_unique<SearchJob>(info.Env(), index, queries, options, info[5],
-                                           std::move(exclude), threads, progress_argument(info[7]));
+    auto job =
+        std::make_unique<SearchJob>(info.Env(), index, queries, options, std::move(restrictions),
+                                    threads, progress_argument(info[5]));
     std::vector<Napi::ObjectReference> arrays;
-    for (const std::size_t i : {8, 9, 10}) {
+    for (const std::size_t i : {6, 7, 8}) {
       if (info[i].IsObject()) arrays.push_back(Napi::Persistent(info[i].As<Napi::Object>()));
     }
-    job->write_to(info[8], info[9], counts.data, std::move(arrays));
+    job->write_to(info[6], info[7], counts.data, std::move(arrays));
     return Jobs::of(info.Env()).start(std::move(job), Jobs::Where::kPool);
   });
 }

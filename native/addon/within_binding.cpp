@@ -1,11 +1,11 @@
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <vector>
 
 #include "addon/arguments.hpp"
 #include "addon/index_binding.hpp"
 #include "addon/jobs.hpp"
+#include "addon/restrictions.hpp"
 #include "addon/results.hpp"
 
 namespace lichen::addon {
@@ -68,24 +68,24 @@ class Within {
 class WithinJob final : public Job {
  public:
   WithinJob(Napi::Env env, IndexPointer index, Span<float> query, float score,
-            const SearchOptions& options, const Napi::Value& filter)
+            Restrictions restrictions)
       : Job(env),
         index_(std::move(index)),
         query_(query.data, query.data + query.size),
         score_(score),
-        options_(options),
-        filter_(filter) {
-    options_.filter = filter_.get();
+        restrictions_(std::move(restrictions)) {}
+  void run() override {
+    SearchOptions options;
+    restrictions_.give_to(options);
+    found_.search(*index_, query_.data(), score_, options);
   }
-  void run() override { found_.search(*index_, query_.data(), score_, options_); }
   Napi::Value result(Napi::Env env) override { return found_.object(env); }
 
  private:
   IndexPointer index_;
   std::vector<float> query_;
   float score_;
-  SearchOptions options_;
-  OwnedFilter filter_;
+  Restrictions restrictions_;
   Within found_;
 };
 
@@ -95,33 +95,27 @@ float score_argument(const Napi::Value& value) {
   return static_cast<float>(score);
 }
 
-SearchOptions within_options(const Napi::CallbackInfo& info) {
-  SearchOptions options;
-  options.filter_layout = size_argument(info[4], "layout");
-  return options;
-}
-
-// (handle, query, score, filter | null, layout) -> Promise<{keys, scores}>
+// (handle, query, score, restrictions?) -> Promise<{keys, scores}>
 Napi::Value search_within(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    const SearchOptions options = within_options(info);
+    Restrictions restrictions(info[3], 1, Restrictions::For::kAnother);
     const Span<float> query = vector_argument(info[1], index->dim(), "query");
     require_finite(query.data, 1, query.size, "query");
     return Jobs::of(info.Env())
         .start(std::make_unique<WithinJob>(info.Env(), index, query, score_argument(info[2]),
-                                           options, info[3]),
+                                           std::move(restrictions)),
                Jobs::Where::kPool);
   });
 }
 
-// (handle, query, score, filter | null, layout) -> {keys, scores}
+// (handle, query, score, restrictions?) -> {keys, scores}
 Napi::Value search_within_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    SearchOptions options = within_options(info);
-    const std::optional<RowFilter> filter = filter_argument(info[3]);
-    if (filter.has_value()) options.filter = &*filter;
+    const Restrictions restrictions(info[3], 1, Restrictions::For::kThisThread);
+    SearchOptions options;
+    restrictions.give_to(options);
     const Span<float> query = vector_argument(info[1], index->dim(), "query");
     Within found;
     found.search(*index, query.data, score_argument(info[2]), options);

@@ -4,7 +4,7 @@ namespace lichen {
 
 std::size_t FlatIndex::bytes() const {
   ReadLock lock(lock_);
-  return bytes_of_stores() + keys_.bytes();
+  return bytes_of_rows();
 }
 
 bool FlatIndex::link_rows(const float*, std::size_t, std::size_t, Progress& progress) {

@@ -62,7 +62,7 @@ HnswIndex::HnswIndex(std::size_t dim, Metric metric, const HnswParameters& param
 
 std::size_t HnswIndex::bytes() const {
   ReadLock lock(lock_);
-  return bytes_of_stores() + keys_.bytes() + graph_->bytes() + norms_.capacity() * sizeof(float) +
+  return bytes_of_rows() + graph_->bytes() + norms_.capacity() * sizeof(float) +
          (hubs_ == nullptr ? 0 : hubs_->bytes());
 }
 
@@ -133,17 +133,15 @@ void HnswIndex::search_locked(const float* queries, std::size_t count, const Sea
   ScratchPool::Loan loan = scratch_.borrow();
   SearchScratch& scratch = *loan;
   const std::size_t shown = shown_rows();
-  const bool all = options.filter == nullptr && options.exclude == nullptr && dead_count_ == 0 &&
-                   shown == store_.rows();
+  const bool filters = options.filter != nullptr || options.where != nullptr;
+  const bool all =
+      !filters && options.exclude == nullptr && dead_count_ == 0 && shown == store_.rows();
   const bool shared = linking_.load(std::memory_order_acquire);
-  SearchOptions filtered = options;
-  if (options.filter != nullptr) {
-    // Each query that excludes rows does so for itself, below.
-    filtered.exclude = nullptr;
-    filtered.filter = admitted(filtered);
-  }
-  const std::size_t selected =
-      filtered.filter == nullptr ? shown : std::min(shown, filtered.filter->selected());
+  // Each query that excludes rows does so for itself, below.
+  SearchOptions for_all = options;
+  for_all.exclude = nullptr;
+  const RowFilter* filter = filters ? admitted(for_all) : nullptr;
+  const std::size_t selected = filter == nullptr ? shown : std::min(shown, filter->selected());
   const double share = std::max(1e-9, static_cast<double>(selected) / static_cast<double>(shown));
   // So many rows are scored as soon as a graph is searched for them.
   const std::size_t few = std::max(options.k, kFewNodes + ef * graph_->m());
@@ -161,7 +159,7 @@ void HnswIndex::search_locked(const float* queries, std::size_t count, const Sea
       scratch.excluded_count = excluded.size();
       const bool any_dead = dead_count_ > 0;
       const auto admits = [&](std::uint32_t row) {
-        return row < shown && (filtered.filter == nullptr || filtered.filter->admits(row)) &&
+        return row < shown && (filter == nullptr || filter->admits(row)) &&
                (!any_dead || alive(row)) && !scratch.excluded.has(row);
       };
       found = search_graph(query, ef, options, plan, admits, share, into, scratch);
@@ -173,9 +171,9 @@ void HnswIndex::search_locked(const float* queries, std::size_t count, const Sea
     // Pruning can cut a part off, above all among rows that are all alike. Whoever asks for k gets
     // k.
     if ((!shared || !all) && found < options.k) {
-      search_flat(query, 1, options, into, counts + q, q);
+      search_flat(query, 1, options.of_query(q), into, counts + q);
       // It may have used the same memory for its filter.
-      if (filtered.filter != options.filter) filtered.filter = admitted(filtered);
+      if (filters) filter = admitted(for_all);
     }
   }
 }

@@ -40,32 +40,41 @@ void VectorIndex::kill(std::uint32_t row) {
   ++dead_count_;
 }
 
-template <class Keys>
-void VectorIndex::find_all(const Keys& keys, std::vector<std::uint32_t>& rows) const {
-  for (const auto& key : keys) {
-    const std::uint32_t row = keys_.find(key);
-    if (row == kNoRow) {
-      throw Error(Code::kUnknownKey, "the index has no key " + quoted(key));
+std::vector<std::uint32_t> VectorIndex::rows_of(const KeyBatch& keys) const {
+  std::vector<std::uint32_t> rows;
+  const auto find_each = [&](const auto& list) {
+    rows.reserve(list.size());
+    for (const auto& key : list) {
+      rows.push_back(present(keys_.find(key)));
+      if (rows.back() == kNoRow) {
+        throw Error(Code::kUnknownKey, "the index has no key " + quoted(key));
+      }
     }
-    rows.push_back(row);
+  };
+  if (keys.kind == KeyKind::kString) {
+    find_each(keys.strings);
+  } else {
+    find_each(keys.integers);
   }
+  return rows;
+}
+
+std::vector<std::uint32_t> VectorIndex::distinct_rows_of(const KeyBatch& keys) const {
+  std::vector<std::uint32_t> rows = rows_of(keys);
   std::vector<std::uint32_t> sorted = rows;
   std::sort(sorted.begin(), sorted.end());
   const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
-  if (twice == sorted.end()) return;
-  const auto at = std::find(rows.begin(), rows.end(), *twice) - rows.begin();
-  throw Error(Code::kDuplicateKey,
-              "key " + quoted(keys[static_cast<std::size_t>(at)]) + " stands twice in this call");
+  if (twice == sorted.end()) return rows;
+  const auto at =
+      static_cast<std::size_t>(std::find(rows.begin(), rows.end(), *twice) - rows.begin());
+  const std::string key =
+      keys.kind == KeyKind::kString ? quoted(keys.strings[at]) : quoted(keys.integers[at]);
+  throw Error(Code::kDuplicateKey, "key " + key + " stands twice in this call");
 }
 
 void VectorIndex::remove(const KeyBatch& keys) {
   WriterClaim claim(writing_, WriterClaim::Held::kNow);
-  std::vector<std::uint32_t> rows;
-  if (keys.kind == KeyKind::kString) {
-    find_all(keys.strings, rows);
-  } else {
-    find_all(keys.integers, rows);
-  }
+  const std::vector<std::uint32_t> rows = distinct_rows_of(keys);
   WriteLock lock(lock_);
   keys_.write_down();
   dead_.resize((store_.rows() + 7) / 8, 0);
@@ -96,12 +105,15 @@ bool VectorIndex::compact(std::size_t threads, Progress& progress) {
   std::unique_ptr<EmbeddingStore> fine;
   if (fine_ != nullptr) fine = std::make_unique<EmbeddingStore>(selected(*fine_, rows));
   KeyMap keys = keys_.selected(rows);
+  AttributeTable attributes = attributes_.selected(rows);
   if (!prepare_compaction(rows, new_numbers, threads, progress)) return false;
   // What is replaced is freed after the lock.
   WriteLock lock(lock_);
   std::swap(store_, store);
   std::swap(fine_, fine);
   std::swap(keys_, keys);
+  std::swap(attributes_, attributes);
+  ++attribute_state_;
   std::swap(new_numbers_, new_numbers);
   dead_count_ = 0;
   std::vector<std::uint8_t>().swap(dead_);
@@ -112,58 +124,24 @@ bool VectorIndex::compact(std::size_t threads, Progress& progress) {
   return true;
 }
 
-void VectorIndex::excluded_rows(const SearchOptions& options, std::size_t q,
-                                std::vector<std::uint32_t>& rows) const {
-  rows.clear();
-  if (options.exclude == nullptr) return;
-  const auto find_each = [&](const auto& keys) {
-    for (std::size_t i = options.exclude_offsets[q]; i < options.exclude_offsets[q + 1]; ++i) {
-      const std::uint32_t row = present(keys_.find(keys[i]));
-      if (row != kNoRow) rows.push_back(row);
-    }
-  };
-  if (options.exclude->kind == KeyKind::kString) {
-    find_each(options.exclude->strings);
-  } else {
-    find_each(options.exclude->integers);
+void VectorIndex::add_attributes(const AttributeBatch& values, std::size_t count) {
+  attributes_.append(values, count);
+  if (replacing_.empty()) return;
+  std::vector<std::uint32_t> from;
+  std::vector<std::uint32_t> to;
+  for (const Replacement& pair : replacing_) {
+    from.push_back(pair.old_row);
+    to.push_back(pair.row);
   }
+  attributes_.carry(from, to, values);
 }
 
-const RowFilter* VectorIndex::admitted(const SearchOptions& options, std::size_t q) const {
-  thread_local std::vector<std::uint8_t> bits;
-  thread_local std::vector<std::uint32_t> excluded;
-  thread_local RowFilter filter(nullptr, 0);
-  const std::uint64_t now = layout();
-  const bool old =
-      options.filter != nullptr && options.filter_layout != 0 && options.filter_layout != now;
-  excluded_rows(options, q, excluded);
-  const std::size_t rows = shown_rows();
-  if (rows == store_.rows() && dead_count_ == 0 && !old && excluded.empty()) return options.filter;
-  if (old && options.filter_layout + 1 != now) {
-    throw Error(Code::kArgument,
-                "the filter is older than the last two compactions of the index; make it anew");
-  }
-  bits.assign((rows + 7) / 8, 0);
-  if (old) {
-    for (std::size_t row = 0; row < new_numbers_.size(); ++row) {
-      const std::uint32_t number = new_numbers_[row];
-      if (number == kNoRow || !options.filter->admits(row)) continue;
-      bits[number / 8] |= static_cast<std::uint8_t>(1u << (number % 8));
-    }
-  } else {
-    for (std::size_t i = 0; i < bits.size(); ++i) {
-      bits[i] = options.filter == nullptr ? 0xFF : options.filter->byte(i);
-    }
-    if (rows % 8 > 0) bits.back() &= static_cast<std::uint8_t>((1u << (rows % 8)) - 1);
-  }
-  for (std::size_t i = 0; dead_count_ > 0 && i < std::min(bits.size(), dead_.size()); ++i) {
-    bits[i] &= static_cast<std::uint8_t>(~dead_[i]);
-  }
-  for (const std::uint32_t row : excluded) {
-    bits[row / 8] &= static_cast<std::uint8_t>(~(1u << (row % 8)));
-  }
-  filter = RowFilter(bits.data(), bits.size());
-  return &filter;
+void VectorIndex::set_attributes(const KeyBatch& keys, const AttributeBatch& values) {
+  WriterClaim claim(writing_, WriterClaim::Held::kNow);
+  const std::vector<std::uint32_t> rows = distinct_rows_of(keys);
+  WriteLock lock(lock_);
+  attributes_.overwrite(rows, values);
+  ++attribute_state_;
 }
 
 }  // namespace lichen

@@ -7,13 +7,16 @@
 #include "index/store_sections.hpp"
 #include "index/writer_claim.hpp"
 #include "runtime/error.hpp"
+#include "storage/attribute_sections.hpp"
 
 namespace lichen {
 namespace {
 
 // An empty index of the kind that the header tells. Throws Error if it tells of none that exists.
-std::unique_ptr<VectorIndex> make(const SnapshotHeader& header) {
+std::unique_ptr<VectorIndex> make(const SnapshotReader& reader) {
+  const SnapshotHeader& header = reader.header();
   StorageOptions options;
+  options.attributes = read_attribute_schema(reader);
   options.codec.type = static_cast<StorageType>(header.storage);
   options.codec.dim = header.dim;
   options.codec.metric = static_cast<Metric>(header.metric);
@@ -67,6 +70,7 @@ std::uint64_t VectorIndex::save(const std::string& path, Progress& progress) con
     sections.push_back(
         {SectionType::kKeyCharacters, keys_.characters().data(), keys_.characters().size()});
   }
+  const AttributeImage image = describe_attributes(attributes_, sections);
   describe(header, sections);
   return write_snapshot(path, header, sections, progress);
 }
@@ -87,8 +91,9 @@ std::unique_ptr<VectorIndex> VectorIndex::open(const std::string& path) {
   }
   std::unique_ptr<VectorIndex> index;
   try {
-    index = make(header);
+    index = make(reader);
   } catch (const Error& error) {
+    if (std::string(error.what()).rfind(path, 0) == 0) throw;
     refuse(error.what());
   }
   const std::size_t rows = header.rows;
@@ -110,6 +115,7 @@ std::unique_ptr<VectorIndex> VectorIndex::open(const std::string& path) {
     if (index->fine_ != nullptr) load_store(reader, StoreRole::kFine, rows, *index->fine_);
     index->keys_.load(key_kind, rows, std::move(integers), std::move(offsets),
                       std::move(characters), static_cast<std::int64_t>(header.next_key));
+    index->attributes_ = load_attributes(reader, rows);
     index->load(reader);
   } catch (const Error& error) {
     // The reader's own errors name the file already.

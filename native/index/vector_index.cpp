@@ -21,7 +21,10 @@ constexpr std::size_t kRowsOnTheirWay = 64;
 }  // namespace
 
 VectorIndex::VectorIndex(IndexKind kind, const StorageOptions& options)
-    : store_(options.codec), kind_(kind) {
+    : store_(options.codec),
+      attributes_(options.attributes),
+      kind_(kind),
+      schema_(options.attributes) {
   if (!options.rerank.has_value()) return;
   if (*options.rerank >= options.codec.type) {
     throw Error(Code::kArgument,
@@ -34,8 +37,9 @@ VectorIndex::VectorIndex(IndexKind kind, const StorageOptions& options)
   fine_ = std::make_unique<EmbeddingStore>(fine);
 }
 
-std::size_t VectorIndex::bytes_of_stores() const {
-  return store_.bytes() + (fine_ == nullptr ? 0 : fine_->bytes());
+std::size_t VectorIndex::bytes_of_rows() const {
+  return store_.bytes() + (fine_ == nullptr ? 0 : fine_->bytes()) + keys_.bytes() +
+         attributes_.bytes() + conditions_.bytes();
 }
 
 std::size_t VectorIndex::rows() const {
@@ -59,13 +63,17 @@ KeyKind VectorIndex::key_kind() const {
 }
 
 void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t count,
-                         KeyMode mode) {
+                         KeyMode mode, const AttributeBatch* attributes) {
   WriterClaim claim(writing_, WriterClaim::Held::kNow);
   require_finite(vectors, count, dim(), "vectors");
+  const AttributeBatch none = AttributeBatch::of_none(schema_.size());
+  const AttributeBatch& values = attributes == nullptr ? none : *attributes;
   WriteLock lock(lock_);
   const std::size_t before = store_.rows();
+  attributes_before_ = attributes_.mark();
   try {
     replacing_ = keys_.append(keys, count, mode);
+    add_attributes(values, count);
     if (encodes_late()) {
       store_.reserve(before + count);
       if (fine_ != nullptr) fine_->reserve(before + count);
@@ -151,6 +159,8 @@ void VectorIndex::roll_back(std::size_t before) {
     if (fine_ != nullptr) fine_->forget_training();
   }
   if (keys_.size() > before) keys_.truncate(before, replacing_);
+  attributes_.undo(attributes_before_);
+  ++attribute_state_;
   replacing_.clear();
   pending_ = {};
 }
@@ -179,17 +189,14 @@ void VectorIndex::search_range(const float* queries, std::size_t count,
   require_finite(queries, count, dim(), count == 1 ? "query" : "queries");
   ReadLock lock(lock_);
   check_k(options.k);
-  if (kind_ == IndexKind::kHnsw && !options.exact) {
-    search_locked(queries, count, options, hits, counts);
+  if (!options.group_by.has_value()) {
+    search_any(queries, count, options, hits, counts);
     return;
   }
-  if (options.exclude == nullptr) {
-    search_flat(queries, count, options, hits, counts);
-    return;
-  }
-  // Each query has rows of its own, so each is scored alone.
+  attributes_.require_groupable(*options.group_by);
   for (std::size_t q = 0; q < count; ++q) {
-    search_flat(queries + q * dim(), 1, options, hits + q * options.k, counts + q, q);
+    counts[q] = static_cast<std::uint32_t>(
+        search_grouped(queries + q * dim(), options.of_query(q), hits + q * options.k));
   }
 }
 
@@ -220,7 +227,7 @@ std::size_t VectorIndex::rescore(const float* query, const Hit* candidates, std:
 }
 
 void VectorIndex::search_flat(const float* queries, std::size_t count, const SearchOptions& options,
-                              Hit* hits, std::uint32_t* counts, std::size_t q0) const {
+                              Hit* hits, std::uint32_t* counts) const {
   // Reused from call to call: a search must not allocate much. One a thread, as large as its
   // largest use.
   thread_local QueryBatch prepared;
@@ -238,7 +245,7 @@ void VectorIndex::search_flat(const float* queries, std::size_t count, const Sea
   best.reserve(count);
   for (std::size_t q = 0; q < count; ++q) best.emplace_back(found + q * most, most);
   prepared.prepare(store, queries, count);
-  scan(store, prepared, admitted(options, q0), 0, store.rows(), best);
+  scan(store, prepared, admitted(options), 0, store.rows(), best);
   for (std::size_t q = 0; q < count; ++q) {
     std::size_t here = best[q].finish();
     if (rerank) {

@@ -21,12 +21,14 @@
 #include <string>
 #include <vector>
 
+#include "index/condition_cache.hpp"
 #include "index/query_batch.hpp"
 #include "index/row_filter.hpp"
 #include "index/top_k.hpp"
 #include "kernels/kernels.hpp"
 #include "runtime/progress.hpp"
 #include "runtime/rw_lock.hpp"
+#include "storage/attribute_table.hpp"
 #include "storage/embedding_store.hpp"
 #include "storage/key_map.hpp"
 #include "storage/snapshot.hpp"
@@ -45,6 +47,18 @@ struct SearchOptions {
   // those that are not there do no harm. May be null.
   const KeyBatch* exclude = nullptr;
   const std::size_t* exclude_offsets = nullptr;
+  const Condition* where = nullptr;  // on attributes; null for none
+  // Of rows with the same value of this attribute at most `group_size` are found; those without a
+  // value are all found.
+  std::optional<std::size_t> group_by;
+  std::size_t group_size = 1;
+
+  // As they are for query q alone.
+  SearchOptions of_query(std::size_t q) const {
+    SearchOptions options = *this;
+    if (exclude != nullptr) options.exclude_offsets += q;
+    return options;
+  }
 };
 
 // How the rows of one search are shared out: fixed at its start, since an add may end between
@@ -56,10 +70,11 @@ struct SearchParts {
   std::uint64_t layout;
 };
 
-// How the vectors of an index are kept.
+// How the vectors of an index are kept, and what besides.
 struct StorageOptions {
   CodecOptions codec;
   std::optional<StorageType> rerank;
+  std::vector<AttributeSpec> attributes;
 };
 
 class VectorIndex {
@@ -84,14 +99,18 @@ class VectorIndex {
 
   // Copies and checks count × dim() vectors and their keys; throws and changes nothing if any is
   // bad. What the caller handed over is not needed afterwards. The rows are found by searches once
-  // link() has run.
+  // link() has run. Without a batch of attributes no vector has any; a row that replaces another
+  // has its values where the batch gives none.
   void append(const KeyBatch& keys, const float* vectors, std::size_t count,
-              KeyMode mode = KeyMode::kAdd);
+              KeyMode mode = KeyMode::kAdd, const AttributeBatch* attributes = nullptr);
   // The long part of an add: makes the appended rows searchable, on `threads` threads of its own.
   // If it is cancelled or fails, the appended rows are removed and the index is as before append.
   void link(std::size_t threads, Progress& progress);
   // The rows of some keys die. Throws kUnknownKey | kDuplicateKey and changes nothing.
   void remove(const KeyBatch& keys);
+  // Gives the rows of some keys other values of the attributes that the batch gives. Throws
+  // kUnknownKey | kDuplicateKey | kArgument and changes nothing.
+  void set_attributes(const KeyBatch& keys, const AttributeBatch& values);
   // Leaves dead rows out, mending what led over them, and gives their memory back. Returns false if
   // it was cancelled; the index is then as before.
   bool compact(std::size_t threads, Progress& progress);
@@ -120,6 +139,17 @@ class VectorIndex {
   // Every row that scores at least `score` (l2: at most), best first, by the finest store.
   std::vector<Hit> search_within(const float* query, float score,
                                  const SearchOptions& options) const;
+
+  // Rows on whose attributes a condition holds, dead ones too, of those there are now.
+  std::shared_ptr<const RowFilter> rows_where(const Condition& condition) const;
+  // Calls visit(rows, attributes) with the rows of some keys, under the lock. Throws kUnknownKey.
+  template <class Visit>
+  void with_attributes(const KeyBatch& keys, Visit&& visit) const {
+    ReadLock lock(lock_);
+    visit(rows_of(keys), attributes_);
+  }
+  // It never changes, so no lock is needed.
+  const std::vector<AttributeSpec>& attribute_schema() const { return schema_; }
 
   std::uint32_t find(std::int64_t key) const;
   std::uint32_t find(const std::string& key) const;
@@ -170,7 +200,8 @@ class VectorIndex {
                              Hit* hits, std::uint32_t* counts) const = 0;
   virtual void describe(SnapshotHeader& header, std::vector<SectionData>& sections) const = 0;
   virtual void load(const SnapshotReader& reader) = 0;
-  std::size_t bytes_of_stores() const;
+  // Of all that indexes share.
+  std::size_t bytes_of_rows() const;
   const EmbeddingStore& finest() const { return fine_ == nullptr ? store_ : *fine_; }
   // So many of the best by the store's codes are wanted.
   std::size_t candidates(const SearchOptions& options) const;
@@ -183,17 +214,22 @@ class VectorIndex {
   }
   // Rows that searches may see: those that replace others are hidden until they all do.
   std::size_t shown_rows() const { return replacing_.empty() ? store_.rows() : linked_; }
-  // Rows of the filter, in today's numbers, that are shown, alive and not excluded by query q; null
-  // if that is every row. Lives until this thread's next call.
-  const RowFilter* admitted(const SearchOptions& options, std::size_t q = 0) const;
+  // Rows of the filter, in today's numbers, on which the condition holds and that are shown, alive
+  // and not excluded by the first query; null if that is every row. Lives until this thread's next
+  // call.
+  const RowFilter* admitted(const SearchOptions& options) const;
   // Rows that query q excludes.
   void excluded_rows(const SearchOptions& options, std::size_t q,
                      std::vector<std::uint32_t>& rows) const;
 
+  void search_any(const float* queries, std::size_t count, const SearchOptions& options, Hit* hits,
+                  std::uint32_t* counts) const;
+  // The k nearest of one query, of each group not more than are wanted.
+  std::size_t search_grouped(const float* query, const SearchOptions& options, Hit* hits) const;
   // The k nearest of each query, ties to the lower row: every row is scored, in the store and the
-  // best anew in the finer one, or in the finest alone. They exclude what query q0 does.
+  // best anew in the finer one, or in the finest alone. All exclude what the first one does.
   void search_flat(const float* queries, std::size_t count, const SearchOptions& options, Hit* hits,
-                   std::uint32_t* counts, std::size_t q0 = 0) const;
+                   std::uint32_t* counts) const;
 
   mutable RwLock lock_;
   mutable std::atomic<bool> writing_{false};  // claimed by a change or a save
@@ -202,6 +238,7 @@ class VectorIndex {
   EmbeddingStore store_;
   std::unique_ptr<EmbeddingStore> fine_;
   KeyMap keys_;
+  AttributeTable attributes_;
 
  private:
   // Whether rows are encoded by link, beside searches, and not by append.
@@ -210,12 +247,18 @@ class VectorIndex {
   // A key's row, unless it is still being added.
   std::uint32_t present(std::uint32_t row) const;
   void kill(std::uint32_t row);
-  template <class Keys>
-  void find_all(const Keys& keys, std::vector<std::uint32_t>& rows) const;
+  std::vector<std::uint32_t> rows_of(const KeyBatch& keys) const;
+  // The same, each key but once. Throws kDuplicateKey.
+  std::vector<std::uint32_t> distinct_rows_of(const KeyBatch& keys) const;
+  void add_attributes(const AttributeBatch& values, std::size_t count);
   void roll_back(std::size_t before);
   void check_k(std::size_t k) const;  // called with the lock held
 
   IndexKind kind_;
+  std::vector<AttributeSpec> schema_;
+  AttributeTable::Mark attributes_before_;         // the add that is at work
+  std::atomic<std::uint64_t> attribute_state_{0};  // changes with values that were there
+  mutable ConditionCache conditions_;
   std::size_t linked_ = 0;              // rows that link() has finished with
   std::vector<float> pending_;          // appended, not yet encoded
   std::vector<Replacement> replacing_;  // by the rows that are being added

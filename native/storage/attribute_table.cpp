@@ -210,56 +210,6 @@ void AttributeTable::append(const AttributeBatch& batch, std::size_t count, std:
   rows_ += count;
 }
 
-void AttributeTable::overwrite(std::size_t row, const AttributeBatch& batch, std::size_t item) {
-  if (row >= rows_) bad("there is no row " + std::to_string(row));
-  check(batch, 1, item);
-  const Mark before = mark();
-  std::vector<Resolved> resolved(columns_.size());
-  try {
-    for (std::size_t c = 0; c < columns_.size(); ++c) {
-      resolved[c] = resolve(columns_[c], batch.columns[c], item, 1);
-      columns_[c].tags.reserve_more(0, resolved[c].codes.size());
-    }
-  } catch (...) {
-    restore(before.rows, before.strings);
-    throw;
-  }
-  ++rewrites_;
-  for (std::size_t c = 0; c < columns_.size(); ++c) {
-    Column& column = columns_[c];
-    const std::vector<std::uint32_t>& codes = resolved[c].codes;
-    switch (column.spec.kind) {
-      case AttributeKind::kNumber:
-        column.numbers[row] = batch.columns[c].given ? batch.columns[c].numbers[item]
-                                                     : std::numeric_limits<double>::quiet_NaN();
-        break;
-      case AttributeKind::kCategory:
-        column.codes[row] = codes[0];
-        break;
-      case AttributeKind::kTags:
-        column.tags.assign(row, codes.data(), codes.size());
-        break;
-    }
-  }
-}
-
-void AttributeTable::clear(std::size_t row) {
-  if (row >= rows_) bad("there is no row " + std::to_string(row));
-  for (Column& column : columns_) {
-    switch (column.spec.kind) {
-      case AttributeKind::kNumber:
-        column.numbers[row] = std::numeric_limits<double>::quiet_NaN();
-        break;
-      case AttributeKind::kCategory:
-        column.codes[row] = 0;
-        break;
-      case AttributeKind::kTags:
-        column.tags.assign(row, nullptr, 0);
-        break;
-    }
-  }
-}
-
 void AttributeTable::truncate(std::size_t rows) {
   for (Column& column : columns_) {
     if (column.numbers.size() > rows) column.numbers.resize(rows, 0.0);

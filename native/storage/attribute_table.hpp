@@ -41,6 +41,10 @@ struct AttributeValues {
 // Values of some items: one entry a column of the schema.
 struct AttributeBatch {
   std::vector<AttributeValues> columns;
+
+  static AttributeBatch of_none(std::size_t columns) {
+    return {std::vector<AttributeValues>(columns)};
+  }
 };
 
 // A value that groups rows of equal values.
@@ -79,12 +83,15 @@ class AttributeTable {
   // Appends rows with the values of items [first, first + count). Throws Error(kArgument) or
   // std::bad_alloc, changing nothing.
   void append(const AttributeBatch& batch, std::size_t count, std::size_t first = 0);
-  // Appends rows without values.
-  void append_missing(std::size_t count) { append(missing(), count); }
-  // Gives a row the values of an item, none for a column that is not given. Throws like append.
-  void overwrite(std::size_t row, const AttributeBatch& batch, std::size_t item);
-  // Takes a row's values. Takes no memory.
-  void clear(std::size_t row);
+  // Gives some rows, each there once at most, the values of the batch's items; columns that are not
+  // given stay as they are. Throws Error(kArgument) or std::bad_alloc, changing nothing.
+  void overwrite(const std::vector<std::uint32_t>& rows, const AttributeBatch& batch);
+  // Copies values from[i] -> to[i] of the columns that a batch does not give. May throw
+  // std::bad_alloc.
+  void carry(const std::vector<std::uint32_t>& from, const std::vector<std::uint32_t>& to,
+             const AttributeBatch& batch);
+  // A table of some rows, in this order, with the strings that they have.
+  AttributeTable selected(const std::vector<std::uint32_t>& rows) const;
   // Forgets the rows from `rows` on, but not their strings. Takes no memory.
   void truncate(std::size_t rows);
 
@@ -109,7 +116,11 @@ class AttributeTable {
   static AttributeTable adopt(std::vector<Column> columns, std::size_t rows);
 
  private:
-  AttributeBatch missing() const { return {std::vector<AttributeValues>(columns_.size())}; }
+  // Room for a column's values of some rows once more, and for the ids of one row's tags.
+  void reserve_copies(std::size_t column, const std::vector<std::uint32_t>& from,
+                      std::vector<std::uint32_t>& ids);
+  void copy(std::size_t column, const std::vector<std::uint32_t>& from,
+            const std::vector<std::uint32_t>& to, std::vector<std::uint32_t>& ids) noexcept;
   void restore(std::size_t rows, const std::vector<std::size_t>& strings);
 
   std::vector<Column> columns_;

@@ -29,6 +29,8 @@ struct KeyBatch {
   KeyKind kind = KeyKind::kRow;
   std::vector<std::int64_t> integers;  // kInteger
   std::vector<std::string> strings;    // kString
+
+  std::size_t size() const { return kind == KeyKind::kString ? strings.size() : integers.size(); }
 };
 
 // What becomes of keys that are there already.

@@ -33,6 +33,11 @@ class TagColumn {
   const std::uint32_t* list(std::size_t row) const { return pool_.data() + starts_[row] + 1; }
   std::size_t list_size(std::size_t row) const { return pool_[starts_[row]]; }
 
+  // How many tags a row has, and their ids.
+  std::size_t count(std::size_t row) const {
+    return listed_ ? list_size(row)
+                   : static_cast<std::size_t>(__builtin_popcountll(signatures_[row]));
+  }
   void read(std::size_t row, std::vector<std::uint32_t>& ids) const;
 
   // Makes lists of signatures, before the first tag from kSignatureTags on is stored. Throws

@@ -61,8 +61,8 @@ inline ModelRow random_row(Dice& dice, std::size_t strings) {
   return row;
 }
 
-// Columns that no row has a value in are left out.
-inline AttributeBatch batch_of(const std::vector<ModelRow>& rows) {
+// Columns that no row has a value in are left out, unless all are wanted.
+inline AttributeBatch batch_of(const std::vector<ModelRow>& rows, bool all = false) {
   AttributeBatch batch;
   batch.columns.resize(3);
   AttributeValues& years = batch.columns[0];
@@ -84,6 +84,7 @@ inline AttributeBatch batch_of(const std::vector<ModelRow>& rows) {
     }
     tags.offsets.push_back(static_cast<std::uint32_t>(tags.codes.size()));
   }
+  for (AttributeValues& values : batch.columns) values.given = values.given || all;
   return batch;
 }
 

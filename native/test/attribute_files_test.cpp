@@ -65,9 +65,9 @@ TEST_CASE("attribute sections: what was saved comes back and takes further rows"
       AttributeTable table = table_of(rows);
       // Lists that have moved are saved in the order of the rows.
       for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t row = dice.below(count);
+        const auto row = static_cast<std::uint32_t>(dice.below(count));
         rows[row] = test::random_row(dice, strings);
-        table.overwrite(row, test::batch_of({rows[row]}), 0);
+        table.overwrite({row}, test::batch_of({rows[row]}, true));
       }
       save(table, path);
       AttributeTable opened = open(path);
@@ -218,7 +218,7 @@ TEST_CASE("attribute sections: hostile content behind sound checksums is refused
           if (opened.columns()[c].spec.kind == AttributeKind::kCategory) opened.category(c, r);
         }
       }
-      opened.append_missing(3);
+      opened.append(AttributeBatch::of_none(opened.columns().size()), 3);
     } catch (const Error& error) {
       CHECK(error.code() == Code::kFormat);
       ++refused;

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "storage/attribute_matcher.hpp"
 #include "storage/attribute_table.hpp"
@@ -56,6 +58,20 @@ AttributeValues categories(std::vector<std::string> strings) {
   return values;
 }
 
+// Two lists of as many rows, in any order, no row twice.
+struct SomeRows {
+  std::vector<std::uint32_t> from;
+  std::vector<std::uint32_t> to;
+};
+
+SomeRows some_rows(Dice& dice, std::size_t rows, std::size_t most) {
+  std::vector<std::uint32_t> order(rows);
+  std::iota(order.begin(), order.end(), 0u);
+  for (std::size_t i = 0; i < rows; ++i) std::swap(order[i], order[i + dice.below(rows - i)]);
+  const auto count = static_cast<std::ptrdiff_t>(std::min(most, rows / 2));
+  return {{order.begin(), order.begin() + count}, {order.end() - count, order.end()}};
+}
+
 }  // namespace
 
 TEST_CASE("attributes: random conditions over random rows hold where a slow evaluator says") {
@@ -92,16 +108,27 @@ TEST_CASE("attributes: appends, overwrites, truncation and undo do what a list o
         rows.insert(rows.end(), more.begin() + static_cast<std::ptrdiff_t>(first), more.end());
       } else if (what < 7 && !rows.empty()) {
         const std::vector<ModelRow> more = test::random_rows(dice, 1 + dice.below(5), strings);
-        const std::size_t row = dice.below(rows.size());
-        const std::size_t item = dice.below(more.size());
-        table.overwrite(row, test::batch_of(more), item);
-        rows[row] = more[item];
-        marked_prefix = marked_prefix && row >= marked.size();
+        AttributeBatch batch = test::batch_of(more, true);
+        for (AttributeValues& values : batch.columns) values.given = !dice.one_in(4);
+        const auto [from, to] = some_rows(dice, rows.size(), more.size());
+        const auto give = [&](ModelRow& row, const ModelRow& other, bool given) {
+          if (batch.columns[0].given == given) row.year = other.year;
+          if (batch.columns[1].given == given) row.genre = other.genre;
+          if (batch.columns[2].given == given) row.tags = other.tags;
+        };
+        if (to.size() == more.size() && dice.one_in(2)) {
+          table.overwrite(to, batch);
+          for (std::size_t i = 0; i < to.size(); ++i) give(rows[to[i]], more[i], true);
+        } else {
+          table.carry(from, to, batch);
+          for (std::size_t i = 0; i < to.size(); ++i) give(rows[to[i]], rows[from[i]], false);
+        }
+        for (const std::uint32_t row : to) marked_prefix = marked_prefix && row >= marked.size();
       } else if (what == 7 && !rows.empty()) {
-        const std::size_t row = dice.below(rows.size());
-        table.clear(row);
-        rows[row] = {};
-        marked_prefix = marked_prefix && row >= marked.size();
+        const auto [some, others] = some_rows(dice, rows.size(), rows.size());
+        std::vector<ModelRow> expected;
+        for (const std::uint32_t row : some) expected.push_back(rows[row]);
+        CHECK(test::holds_rows(table.selected(some), expected));
       } else if (what == 8) {
         mark = table.mark();
         marked = rows;
@@ -130,18 +157,21 @@ TEST_CASE("attributes: lists of tags that are overwritten again and again take n
   std::vector<ModelRow> rows = test::random_rows(dice, 3000, 300);
   AttributeTable table(test::model_schema());
   table.append(test::batch_of(rows), rows.size());
+  table.overwrite({0}, test::batch_of({rows[0]}, true));  // takes room for a row more
   const std::size_t bytes = table.bytes();
   for (std::size_t step = 0; step < 60000; ++step) {
     const std::size_t row = dice.below(rows.size());
     rows[row] = test::random_row(dice, 300);
-    table.overwrite(row, test::batch_of({rows[row]}), 0);
+    table.overwrite({static_cast<std::uint32_t>(row)}, test::batch_of({rows[row]}, true));
     if (step % 10000 == 0) CHECK(test::holds_rows(table, rows));
   }
   CHECK(test::holds_rows(table, rows));
   CHECK(table.bytes() < 2 * bytes);
   // Places that are still counted as used would keep the pool from being compacted at all.
-  for (std::size_t row = 0; row < rows.size(); ++row) table.clear(row);
-  table.overwrite(0, test::batch_of({rows[0]}), 0);
+  for (std::uint32_t row = 0; row < rows.size(); ++row) {
+    table.overwrite({row}, test::batch_of({ModelRow{}}, true));
+  }
+  table.overwrite({0}, test::batch_of({rows[0]}, true));
   CHECK(table.bytes() < bytes);
 }
 
@@ -170,7 +200,10 @@ TEST_CASE("attributes: undo forgets the strings of what is undone") {
   CHECK_EQUAL(table.columns()[1].dictionary.size(), 0);
   CHECK(!table.columns()[1].tags.listed());
   // A row that was overwritten keeps its new string.
-  table.overwrite(0, more, 1);
+  AttributeBatch other = more;
+  other.columns[0].codes.erase(other.columns[0].codes.begin());
+  other.columns[1] = {};
+  table.overwrite({0}, other);
   table.append(more, 2);
   table.undo(mark);
   CHECK_EQUAL(table.rows(), 1);
@@ -230,7 +263,7 @@ TEST_CASE("attributes: bad schemas, batches and conditions throw and change noth
     AttributeBatch bad = good;
     change(bad.columns);
     CHECK_THROWS(Code::kArgument, table.append(bad, 9));
-    CHECK_THROWS(Code::kArgument, table.overwrite(3, bad, 8));
+    CHECK_THROWS(Code::kArgument, table.overwrite({0, 1, 2, 3, 4, 5, 6, 7, 8}, bad));
     CHECK(test::holds_rows(table, rows));
   };
   using Columns = std::vector<AttributeValues>;
@@ -256,8 +289,8 @@ TEST_CASE("attributes: bad schemas, batches and conditions throw and change noth
     columns[2].offsets = {0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
   });
   CHECK_EQUAL(table.columns()[1].dictionary.size(), strings);
-  CHECK_THROWS(Code::kArgument, table.overwrite(9, good, 0));
-  CHECK_THROWS(Code::kArgument, table.clear(9));
+  CHECK_THROWS(Code::kArgument, table.overwrite({0, 1, 2, 3, 4, 5, 6, 7, 9}, good));
+  CHECK(test::holds_rows(table, rows));
 
   const auto refuse_condition = [&](auto&& change) {
     Predicate predicate;

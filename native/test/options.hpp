@@ -22,7 +22,7 @@ inline CodecOptions codec(StorageType type, std::size_t dim, Metric metric) {
 
 inline StorageOptions flat(std::size_t dim, Metric metric, StorageType type = StorageType::kF32,
                            std::optional<StorageType> rerank = std::nullopt) {
-  return {codec(type, dim, metric), rerank};
+  return {codec(type, dim, metric), rerank, {}};
 }
 
 }  // namespace lichen::test

@@ -26,6 +26,13 @@ export interface AttributesInput {
   readonly [name: string]: AttributeValuesInput;
 }
 
+/**
+ * Values of attributes by name, one a vector: numbers (NaN for none), strings (null for none) or sets of tags.
+ */
+export interface AttributesOf {
+  readonly [name: string]: Float64Array | readonly (string | null)[] | readonly string[][];
+}
+
 /** A schema that was checked. */
 export interface ResolvedSchema {
   readonly columns: readonly AttributeColumn[];
@@ -100,6 +107,11 @@ function schemaOf(columns: readonly AttributeColumn[]): ResolvedSchema {
     byName: new Map(columns.map((column) => [column.name, column])),
     native: columns.flatMap(({ name, kind }) => [name, kind]),
   };
+}
+
+/** Names and kinds of a schema. */
+export function schemaFrom({ columns }: ResolvedSchema): AttributeSchema {
+  return Object.fromEntries(columns.map(({ name, kind }) => [name, kind]));
 }
 
 /** The attribute of a name; ERR_LICHEN_ARGUMENT, which tells the names there are, if there is none. */

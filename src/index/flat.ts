@@ -1,6 +1,7 @@
 import { native } from '../native.js';
 import { parseMetric } from '../vectors/metric.js';
 import { requireDim, requireOptions, resolveRerank, resolveStorage } from './arguments.js';
+import { resolveSchema } from './attributes.js';
 import { adopt, openHandleOf } from './snapshot.js';
 import type { IndexOptions, Key, RerankOptions, StorageOptions } from './types.js';
 import { VectorIndex } from './vector-index.js';
@@ -8,7 +9,15 @@ import { VectorIndex } from './vector-index.js';
 /** Options of {@link FlatIndex}. */
 export interface FlatOptions extends IndexOptions, StorageOptions, RerankOptions {}
 
-const FLAT_OPTIONS = ['dim', 'metric', 'storage', 'rerank', 'subspaces', 'seed'] as const;
+const FLAT_OPTIONS = [
+  'dim',
+  'metric',
+  'storage',
+  'rerank',
+  'subspaces',
+  'seed',
+  'attributes',
+] as const;
 
 /**
  * Exhaustive search: every query is scored against every vector, in the storage type chosen. With `f32` it is exact:
@@ -32,7 +41,8 @@ export class FlatIndex<K extends Key = number> extends VectorIndex<K> {
     const metric = parseMetric(given.metric);
     const { storage, subspaces, seed } = resolveStorage(given, dim);
     const rerank = resolveRerank(given.rerank, storage);
-    super(native().createFlat(dim, metric, storage, rerank, subspaces, seed));
+    const attributes = resolveSchema(given.attributes ?? {}).native;
+    super(native().createFlat(dim, metric, storage, rerank, subspaces, seed, attributes));
   }
 
   /**

@@ -8,6 +8,7 @@ import {
   resolveStorage,
   toVectors,
 } from './arguments.js';
+import { resolveSchema } from './attributes.js';
 import { adopt, openHandleOf } from './snapshot.js';
 import type { IndexOptions, Key, RerankOptions, StorageOptions, VectorsInput } from './types.js';
 import { VectorIndex } from './vector-index.js';
@@ -37,6 +38,7 @@ const HNSW_OPTIONS = [
   'storage',
   'rerank',
   'subspaces',
+  'attributes',
 ] as const;
 
 /**
@@ -69,6 +71,7 @@ export class HnswIndex<K extends Key = number> extends VectorIndex<K> {
         resolveRerank(given.rerank, storage),
         subspaces,
         seed,
+        resolveSchema(given.attributes ?? {}).native,
         requireInteger('m', m, 2, 512),
         requireInteger('efConstruction', efConstruction, 1, 65536),
       ),

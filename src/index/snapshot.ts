@@ -1,8 +1,15 @@
 import { LichenFileError } from '../errors.js';
-import { native, type IndexHandle, type SnapshotReport } from '../native.js';
+import { native, type IndexHandle, type NativeSnapshotReport } from '../native.js';
+import { schemaFrom, schemaOfNative, type AttributeSchema } from './attributes.js';
 import { requirePath } from './arguments.js';
 import type { Key } from './types.js';
 import { VectorIndex } from './vector-index.js';
+
+/** What stands in a snapshot file, read without building the index. */
+export interface SnapshotReport extends Omit<NativeSnapshotReport, 'attributes'> {
+  /** Names and kinds of the attributes. */
+  readonly attributes: AttributeSchema;
+}
 
 /** The native index of a snapshot file. */
 export async function openHandle(path: string): Promise<IndexHandle> {
@@ -32,5 +39,6 @@ export function adopt<I extends VectorIndex<Key>>(type: { prototype: I }, handle
  * kind of file; ERR_LICHEN_UNSUPPORTED for a newer format.
  */
 export async function inspectSnapshot(path: string): Promise<SnapshotReport> {
-  return native().indexInspect(requirePath(path));
+  const report = await native().indexInspect(requirePath(path));
+  return { ...report, attributes: schemaFrom(schemaOfNative(report.attributes)) };
 }

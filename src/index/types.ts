@@ -1,7 +1,9 @@
 import type { Matrix } from '../vectors/matrix.js';
 import type { Metric } from '../vectors/metric.js';
 import type { StorageType } from '../vectors/storage-type.js';
+import type { AttributeSchema, AttributesInput } from './attributes.js';
 import type { Filter } from './filter.js';
+import type { Where } from './where.js';
 
 /** What the caller calls a vector: a safe integer or a string of 1 to 65,535 bytes; one kind an index. */
 export type Key = number | string;
@@ -27,6 +29,8 @@ export interface IndexOptions {
   dim: number;
   /** How a query is compared with a row. */
   metric: Metric;
+  /** Names and kinds of what is kept of each vector besides, for conditions and groups; at most 64. Default: none. */
+  attributes?: AttributeSchema | undefined;
 }
 
 /** How vectors are kept. */
@@ -63,6 +67,11 @@ export interface OperationOptions {
 export interface AddSyncOptions<K extends Key> {
   /** One a vector; without them the key of a vector is its row number, in order of adding from 0. */
   keys?: KeysInput<K> | undefined;
+  /**
+   * Values of attributes by name, one a vector. Of an attribute that is left out new vectors have none, and those that
+   * replace others have what these had.
+   */
+  attributes?: AttributesInput | undefined;
   /**
    * Threads that encode or link the vectors (default: every processor). One thread makes the same graph every time;
    * codes do not depend on the threads.
@@ -118,10 +127,22 @@ export interface SearchSyncOptions {
    */
   filter?: Filter | Uint8Array | undefined;
   /**
+   * A condition on attributes that must hold, besides `filter`, such as `{ genre: 'jazz', year: { gte: 1990 } }`. The
+   * rows on which the last 32 conditions held are remembered, a bit a row.
+   */
+  where?: Where | undefined;
+  /**
    * Keys that must not be found, such as what a user has seen already; those that are not there do no harm. Thousands
    * are cheap.
    */
   exclude?: ArrayLike<number> | readonly string[] | undefined;
+  /**
+   * An attribute (a number or a category) of whose every value at most `groupSize` vectors are found, such as the artist
+   * of a song; vectors without a value are not limited. Fewer than `k` results where there are not enough groups.
+   */
+  groupBy?: string | undefined;
+  /** With `groupBy`: default 1. */
+  groupSize?: number | undefined;
 }
 
 /** Options of `search`. */
@@ -137,6 +158,10 @@ export interface SearchWithinOptions {
   score: number;
   /** As in {@link SearchSyncOptions}. */
   filter?: Filter | Uint8Array | undefined;
+  /** As in {@link SearchSyncOptions}. */
+  where?: Where | undefined;
+  /** As in {@link SearchSyncOptions}. */
+  exclude?: ArrayLike<number> | readonly string[] | undefined;
 }
 
 /** Options of `searchBatch`. */

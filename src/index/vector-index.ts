@@ -19,17 +19,26 @@ import {
   requirePath,
   resolveEf,
   resolveK,
-  resolveOversample,
   resolveThreads,
   SMALL_K,
   toKeyList,
-  toExclude,
   toKeys,
   toVector,
   toVectors,
 } from './arguments.js';
-import { filterOf, layoutOfFilter, resolveFilter, type Filter } from './filter.js';
+import {
+  schemaFrom,
+  schemaOfNative,
+  toAttributes,
+  type AttributeSchema,
+  type AttributesInput,
+  type AttributesOf,
+  type ResolvedSchema,
+} from './attributes.js';
+import type { Filter } from './filter.js';
+import { makeFilter } from './make-filter.js';
 import { runOperation } from './operation.js';
+import { GROUPING, ofOneQuery, resolveRestrictions, RESTRICTIONS } from './restrictions.js';
 import type {
   AddOptions,
   AddSyncOptions,
@@ -50,6 +59,7 @@ import type {
   VectorInput,
   VectorsInput,
 } from './types.js';
+import type { Where } from './where.js';
 
 interface Scratch {
   readonly slots: NativeSlots;
@@ -59,20 +69,13 @@ interface Scratch {
 /** A key and a score. */
 const BYTES_A_PLACE = 12;
 
-const ADD_SYNC_OPTIONS = ['keys', 'threads'] as const;
+const ADD_SYNC_OPTIONS = ['keys', 'attributes', 'threads'] as const;
 const ADD_OPTIONS = [...ADD_SYNC_OPTIONS, 'signal', 'onProgress'] as const;
-const SEARCH_SYNC_OPTIONS = [
-  'k',
-  'ef',
-  'recall',
-  'exact',
-  'oversample',
-  'filter',
-  'exclude',
-] as const;
+const BEAM_OPTIONS = ['k', 'ef', 'recall', 'exact', 'oversample'] as const;
+const SEARCH_SYNC_OPTIONS = [...BEAM_OPTIONS, ...RESTRICTIONS, ...GROUPING] as const;
 const SEARCH_OPTIONS = [...SEARCH_SYNC_OPTIONS, 'signal', 'threads'] as const;
 const SEARCH_BATCH_OPTIONS = [...SEARCH_OPTIONS, 'onProgress'] as const;
-const SEARCH_WITHIN_OPTIONS = ['score', 'filter'] as const;
+const SEARCH_WITHIN_OPTIONS = ['score', ...RESTRICTIONS] as const;
 const SAVE_OPTIONS = ['signal', 'onProgress'] as const;
 const COMPACT_OPTIONS = ['threads', 'signal', 'onProgress'] as const;
 
@@ -92,16 +95,18 @@ export abstract class VectorIndex<K extends Key = number> {
   readonly rerank: StorageType | undefined;
   /** The native index. */
   protected readonly handle: IndexHandle;
+  readonly #schema: ResolvedSchema;
   #keyKind: KeyKind | undefined;
   #scratchKept: Scratch | undefined;
 
   protected constructor(handle: IndexHandle) {
-    const { dim, metric, storage, rerank } = native().indexDescribe(handle);
+    const { dim, metric, storage, rerank, attributes } = native().indexDescribe(handle);
     this.handle = handle;
     this.dim = dim;
     this.metric = metric;
     this.storage = storage;
     this.rerank = rerank;
+    this.#schema = schemaOfNative(attributes);
   }
 
   /** Number of vectors. */
@@ -117,6 +122,11 @@ export abstract class VectorIndex<K extends Key = number> {
   /** Codes a vector of storage `pq`; undefined for another storage. */
   get subspaces(): number | undefined {
     return this.describe().subspaces;
+  }
+
+  /** Names and kinds of the attributes that vectors can have. */
+  get attributes(): AttributeSchema {
+    return schemaFrom(this.#schema);
   }
 
   /** Kind of its keys: `row` (none were given), `integer` or `string`. */
@@ -208,21 +218,14 @@ export abstract class VectorIndex<K extends Key = number> {
     const vector = toVector('query', query, this.dim);
     const k = resolveK(given, () => this.size);
     const ef = resolveEf(given);
-    const oversample = resolveOversample(given);
-    const filter = resolveFilter(given.filter);
+    const narrowed = given.exclude === undefined ? given : ofOneQuery(given);
+    const restrictions = resolveRestrictions(this.#schema, narrowed as SearchBatchOptions, 1);
     const { slots, scores } = this.#scratch(k);
-    // Every argument costs, so those that are rarely given are left out.
-    let found;
-    if (oversample === 0 && filter === null && given.exclude === undefined) {
-      found = addon.indexSearchSync(this.handle, vector, k, ef, slots, scores);
-    } else {
-      const { keys, ends } = toExclude(given.exclude && [given.exclude], 1);
-      const layout = layoutOfFilter(given.filter);
-      found = addon.indexSearchSync(
-        ...([this.handle, vector, k, ef, slots, scores, oversample, filter] as const),
-        ...([layout, keys, ends] as const),
-      );
-    }
+    // Every argument costs.
+    const found =
+      restrictions === undefined
+        ? addon.indexSearchSync(this.handle, vector, k, ef, slots, scores)
+        : addon.indexSearchSync(this.handle, vector, k, ef, slots, scores, restrictions);
     if (typeof found === 'number') {
       return { keys: slots!.slice(0, found) as KeysOf<K>, scores: scores.slice(0, found) };
     }
@@ -235,9 +238,8 @@ export abstract class VectorIndex<K extends Key = number> {
     const vector = toVector('query', query, this.dim);
     const { threads = 1 } = given;
     const { keys, scores, counts } = await this.#searchMany(vector, {
-      ...given,
+      ...ofOneQuery(given),
       threads,
-      exclude: given.exclude && [given.exclude],
     });
     const count = counts[0]!;
     if (count === scores.length) return { keys, scores };
@@ -259,14 +261,14 @@ export abstract class VectorIndex<K extends Key = number> {
    * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_ARGUMENT (a score that is not finite).
    */
   async searchWithin(query: VectorInput, options: SearchWithinOptions): Promise<SearchResult<K>> {
-    const { vector, score, filter, layout } = this.#resolveWithin(query, options);
-    return native().indexSearchWithin<KeysOf<K>>(this.handle, vector, score, filter, layout);
+    const { vector, score, restrictions } = this.#resolveWithin(query, options);
+    return native().indexSearchWithin<KeysOf<K>>(this.handle, vector, score, restrictions);
   }
 
   /** As {@link searchWithin}, on this thread. */
   searchWithinSync(query: VectorInput, options: SearchWithinOptions): SearchResult<K> {
-    const { vector, score, filter, layout } = this.#resolveWithin(query, options);
-    return native().indexSearchWithinSync<KeysOf<K>>(this.handle, vector, score, filter, layout);
+    const { vector, score, restrictions } = this.#resolveWithin(query, options);
+    return native().indexSearchWithinSync<KeysOf<K>>(this.handle, vector, score, restrictions);
   }
 
   /** All keys, in the order in which the vectors were added. */
@@ -275,21 +277,32 @@ export abstract class VectorIndex<K extends Key = number> {
   }
 
   /**
-   * A filter for searches that admits some vectors: those of the keys given, or those whose key fulfils a condition.
-   * Vectors that are added later it does not admit.
-   * @throws ERR_LICHEN_UNKNOWN_KEY for a key that is not there, ERR_LICHEN_ARGUMENT for what is no key.
+   * A filter for searches that admits some vectors: those of the keys given, those whose key fulfils a condition, or
+   * those on whose attributes a condition holds now. Vectors that are added later it does not admit.
+   * @throws ERR_LICHEN_UNKNOWN_KEY for a key that is not there, ERR_LICHEN_ARGUMENT for what is no key or no condition.
    */
-  filter(which: KeysInput<K> | KeyCondition<K>): Filter {
-    if (typeof which !== 'function') {
-      const { bits, layout } = native().indexFilter(this.handle, toKeyList(which));
-      return filterOf(bits, layout);
-    }
-    const { keys, rows, layout } = native().indexKeys(this.handle);
-    const bits = new Uint8Array(Math.ceil(((rows.at(-1) ?? -1) + 1) / 8));
-    rows.forEach((row, at) => {
-      if (which(keys[at] as K)) bits[row >>> 3]! |= 1 << (row & 7);
-    });
-    return filterOf(bits, layout);
+  filter(which: KeysInput<K> | KeyCondition<K> | Where): Filter {
+    return makeFilter(this.handle, this.#schema, which);
+  }
+
+  /**
+   * Gives the vectors of some keys other values of the attributes named, at once: null, NaN or no tags take a value.
+   * @throws ERR_LICHEN_UNKNOWN_KEY, ERR_LICHEN_DUPLICATE_KEY (a key twice in one call), ERR_LICHEN_ARGUMENT,
+   * ERR_LICHEN_BUSY; nothing is changed then.
+   */
+  setAttributes(keys: KeysInput<K>, attributes: AttributesInput): void {
+    const list = toKeyList(keys);
+    const columns = toAttributes(this.#schema, attributes, list.length);
+    native().indexSetAttributes(this.handle, list, columns);
+  }
+
+  /**
+   * The attributes of the vectors of some keys, such as those of a result, an array each.
+   * @throws ERR_LICHEN_UNKNOWN_KEY for a key that is not there.
+   */
+  attributesOf(keys: KeysInput<K>): AttributesOf {
+    const values = native().indexAttributes(this.handle, toKeyList(keys));
+    return Object.fromEntries(this.#schema.columns.map(({ name, at }) => [name, values[at]!]));
   }
 
   /** Whether the key is there. */
@@ -337,10 +350,11 @@ export abstract class VectorIndex<K extends Key = number> {
     options: AddOptions<K>,
     mode: keyof typeof KEY_MODES,
   ): Promise<void> {
-    const { data, keys, threads } = this.#resolveAdd(vectors, options);
+    const { data, keys, threads, attributes } = this.#resolveAdd(vectors, options);
+    const how = KEY_MODES[mode];
     try {
       await runOperation(mode, options, (progress) =>
-        native().indexAdd(this.handle, keys, data, threads, progress, KEY_MODES[mode]),
+        native().indexAdd(this.handle, keys, data, threads, progress, how, attributes),
       );
     } finally {
       this.#forgetKeyKind();
@@ -363,27 +377,31 @@ export abstract class VectorIndex<K extends Key = number> {
     options: AddSyncOptions<K>,
     mode: keyof typeof KEY_MODES,
   ): void {
-    const { data, keys, threads } = this.#resolveAdd(vectors, options);
+    const { data, keys, threads, attributes } = this.#resolveAdd(vectors, options);
     const addon = native();
     const progress = addon.createProgress();
-    addon.indexAddSync(this.handle, keys, data, threads, progress, KEY_MODES[mode]);
+    const how = KEY_MODES[mode];
+    addon.indexAddSync(this.handle, keys, data, threads, progress, how, attributes);
   }
 
   #resolveAdd(vectors: VectorsInput, options: AddSyncOptions<K>) {
     this.#forgetKeyKind();
     const data = toVectors('vectors', vectors, this.dim);
-    const keys = toKeys<K>(options.keys, data.length / this.dim);
-    return { data, keys, threads: resolveThreads(options.threads, machine().threads) };
+    const count = data.length / this.dim;
+    return {
+      data,
+      keys: toKeys<K>(options.keys, count),
+      attributes: toAttributes(this.#schema, options.attributes, count),
+      threads: resolveThreads(options.threads, machine().threads),
+    };
   }
 
   #resolveWithin(query: VectorInput, options: SearchWithinOptions) {
-    const { score, filter } = requireOptions(options, SEARCH_WITHIN_OPTIONS);
-    requireFinite('score', score);
+    const given = requireOptions(options, SEARCH_WITHIN_OPTIONS);
     return {
       vector: toVector('query', query, this.dim),
-      score,
-      filter: resolveFilter(filter),
-      layout: layoutOfFilter(filter),
+      score: requireFinite('score', given.score),
+      restrictions: resolveRestrictions(this.#schema, ofOneQuery(given), 1),
     };
   }
 
@@ -395,10 +413,8 @@ export abstract class VectorIndex<K extends Key = number> {
     const { rows } = matrix(queries, this.dim);
     const k = resolveK(options, () => this.size);
     const ef = resolveEf(options);
-    const oversample = resolveOversample(options);
-    const filter = resolveFilter(options.filter);
+    const restrictions = resolveRestrictions(this.#schema, options, rows);
     const threads = resolveThreads(options.threads, 1024);
-    const { keys: exclude, ends } = toExclude(options.exclude, rows);
     const { slots, scores, counts } = withinMemory(rows * k * BYTES_A_PLACE, () => ({
       slots: this.#slots(rows * k),
       scores: new Float32Array(rows * k),
@@ -410,16 +426,12 @@ export abstract class VectorIndex<K extends Key = number> {
         queries,
         k,
         ef,
-        oversample,
-        filter,
         threads,
         progress,
         slots,
         scores,
         counts,
-        layoutOfFilter(options.filter),
-        exclude,
-        ends,
+        restrictions,
       ),
     );
     return { keys: (strings ?? slots) as KeysOf<K>, scores, counts, rows, k };

@@ -1,29 +1,34 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { resolveSchema, schemaOfNative, toAttributes } from '../../src/index/attributes.js';
+import { resolveSchema, toAttributes, type AttributesInput } from '../../src/index/attributes.js';
 import { resolveWhere, type Where } from '../../src/index/where.js';
-import { Filter } from '../../src/index/filter.js';
-import { native, type AttributesHandle } from '../../src/native.js';
+import { FlatIndex } from '../../src/index/flat.js';
+import { native, type IndexHandle } from '../../src/native.js';
 import { holds, inputOf, row, SCHEMA, where, type Row } from './attributes-reference.js';
 
 const schema = resolveSchema(SCHEMA);
 
-function tableOf(rows: readonly Row[]): AttributesHandle {
-  const table = native().createAttributes(schema.native);
-  native().attributesAppend(table, toAttributes(schema, inputOf(rows), rows.length), rows.length);
-  return table;
+/** An index of vectors that all are the same, with the attributes of the rows. */
+function tableOf(rows: readonly Row[]): FlatIndex {
+  const index = new FlatIndex({ dim: 1, metric: 'l2', attributes: SCHEMA });
+  if (rows.length > 0) add(index, inputOf(rows), rows.length);
+  return index;
 }
 
-function rowsThatHold(table: AttributesHandle, condition: unknown): number[] {
-  const { program, strings } = resolveWhere(schema, condition);
-  const filter = new Filter(native().attributesEvaluate(table, program, strings));
-  const { rows } = native().attributesDescribe(table);
-  return Array.from({ length: rows }, (_, at) => at).filter((at) => filter.has(at));
+function add(index: FlatIndex, attributes: AttributesInput | undefined, count: number): void {
+  index.addSync(new Float32Array(count), { attributes });
 }
 
-function valuesOf(table: AttributesHandle, name: string, rows: readonly number[]): unknown[] {
-  const { at } = schema.byName.get(name)!;
-  return [...native().attributesValues(table, at, Uint32Array.from(rows))];
+function rowsThatHold(index: FlatIndex, condition: Where): number[] {
+  const filter = index.filter(condition);
+  const rows = Array.from({ length: index.size }, (_, at) => at).filter((at) => filter.has(at));
+  const { keys } = index.searchWithinSync([0], { score: 1, where: condition });
+  expect([...keys].sort((a, b) => a - b)).toEqual(rows);
+  return rows;
+}
+
+function valuesOf(index: FlatIndex, name: string, rows: readonly number[]): unknown[] {
+  return [...(index.attributesOf(rows)[name] as unknown[])];
 }
 
 const argumentError = (message: string): unknown =>
@@ -92,12 +97,13 @@ describe('conditions on attributes', () => {
   it('find a string that is added later', () => {
     const table = tableOf([{ year: 1, genre: 'jazz', tags: ['live'], 'a b': NaN }]);
     expect(rowsThatHold(table, { genre: { ne: 'new' } })).toEqual([0]);
-    const more = toAttributes(schema, { genre: ['new', 'jazz'] }, 2);
-    native().attributesAppend(table, more, 2);
+    add(table, { genre: ['new', 'jazz'] }, 2);
     expect(rowsThatHold(table, { genre: { ne: 'new' } })).toEqual([0, 2]);
     expect(rowsThatHold(table, { genre: 'new' })).toEqual([1]);
-    native().attributesOverwrite(table, 0, toAttributes(schema, { genre: ['new'] }, 1));
+    table.setAttributes([0], { genre: ['new'] });
     expect(rowsThatHold(table, { genre: 'new' })).toEqual([0, 1]);
+    expect(rowsThatHold(table, { tags: { exists: true } })).toEqual([0]);
+    table.setAttributes([0], { tags: [null] });
     expect(rowsThatHold(table, { tags: { exists: true } })).toEqual([]);
   });
 
@@ -192,7 +198,7 @@ describe('conditions on attributes', () => {
     fc.assert(
       fc.property(anything, (condition) => {
         try {
-          rowsThatHold(table, condition);
+          table.searchSync([0], { k: 1, where: (condition ?? null) as Where });
         } catch (error) {
           expect(error).toEqual(argumentError('where'));
         }
@@ -218,7 +224,7 @@ describe('values of attributes', () => {
         const table = tableOf(given);
         const rows = [...given];
         later.slice(0, given.length).forEach((other, at) => {
-          native().attributesOverwrite(table, at, toAttributes(schema, inputOf([other]), 1));
+          table.setAttributes([at], inputOf([other]));
           rows[at] = other;
         });
         const all = rows.map((_, at) => at);
@@ -231,14 +237,14 @@ describe('values of attributes', () => {
   });
 
   it('may be left out', () => {
-    const table = native().createAttributes(schema.native);
-    native().attributesAppend(table, toAttributes(schema, undefined, 2), 2);
-    native().attributesAppend(table, toAttributes(schema, { year: [1] }, 1), 1);
-    native().attributesAppend(table, toAttributes(schema, { year: new Int16Array([7]) }, 1), 1);
+    const table = tableOf([]);
+    add(table, undefined, 2);
+    add(table, { year: [1] }, 1);
+    add(table, { year: new Int16Array([7]) }, 1);
     expect(valuesOf(table, 'year', [0, 1, 2, 3])).toEqual([NaN, NaN, 1, 7]);
     expect(valuesOf(table, 'genre', [0, 2])).toEqual([null, null]);
     expect(valuesOf(table, 'tags', [2])).toEqual([[]]);
-    expect(schemaOfNative(native().attributesDescribe(table).schema)).toEqual(schema);
+    expect(table.attributes).toEqual(SCHEMA);
   });
 
   it.each([
@@ -280,12 +286,19 @@ describe('a schema of attributes', () => {
 describe('the addon', () => {
   it('refuses what is not sound, and changes nothing', () => {
     const addon = native();
-    const table = tableOf([{ year: 1, genre: 'jazz', tags: ['live'], 'a b': 3 }]);
+    const make = (attributes: unknown): IndexHandle =>
+      addon.createFlat(1, 'l2', 'f32', '', 0, 0, attributes as never);
+    const index = make(schema.native);
+    const append = (columns: unknown): void => {
+      const vectors = new Float32Array(2);
+      const progress = addon.createProgress();
+      addon.indexAddSync(index, null, vectors, 1, progress, 0, columns as never);
+    };
     const u32 = (...codes: number[]): Uint32Array => Uint32Array.from(codes);
     const good = [new Float64Array(2), [['a'], u32(0, 1)], [['a'], u32(0), u32(0, 0, 1)], null];
     const replaced = (at: number, column: unknown): unknown =>
       good.map((each, place) => (place === at ? column : each));
-    for (const columns of [
+    const unsound = [
       5,
       [],
       replaced(0, new Float64Array(1)),
@@ -300,18 +313,26 @@ describe('the addon', () => {
       replaced(2, [['a'], u32(0), u32(0, 1, 0)]),
       replaced(2, [['a'], u32(0), u32(0, 1)]),
       replaced(2, [['x'.repeat(70_000)], u32(0), u32(0, 0, 1)]),
-    ]) {
-      expect(() => addon.attributesAppend(table, columns as never, 2)).toThrow(argumentError(''));
+    ];
+    for (const columns of unsound) {
+      expect(() => append(columns)).toThrow(argumentError(''));
     }
     const thrower = Object.defineProperty([['a'], u32(0, 1)], 0, {
       get: () => {
         throw new Error('the getter is broken');
       },
     });
-    expect(() => addon.attributesAppend(table, replaced(1, thrower) as never, 2)).toThrow('broken');
-    expect(addon.attributesDescribe(table).rows).toBe(1);
-    addon.attributesAppend(table, good as never, 2);
-    expect(addon.attributesDescribe(table).rows).toBe(3);
+    expect(() => append(replaced(1, thrower))).toThrow('broken');
+    expect(addon.indexSize(index)).toBe(0);
+    append(good);
+    expect(addon.indexSize(index)).toBe(2);
+    for (const columns of unsound) {
+      const set = (): void => {
+        addon.indexSetAttributes(index, Float64Array.of(0, 1), columns as never);
+      };
+      expect(set).toThrow(argumentError(''));
+    }
+    expect(addon.indexAttributes(index, Float64Array.of(0))[1]).toEqual([null]);
 
     for (const [program, strings] of [
       [[]],
@@ -336,17 +357,13 @@ describe('the addon', () => {
       [new Array(1000).fill(2)],
     ] as [number[], string[]?][]) {
       const nodes = Float64Array.from(program);
-      expect(() => addon.attributesEvaluate(table, nodes, strings ?? [])).toThrow(
-        argumentError(''),
-      );
+      expect(() => addon.indexWhere(index, ['', nodes, strings ?? []])).toThrow(argumentError(''));
     }
-    expect(() => addon.attributesEvaluate(table, [8, 0] as never, [])).toThrow(argumentError(''));
-    expect(() => addon.attributesValues(table, 4, u32(0))).toThrow(argumentError(''));
-    expect(() => addon.attributesValues(table, 0, u32(3))).toThrow(argumentError(''));
-    expect(() => addon.attributesOverwrite(table, 3, null)).toThrow(argumentError('no row 3'));
-    expect(() => addon.attributesDescribe({} as never)).toThrow(argumentError('handle'));
+    expect(() => addon.indexWhere(index, ['', [8, 0] as never, []])).toThrow(argumentError(''));
+    expect(() => addon.indexWhere(index, 5 as never)).toThrow(argumentError(''));
+    expect(() => addon.indexAttributes(index, Float64Array.of(3))).toThrow('no key 3');
     for (const bad of [['a'], ['a', 'text'], ['a', 'tags', 'a', 'tags'], [5, 'tags'], 'a']) {
-      expect(() => addon.createAttributes(bad as never)).toThrow(argumentError(''));
+      expect(() => make(bad)).toThrow(argumentError(''));
     }
   });
 });

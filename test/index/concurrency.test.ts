@@ -70,7 +70,7 @@ describe('worker threads', () => {
     new Worker(
       `const { parentPort } = require('node:worker_threads');
        const addon = require(${JSON.stringify(addon)});
-       const index = addon.createHnsw(8, 'l2', 'f32', '', 0, 1, 16, 200);
+       const index = addon.createHnsw(8, 'l2', 'f32', '', 0, 1, [], 16, 200);
        const data = new Float32Array(8 * 60000).map(() => Math.random());
        ${body}`,
       { eval: true },
