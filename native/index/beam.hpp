@@ -3,13 +3,14 @@
 // a cursor to the nearest that is not. One array takes the place of the usual two heaps.
 //
 // A beam holds `capacity` rows that may be returned. Rows that may not (deleted, filtered out) lead
-// on to others, so they are held as well, and each makes room for itself.
+// on to others, so those nearer than all of the former are held as well.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "index/top_k.hpp"
@@ -17,15 +18,19 @@
 
 namespace lichen {
 
+// Every row may be returned.
+struct AllRows {
+  bool operator()(std::uint32_t) const { return true; }
+};
+
 class Beam {
  public:
-  // `more`: rows that may not be returned and are expected, beyond a multiple of the capacity.
-  void reset(std::size_t capacity, std::size_t more = 0) {
+  void reset(std::size_t capacity) {
     capacity_ = capacity;
-    most_ = capacity * kMostGrowth + more;
     size_ = 0;
     cursor_ = 0;
     worst_ = std::numeric_limits<float>::infinity();
+    admitted_.clear();
   }
 
   std::size_t size() const { return size_; }
@@ -37,7 +42,8 @@ class Beam {
   float worst() const { return worst_; }
 
   // Takes of some rows those that are near enough; `admits(row)` says whether a row may be
-  // returned. NaN and infinite distances are not near. Returns the best place taken, or size().
+  // returned. NaN and infinite distances are not near. Returns the best place taken among those
+  // that may be returned, or something beyond the last.
   template <class Admits>
   std::size_t insert(const float* distances, const std::uint32_t* rows, std::size_t count,
                      const Admits& admits) {
@@ -46,7 +52,7 @@ class Beam {
       best = std::min(best, insert_piece(distances + first, rows + first,
                                          std::min(kPiece, count - first), admits));
     }
-    return std::min(best, size_);
+    return best;
   }
 
   // The nearest row not expanded yet, now marked, or kNoRow when all are.
@@ -72,11 +78,8 @@ class Beam {
   static constexpr std::uint32_t kExpanded = 0x80000000u;  // rows stay below 2^31 (kMaxRows)
   static constexpr std::size_t kPiece = 64;
   static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
-  // So much larger a beam becomes at most by rows that may not be returned.
-  static constexpr std::size_t kMostGrowth = 32;
-
-  // Entries among the first `count` whose distance is not above `distance`. Without branches: which
-  // way it goes cannot be foreseen.
+  // Entries among the first `count`, sorted, whose distance is not above `distance`. Without
+  // branches: which way it goes cannot be foreseen.
   std::size_t position(float distance, std::size_t count) const {
     const Hit* base = entries_.data();
     std::size_t length = count;
@@ -105,11 +108,7 @@ class Beam {
       for (; j > 0 && fresh[j - 1].distance > hit.distance; --j) fresh[j] = fresh[j - 1];
       fresh[j] = hit;
     }
-    for (std::size_t i = 0; i < entering; ++i) capacity_ += !admits(fresh[i].row);
-    capacity_ = std::min(capacity_, std::max(most_, size_));
-    if (entries_.size() < std::max(capacity_, size_) + kPiece) {
-      entries_.resize(2 * (std::max(capacity_, size_) + kPiece));
-    }
+    if (entries_.size() < size_ + kPiece) entries_.resize(2 * (size_ + kPiece));
     // From the farthest on: what lies behind a new entry moves once, to its final place.
     std::size_t end = size_;
     for (std::size_t i = entering; i-- > 0;) {
@@ -119,15 +118,42 @@ class Beam {
       from[i] = fresh[i];
       end = at;
     }
-    size_ = std::min(size_ + entering, capacity_);
-    if (size_ == capacity_) worst_ = entries_[size_ - 1].distance;
+    size_ += entering;
     cursor_ = std::min(cursor_, end);
-    return end;
+    if constexpr (std::is_same_v<Admits, AllRows>) {
+      size_ = std::min(size_, capacity_);
+      if (size_ == capacity_) worst_ = entries_[size_ - 1].distance;
+      return end;
+    }
+    const std::size_t best = admit(fresh, entering, admits);
+    if (admitted_.size() == capacity_) {
+      worst_ = admitted_.back();
+      size_ = position(worst_, size_);
+    }
+    return best;
+  }
+
+  // Enters those of some sorted hits that may be returned; returns the best place taken.
+  template <class Admits>
+  std::size_t admit(const Hit* hits, std::size_t count, const Admits& admits) {
+    std::size_t best = kNowhere;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!admits(hits[i].row)) continue;
+      const auto at = std::upper_bound(admitted_.begin(), admitted_.end(), hits[i].distance);
+      best = std::min(best, static_cast<std::size_t>(at - admitted_.begin()));
+      if (admitted_.size() < capacity_) {
+        admitted_.insert(at, hits[i].distance);
+      } else if (at != admitted_.end()) {
+        std::move_backward(at, admitted_.end() - 1, admitted_.end());
+        *at = hits[i].distance;
+      }
+    }
+    return best;
   }
 
   std::vector<Hit> entries_;
+  std::vector<float> admitted_;  // distances of those that may be returned, unless all may
   std::size_t capacity_ = 0;
-  std::size_t most_ = 0;
   std::size_t size_ = 0;
   std::size_t cursor_ = 0;
   float worst_ = std::numeric_limits<float>::infinity();

@@ -11,20 +11,17 @@
 
 namespace lichen {
 
-struct AllRows {
-  bool operator()(std::uint32_t) const { return true; }
-};
-
 // Where the neighbours of a node are looked for: among its links, or, past those that may not be
 // returned, among theirs as well (Patel et al., "ACORN: performant and predicate-agnostic search
 // over vector embeddings and structured data", SIGMOD 2024).
 enum class Hops { kOne, kTwo };
 
 // When a search of a level ends before its beam is spent: after `patience` nodes in a row that
-// changed nothing among the first `watch`.
+// changed nothing among the first `watch` that may be returned, or after `budget` nodes.
 struct EarlyExit {
   std::size_t watch = 0;
   std::size_t patience = static_cast<std::size_t>(-1);
+  std::size_t budget = static_cast<std::size_t>(-1);
 };
 
 class GraphSearch {
@@ -55,10 +52,10 @@ class GraphSearch {
     return nearest;
   }
 
-  // Empties beam and set of rows met. `more` rows that may not be returned are expected.
-  void start(std::size_t ef, std::size_t more = 0) const {
+  // Empties beam and set of rows met.
+  void start(std::size_t ef) const {
     scratch_.visited.start(graph_.rows());
-    scratch_.beam.reset(ef, more);
+    scratch_.beam.reset(ef);
   }
   template <class Admits>
   void enter(Hit hit, const Admits& admits) const {
@@ -66,12 +63,13 @@ class GraphSearch {
     scratch_.beam.insert(&hit.distance, &hit.row, 1, admits);
   }
 
-  // Expands the beam until it is spent.
+  // Expands the beam until it is spent; returns false if the budget was spent before.
   template <Hops hops = Hops::kOne, class Admits>
-  void expand(const PreparedQuery& query, std::size_t level, const Admits& admits,
+  bool expand(const PreparedQuery& query, std::size_t level, const Admits& admits,
               EarlyExit exit = {}) const {
     Beam& beam = scratch_.beam;
     std::size_t idle = 0;
+    std::size_t budget = exit.budget;
     for (std::uint32_t row = beam.expand_next(); row != kNoRow; row = beam.expand_next()) {
       const std::size_t fresh =
           hops == Hops::kOne ? fresh_neighbours(row, level) : fresh_beyond(row, level, admits);
@@ -81,10 +79,12 @@ class GraphSearch {
       const std::size_t best =
           beam.insert(scratch_.distances.data(), scratch_.fresh.data(), fresh, admits);
       idle = best < exit.watch ? 0 : idle + 1;
-      if (idle == exit.patience) return;
+      if (idle == exit.patience) return true;
+      if (--budget == 0) return false;
       const std::uint32_t next = beam.peek_next();
       if (next != kNoRow) graph_.prefetch_list(next, level);
     }
+    return true;
   }
 
  private:

@@ -6,6 +6,7 @@
 #include <string>
 #include <type_traits>
 
+#include "index/search_cost.hpp"
 #include "runtime/error.hpp"
 
 namespace lichen {
@@ -14,9 +15,6 @@ namespace {
 // From here on there are hubs, and calibration is worth its time.
 constexpr std::size_t kRowsForHubs = 1024;
 constexpr std::size_t kLeastPatience = 2;
-// With a filter: when rows are reached in two hops, and what a search scores at least.
-constexpr double kShareForTwoHops = 0.3;
-constexpr std::size_t kFewNodes = 256;
 
 std::size_t require_range(const char* name, std::size_t value, std::size_t low, std::size_t high) {
   if (value < low || value > high) {
@@ -76,44 +74,45 @@ std::size_t HnswIndex::beam_for(const SearchOptions& options) const {
 }
 
 template <class Admits>
-std::size_t HnswIndex::search_graph(const float* query, std::size_t ef,
-                                    const SearchOptions& options, const SearchPlan& plan,
-                                    const Admits& admits, double share, Hit* hits,
+std::size_t HnswIndex::search_graph(const float* query, const GraphSearchOptions& how,
+                                    const SearchOptions& options, const Admits& admits, Hit* hits,
                                     SearchScratch& scratch) const {
-  constexpr bool kAll = std::is_same_v<Admits, AllRows>;
   const HnswGraph::Entry entry = graph_->entry();
   if (entry.row == kNoRow) return 0;
   scratch.query.prepare(store_, query, 1);
   const PreparedQuery& prepared = scratch.query[0];
   const GraphSearch search(store_, *graph_, scratch);
-  search.start(ef, scratch.excluded_count);
-  if (hubs_ != nullptr && plan.hubs_a_place > 0) {
-    const auto count = static_cast<double>(ef * plan.hubs_a_place) / share;
-    hubs_->enter(prepared,
-                 static_cast<std::size_t>(std::min(static_cast<double>(hubs_->size()), count)),
-                 scratch, admits);
+  search.start(how.ef);
+  // Where few rows may be returned, more is to be looked at for as many of them.
+  const auto of_all = [&](std::size_t wanted, std::size_t most) {
+    return static_cast<std::size_t>(
+        std::min(static_cast<double>(most), static_cast<double>(wanted) / how.share));
+  };
+  if (hubs_ != nullptr && how.plan.hubs_a_place > 0) {
+    hubs_->enter(prepared, of_all(how.ef * how.plan.hubs_a_place, hubs_->size()), scratch, admits);
   } else {
     search.enter(search.descend(prepared, entry, 0), admits);
   }
   EarlyExit exit;
-  if (kAll && plan.patience_of > 0) {
-    exit = {options.k, std::max<std::size_t>(kLeastPatience, ef / plan.patience_of)};
+  exit.budget = how.budget;
+  if (how.plan.patience_of > 0) {
+    exit.watch = options.k;
+    exit.patience = of_all(std::max(kLeastPatience, how.ef / how.plan.patience_of), how.budget);
   }
-  if (!kAll && share < kShareForTwoHops) {
-    search.expand<Hops::kTwo>(prepared, 0, admits, exit);
-  } else {
-    search.expand(prepared, 0, admits, exit);
-  }
+  const bool spent = how.two_hops ? search.expand<Hops::kTwo>(prepared, 0, admits, exit)
+                                  : search.expand(prepared, 0, admits, exit);
   const Beam& beam = scratch.beam;
   thread_local std::vector<Hit> best;
   best.clear();
   const std::size_t wanted = candidates(options);
-  scratch.admitted = 0;
+  std::size_t admitted = 0;
   for (std::size_t i = 0; i < beam.size(); ++i) {
     if (!admits(beam.row(i))) continue;
-    ++scratch.admitted;
+    ++admitted;
     if (best.size() < wanted) best.push_back(beam.hit(i));
   }
+  // What is admitted lies far from the query, or its rows are too few to lead to one another.
+  if (!spent || (how.share < 1.0 && admitted < how.ef / 2)) return 0;
   if (fine_ != nullptr) return rescore(query, best.data(), best.size(), options.k, hits);
   const std::size_t count = std::min(options.k, best.size());
   std::copy(best.begin(), best.begin() + static_cast<std::ptrdiff_t>(count), hits);
@@ -123,15 +122,11 @@ std::size_t HnswIndex::search_graph(const float* query, std::size_t ef,
 std::size_t HnswIndex::search_sample(const float* query, std::size_t ef,
                                      const SearchOptions& options, const SearchPlan& plan,
                                      Hit* hits, SearchScratch& scratch) const {
-  return search_graph(query, ef, options, plan, AllRows{}, 1.0, hits, scratch);
+  return search_graph(query, {ef, plan}, options, AllRows{}, hits, scratch);
 }
 
 void HnswIndex::search_locked(const float* queries, std::size_t count, const SearchOptions& options,
                               Hit* hits, std::uint32_t* counts) const {
-  const std::size_t ef = beam_for(options);
-  const SearchPlan& plan = calibration_.plan;
-  ScratchPool::Loan loan = scratch_.borrow();
-  SearchScratch& scratch = *loan;
   const std::size_t shown = shown_rows();
   const bool filters = options.filter != nullptr || options.where != nullptr;
   const bool all =
@@ -142,30 +137,36 @@ void HnswIndex::search_locked(const float* queries, std::size_t count, const Sea
   for_all.exclude = nullptr;
   const RowFilter* filter = filters ? admitted(for_all) : nullptr;
   const std::size_t selected = filter == nullptr ? shown : std::min(shown, filter->selected());
-  const double share = std::max(1e-9, static_cast<double>(selected) / static_cast<double>(shown));
-  // So many rows are scored as soon as a graph is searched for them.
-  const std::size_t few = std::max(options.k, kFewNodes + ef * graph_->m());
+  GraphSearchOptions how{beam_for(options), calibration_.plan};
+  const SearchCost cost(shown, store_.row_bytes(), store_.bytes() + graph_->bytes(),
+                        graph_->capacity(0));
+  const SearchWay way = cost.way(selected, how.ef);
+  if (way == SearchWay::kScan && options.exclude == nullptr) {
+    search_flat(queries, count, options, hits, counts);
+    return;
+  }
+  how.two_hops = way == SearchWay::kTwoHops;
+  ScratchPool::Loan loan = scratch_.borrow();
+  SearchScratch& scratch = *loan;
   std::vector<std::uint32_t> excluded;
   for (std::size_t q = 0; q < count; ++q) {
     Hit* const into = hits + q * options.k;
     const float* const query = queries + q * dim();
     std::size_t found = 0;
     if (all) {
-      found = search_graph(query, ef, options, plan, AllRows{}, 1.0, into, scratch);
-    } else if (selected > few) {
+      found = search_graph(query, how, options, AllRows{}, into, scratch);
+    } else if (way != SearchWay::kScan) {
       excluded_rows(options, q, excluded);
       scratch.excluded.start(graph_->rows());
       for (const std::uint32_t row : excluded) scratch.excluded.meet(row);
-      scratch.excluded_count = excluded.size();
       const bool any_dead = dead_count_ > 0;
       const auto admits = [&](std::uint32_t row) {
         return row < shown && (filter == nullptr || filter->admits(row)) &&
                (!any_dead || alive(row)) && !scratch.excluded.has(row);
       };
-      found = search_graph(query, ef, options, plan, admits, share, into, scratch);
-      scratch.excluded_count = 0;
-      // What is admitted lies far from the query, or its rows are too few to lead to one another.
-      if (scratch.admitted < ef / 2) found = 0;
+      how.share = static_cast<double>(selected) / static_cast<double>(shown);
+      how.budget = cost.budget(selected);
+      found = search_graph(query, how, options, admits, into, scratch);
     }
     counts[q] = static_cast<std::uint32_t>(found);
     // Pruning can cut a part off, above all among rows that are all alike. Whoever asks for k gets

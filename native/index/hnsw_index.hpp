@@ -64,10 +64,18 @@ class HnswIndex final : public VectorIndex {
 
  private:
   std::size_t beam_for(const SearchOptions& options) const;
-  // `admits` says which rows may be returned, about the given share of all.
+  // How the graph is searched once.
+  struct GraphSearchOptions {
+    std::size_t ef;
+    SearchPlan plan;
+    double share = 1.0;  // of the rows that may be returned, about
+    bool two_hops = false;
+    std::size_t budget = static_cast<std::size_t>(-1);  // nodes that may be expanded
+  };
+  // `admits` says which rows may be returned. Returns 0 if it gave up.
   template <class Admits>
-  std::size_t search_graph(const float* query, std::size_t ef, const SearchOptions& options,
-                           const SearchPlan& plan, const Admits& admits, double share, Hit* hits,
+  std::size_t search_graph(const float* query, const GraphSearchOptions& how,
+                           const SearchOptions& options, const Admits& admits, Hit* hits,
                            SearchScratch& scratch) const;
   // Of every row, for calibration.
   std::size_t search_sample(const float* query, std::size_t ef, const SearchOptions& options,

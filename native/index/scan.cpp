@@ -16,7 +16,8 @@ constexpr std::size_t kMostBlockRows = 2048;
 constexpr std::size_t kLeastForTiles = 4;
 constexpr std::size_t kRowsBeforeTiles = 128;
 // Where fewer than one row in so many is admitted, the admitted ones are scored by number.
-constexpr std::size_t kSparse = 8;
+constexpr std::size_t kSparse = 3;
+constexpr std::size_t kSparseForTiles = 8;
 
 std::size_t block_rows(const EmbeddingStore& store) {
   const std::size_t rows = kBlockBytes / std::max<std::size_t>(1, store.code_bytes(64) / 64);
@@ -252,10 +253,12 @@ class TileScan {
 
 void scan(const EmbeddingStore& store, const QueryBatch& queries, const RowFilter* filter,
           std::size_t first, std::size_t last, std::vector<TopK>& best) {
-  if (filter != nullptr && filter->selected() < store.rows() / kSparse) {
+  const bool tiles = queries.size() >= kLeastForTiles && store.type() != StorageType::kPq;
+  if (filter != nullptr &&
+      filter->selected() < store.rows() / (tiles ? kSparseForTiles : kSparse)) {
     return scan_listed(store, queries, *filter, first, last, best);
   }
-  if (queries.size() < kLeastForTiles || store.type() == StorageType::kPq) {
+  if (!tiles) {
     return scan_rows(store, queries, filter, first, last, best);
   }
   // The first rows have no threshold to fail: single queries' kernels score them for less.
@@ -263,11 +266,11 @@ void scan(const EmbeddingStore& store, const QueryBatch& queries, const RowFilte
   scan_rows(store, queries, filter, first, first + head, best);
   first += head;
   thread_local TileScratch scratch;
-  TileScan tiles(store, queries, filter, best, scratch);
+  TileScan tile_scan(store, queries, filter, best, scratch);
   if (is_float(store.type())) {
-    tiles.floats(first, last);
+    tile_scan.floats(first, last);
   } else {
-    tiles.codes(first, last);
+    tile_scan.codes(first, last);
   }
 }
 

@@ -44,8 +44,6 @@ struct SearchScratch {
   QueryBatch query;
   std::vector<std::uint32_t> fresh;  // rows of a list that were not met before
   std::vector<float> distances;
-  std::size_t excluded_count = 0;
-  std::size_t admitted = 0;  // rows of the beam that may be returned, at the end of a search
   // Work done, for calibration.
   std::size_t expanded = 0;
   std::size_t scored = 0;

@@ -6,6 +6,7 @@ import type { VectorIndex } from '../index/vector-index.js';
 import { readMatrix } from '../vectors/files.js';
 import { METRICS, type Metric } from '../vectors/metric.js';
 import { isFiner, STORAGE_TYPES, type StorageType } from '../vectors/storage-type.js';
+import { readAttributes } from './attributes.js';
 import { readKeys } from './keys.js';
 import { grouped, openTerminal, timed } from './terminal.js';
 import { integer, oneOf } from './usage.js';
@@ -18,6 +19,7 @@ interface BuildFlags {
   rerank?: StorageType;
   subspaces?: number;
   keys?: string;
+  attributes?: string;
   m?: number;
   efConstruction?: number;
   seed?: number;
@@ -37,6 +39,7 @@ export function buildCommand(): Command {
     .option('--rerank <type>', 'finer storage to score the best anew by', oneOf(STORAGE_TYPES))
     .option('--subspaces <n>', 'codes a vector of storage pq (default: dim / 2)', integer(1, 65536))
     .option('--keys <file>', 'the keys, one a line (default: row numbers)')
+    .option('--attributes <file>', 'their attributes, one JSON object a line')
     .option('--m <n>', 'links a vector (default: 16)', integer(2, 512))
     .option('--ef-construction <n>', 'beam while building (default: 200)', integer(1, 65536))
     .option('--seed <n>', 'decides levels, rotation and k-means (default: 42)', integer(0))
@@ -70,14 +73,19 @@ async function build(flags: BuildFlags): Promise<void> {
   );
   const { rows, dim } = vectors;
   const keys = flags.keys === undefined ? undefined : await readKeys(flags.keys, rows, signal);
+  const given =
+    flags.attributes === undefined
+      ? undefined
+      : await readAttributes(flags.attributes, rows, signal);
   const { storage, rerank, subspaces, m, efConstruction, seed } = flags;
+  const options = { dim, metric, storage, rerank, subspaces, seed, attributes: given?.schema };
   using index: VectorIndex<Key> =
     flags.index === 'flat'
-      ? new FlatIndex<Key>({ dim, metric, storage, rerank, subspaces, seed })
-      : new HnswIndex<Key>({ dim, metric, storage, rerank, subspaces, m, efConstruction, seed });
+      ? new FlatIndex<Key>(options)
+      : new HnswIndex<Key>({ ...options, m, efConstruction });
   const [, seconds] = await timed(() =>
     terminal.withProgress('building', (onProgress) =>
-      index.add(vectors, { keys, threads, signal, onProgress }),
+      index.add(vectors, { keys, attributes: given?.attributes, threads, signal, onProgress }),
     ),
   );
   const bytes = await terminal.withProgress('writing', (onProgress) =>

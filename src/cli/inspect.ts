@@ -28,8 +28,10 @@ export function inspectCommand(): Command {
 async function inspectFile(path: string, flags: InspectFlags): Promise<void> {
   const terminal = openTerminal(flags.json === true);
   const report = await inspectSnapshot(path);
-  const { sections, ...facts } = report;
-  for (const [name, value] of Object.entries(facts)) {
+  const { sections, attributes, ...facts } = report;
+  const kinds = Object.entries(attributes).map(([name, kind]) => `${name} (${kind})`);
+  const told = kinds.length === 0 ? facts : { ...facts, attributes: kinds.join(', ') };
+  for (const [name, value] of Object.entries(told)) {
     terminal.say(`${name.padEnd(16)}${typeof value === 'number' ? grouped(value) : value}`);
   }
   terminal.say('');

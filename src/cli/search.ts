@@ -2,9 +2,10 @@ import { Command } from 'commander';
 import { LichenArgumentError } from '../errors.js';
 import { openIndex } from '../index/open.js';
 import type { Key } from '../index/types.js';
+import type { Where } from '../index/where.js';
 import { readMatrix, writeIntMatrix } from '../vectors/files.js';
 import { openTerminal, timed } from './terminal.js';
-import { integer, share } from './usage.js';
+import { integer, json as jsonObject, share } from './usage.js';
 
 interface SearchFlags {
   index: string;
@@ -14,6 +15,9 @@ interface SearchFlags {
   recall?: number;
   oversample?: number;
   exact?: boolean;
+  filter?: Where;
+  groupBy?: string;
+  groupSize?: number;
   threads?: number;
   output?: string;
   json?: boolean;
@@ -30,6 +34,13 @@ export function searchCommand(): Command {
     .option('--recall <share>', 'instead of --ef: the recall wanted, as calibrated', share)
     .option('--oversample <n>', 'candidates a result (default: by storage type)', integer(1))
     .option('--exact', 'score every vector in the finest storage')
+    .option(
+      '--filter <json>',
+      'a condition on attributes, such as {"year":{"gte":1990}}',
+      jsonObject<Where>,
+    )
+    .option('--group-by <attribute>', 'find few vectors of each of its values')
+    .option('--group-size <n>', 'with --group-by: at most so many (default: 1)', integer(1))
     .option('--threads <n>', 'threads (default: every processor)', integer(1, 1024))
     .option('--output <file>', 'write the keys, one row a query: .npy, .ivecs or .ibin')
     .option('--json', 'print the result as JSON')
@@ -39,12 +50,14 @@ export function searchCommand(): Command {
 async function search(flags: SearchFlags): Promise<void> {
   const terminal = openTerminal(flags.json === true);
   const { signal } = terminal;
-  const { k, ef, recall, oversample, exact, threads, output } = flags;
-  using index = await openIndex<Key>(flags.index);
-  const queries = await readMatrix(flags.queries, { signal });
+  const { index: path, queries: file, output, k, ef, recall, oversample, exact } = flags;
+  const { filter: where, groupBy, groupSize, threads } = flags;
+  const options = { k, ef, recall, oversample, exact, where, groupBy, groupSize, threads };
+  using index = await openIndex<Key>(path);
+  const queries = await readMatrix(file, { signal });
   const [result, seconds] = await timed(() =>
     terminal.withProgress('searching', (onProgress) =>
-      index.searchBatch(queries, { k, ef, recall, oversample, exact, threads, signal, onProgress }),
+      index.searchBatch(queries, { ...options, signal, onProgress }),
     ),
   );
   const { keys, scores, counts, rows } = result;
@@ -52,7 +65,7 @@ async function search(flags: SearchFlags): Promise<void> {
     if (keys instanceof Array) {
       throw new LichenArgumentError(
         'ERR_LICHEN_UNSUPPORTED',
-        `cannot write ${output}: the keys of ${flags.index} are strings; leave --output out`,
+        `cannot write ${output}: the keys of ${path} are strings; leave --output out`,
       );
     }
     await writeIntMatrix(output, { data: keys, rows, dim: k }, { signal });

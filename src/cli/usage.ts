@@ -51,3 +51,15 @@ export function share(text: string): number {
   if (value > 0 && value < 1) return value;
   throw new InvalidArgumentError('Expected a number between 0 and 1.');
 }
+
+/** Parses a JSON object; what is in it is checked where it is used. */
+export function json<T extends object>(text: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`Expected JSON: ${(error as Error).message}.`);
+  }
+  if (value !== null && typeof value === 'object') return value as T;
+  throw new InvalidArgumentError('Expected a JSON object.');
+}

@@ -222,7 +222,7 @@ export function resolveStorage(options: StorageOptions, dim: number): ResolvedSt
 
 /** Keys to exclude, one list a query, as the addon takes them: one after the other, and where each list ends. */
 export function toExclude(
-  lists: readonly unknown[] | undefined,
+  lists: unknown,
   queries: number,
 ): { keys: Float64Array | readonly string[] | null; ends: Uint32Array | null } {
   if (lists === undefined) return { keys: null, ends: null };

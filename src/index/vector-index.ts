@@ -5,10 +5,8 @@ import {
   type IndexHandle,
   type KeyKind,
   KEY_MODES,
-  type NativeSlots,
 } from '../native.js';
 import { matrix } from '../vectors/matrix.js';
-import { withinMemory } from '../vectors/memory.js';
 import type { Metric } from '../vectors/metric.js';
 import type { StorageType } from '../vectors/storage-type.js';
 import {
@@ -20,7 +18,6 @@ import {
   resolveEf,
   resolveK,
   resolveThreads,
-  SMALL_K,
   toKeyList,
   toKeys,
   toVector,
@@ -38,7 +35,14 @@ import {
 import type { Filter } from './filter.js';
 import { makeFilter } from './make-filter.js';
 import { runOperation } from './operation.js';
-import { GROUPING, ofOneQuery, resolveRestrictions, RESTRICTIONS } from './restrictions.js';
+import { ResultArrayPool } from './result-arrays.js';
+import {
+  resolveRestrictions,
+  SEARCH_BATCH_OPTIONS,
+  SEARCH_OPTIONS,
+  SEARCH_SYNC_OPTIONS,
+  SEARCH_WITHIN_OPTIONS,
+} from './search-options.js';
 import type {
   AddOptions,
   AddSyncOptions,
@@ -61,21 +65,8 @@ import type {
 } from './types.js';
 import type { Where } from './where.js';
 
-interface Scratch {
-  readonly slots: NativeSlots;
-  readonly scores: Float32Array;
-}
-
-/** A key and a score. */
-const BYTES_A_PLACE = 12;
-
 const ADD_SYNC_OPTIONS = ['keys', 'attributes', 'threads'] as const;
 const ADD_OPTIONS = [...ADD_SYNC_OPTIONS, 'signal', 'onProgress'] as const;
-const BEAM_OPTIONS = ['k', 'ef', 'recall', 'exact', 'oversample'] as const;
-const SEARCH_SYNC_OPTIONS = [...BEAM_OPTIONS, ...RESTRICTIONS, ...GROUPING] as const;
-const SEARCH_OPTIONS = [...SEARCH_SYNC_OPTIONS, 'signal', 'threads'] as const;
-const SEARCH_BATCH_OPTIONS = [...SEARCH_OPTIONS, 'onProgress'] as const;
-const SEARCH_WITHIN_OPTIONS = ['score', ...RESTRICTIONS] as const;
 const SAVE_OPTIONS = ['signal', 'onProgress'] as const;
 const COMPACT_OPTIONS = ['threads', 'signal', 'onProgress'] as const;
 
@@ -96,8 +87,8 @@ export abstract class VectorIndex<K extends Key = number> {
   /** The native index. */
   protected readonly handle: IndexHandle;
   readonly #schema: ResolvedSchema;
-  #keyKind: KeyKind | undefined;
-  #scratchKept: Scratch | undefined;
+  /** Made by the kind of keys, which the first rows decide: an add may change it. */
+  #arrays: ResultArrayPool | undefined;
 
   protected constructor(handle: IndexHandle) {
     const { dim, metric, storage, rerank, attributes } = native().indexDescribe(handle);
@@ -218,9 +209,8 @@ export abstract class VectorIndex<K extends Key = number> {
     const vector = toVector('query', query, this.dim);
     const k = resolveK(given, () => this.size);
     const ef = resolveEf(given);
-    const narrowed = given.exclude === undefined ? given : ofOneQuery(given);
-    const restrictions = resolveRestrictions(this.#schema, narrowed as SearchBatchOptions, 1);
-    const { slots, scores } = this.#scratch(k);
+    const restrictions = resolveRestrictions(this.#schema, given);
+    const { slots, scores } = this.#resultArrays().lent(k);
     // Every argument costs.
     const found =
       restrictions === undefined
@@ -238,8 +228,9 @@ export abstract class VectorIndex<K extends Key = number> {
     const vector = toVector('query', query, this.dim);
     const { threads = 1 } = given;
     const { keys, scores, counts } = await this.#searchMany(vector, {
-      ...ofOneQuery(given),
+      ...given,
       threads,
+      exclude: given.exclude && [given.exclude],
     });
     const count = counts[0]!;
     if (count === scores.length) return { keys, scores };
@@ -357,7 +348,7 @@ export abstract class VectorIndex<K extends Key = number> {
         native().indexAdd(this.handle, keys, data, threads, progress, how, attributes),
       );
     } finally {
-      this.#forgetKeyKind();
+      this.#arrays = undefined;
     }
     if (mode !== 'add') await this.#compactIfWorth();
   }
@@ -385,7 +376,7 @@ export abstract class VectorIndex<K extends Key = number> {
   }
 
   #resolveAdd(vectors: VectorsInput, options: AddSyncOptions<K>) {
-    this.#forgetKeyKind();
+    this.#arrays = undefined;
     const data = toVectors('vectors', vectors, this.dim);
     const count = data.length / this.dim;
     return {
@@ -401,7 +392,7 @@ export abstract class VectorIndex<K extends Key = number> {
     return {
       vector: toVector('query', query, this.dim),
       score: requireFinite('score', given.score),
-      restrictions: resolveRestrictions(this.#schema, ofOneQuery(given), 1),
+      restrictions: resolveRestrictions(this.#schema, given),
     };
   }
 
@@ -415,11 +406,8 @@ export abstract class VectorIndex<K extends Key = number> {
     const ef = resolveEf(options);
     const restrictions = resolveRestrictions(this.#schema, options, rows);
     const threads = resolveThreads(options.threads, 1024);
-    const { slots, scores, counts } = withinMemory(rows * k * BYTES_A_PLACE, () => ({
-      slots: this.#slots(rows * k),
-      scores: new Float32Array(rows * k),
-      counts: new Uint32Array(rows),
-    }));
+    const { slots, scores } = this.#resultArrays().fresh(rows * k);
+    const counts = new Uint32Array(rows);
     const strings = await runOperation('search', options, (progress) =>
       addon.indexSearch(
         this.handle,
@@ -437,26 +425,7 @@ export abstract class VectorIndex<K extends Key = number> {
     return { keys: (strings ?? slots) as KeysOf<K>, scores, counts, rows, k };
   }
 
-  /**
-   * Arrays that the addon writes a result into, kept from search to search: to lend a new array to the addon makes
-   * V8 move it off its heap, which costs more than a small search; a small copy does not.
-   */
-  #scratch(k: number): Scratch {
-    if (k > SMALL_K) return { slots: this.#slots(k), scores: new Float32Array(k) };
-    return (this.#scratchKept ??= {
-      slots: this.#slots(SMALL_K),
-      scores: new Float32Array(SMALL_K),
-    });
-  }
-
-  #slots(length: number): NativeSlots {
-    this.#keyKind ??= this.keyKind;
-    return this.#keyKind === 'string' ? null : new Float64Array(length);
-  }
-
-  /** The first rows of an index decide its kind of keys, so an add may change it. */
-  #forgetKeyKind(): void {
-    this.#keyKind = undefined;
-    this.#scratchKept = undefined;
+  #resultArrays(): ResultArrayPool {
+    return (this.#arrays ??= new ResultArrayPool(this.keyKind));
   }
 }

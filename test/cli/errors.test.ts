@@ -24,6 +24,8 @@ describe('the command line, given bad input', () => {
     writeFileSync(at('bad.csv'), 'user,item\n1,2\n3\n');
     writeFileSync(at('keys.txt'), 'a\nb\n');
     writeFileSync(at('twice.txt'), `${'same\n'.repeat(40)}`);
+    writeFileSync(at('one.jsonl'), '{"year": 1990}\n');
+    writeFileSync(at('kinds.jsonl'), '{"year": 1990}\n{"year": "old"}\n');
     writeFileSync(at('text.lichen'), 'no index'.repeat(99));
   });
 
@@ -44,6 +46,34 @@ describe('the command line, given bad input', () => {
     ['a missing option', () => ['build'], 2, 'ARGUMENT', /option '--input <file>' not specified/],
     ['an option without value', () => ['build', '--input'], 2, 'ARGUMENT', /argument missing/],
     ['a bad metric', () => build(at('ok.npy'), '--metric', 'ip'), 2, 'ARGUMENT', /dot, cosine, l2/],
+    [
+      'a filter that is no JSON',
+      () => search('--queries', 'q', '--filter', '{'),
+      2,
+      'ARGUMENT',
+      /JSON/,
+    ],
+    [
+      'a filter of attributes that are not there',
+      () => search('--queries', at('ok.npy'), '--filter', '{"year":1}'),
+      1,
+      'ARGUMENT',
+      /where.year: there is no attribute "year"/,
+    ],
+    [
+      'attributes of too few',
+      () => build(at('ok.npy'), '--attributes', at('one.jsonl')),
+      1,
+      'DIMENSION',
+      /one.jsonl holds the attributes of 1 vectors, expected 40/,
+    ],
+    [
+      'attributes of two kinds',
+      () => build(at('ok.npy'), '--attributes', at('kinds.jsonl')),
+      1,
+      'FORMAT',
+      /kinds.jsonl, line 2: year is a category, but a number before/,
+    ],
     [
       'a bad storage',
       () => build(at('ok.npy'), '--storage', 'i3'),

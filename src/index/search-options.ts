@@ -6,25 +6,23 @@ import { layoutOfFilter, resolveFilter } from './filter.js';
 import type { SearchBatchOptions, SearchSyncOptions } from './types.js';
 import { resolveWhere } from './where.js';
 
-/** The options that narrow a search. */
-export const RESTRICTIONS = ['filter', 'where', 'exclude'] as const;
-export const GROUPING = ['groupBy', 'groupSize'] as const;
+const RESTRICTIONS = ['filter', 'where', 'exclude'] as const;
+const GROUPING = ['groupBy', 'groupSize'] as const;
+const BEAM_OPTIONS = ['k', 'ef', 'recall', 'exact', 'oversample'] as const;
+/** The options of each search. */
+export const SEARCH_SYNC_OPTIONS = [...BEAM_OPTIONS, ...RESTRICTIONS, ...GROUPING] as const;
+export const SEARCH_OPTIONS = [...SEARCH_SYNC_OPTIONS, 'signal', 'threads'] as const;
+export const SEARCH_BATCH_OPTIONS = [...SEARCH_OPTIONS, 'onProgress'] as const;
+export const SEARCH_WITHIN_OPTIONS = ['score', ...RESTRICTIONS] as const;
 
-/** Options that narrow a search; `exclude` is one list of keys a query. */
-export type RestrictionOptions = Pick<
-  SearchBatchOptions,
-  (typeof RESTRICTIONS)[number] | (typeof GROUPING)[number] | 'oversample'
+/** Options that narrow a search of one query, or of several. */
+type RestrictionOptions = Pick<
+  SearchSyncOptions,
+  Exclude<(typeof RESTRICTIONS)[number], 'exclude'> | (typeof GROUPING)[number] | 'oversample'
 >;
 
 function bad(message: string): LichenArgumentError {
   return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
-}
-
-/** Options of a search of one query as those of a batch of it alone. */
-export function ofOneQuery<O extends Pick<SearchSyncOptions, 'exclude'>>(
-  options: O,
-): Omit<O, 'exclude'> & Pick<SearchBatchOptions, 'exclude'> {
-  return { ...options, exclude: options.exclude === undefined ? undefined : [options.exclude] };
 }
 
 /**
@@ -33,8 +31,17 @@ export function ofOneQuery<O extends Pick<SearchSyncOptions, 'exclude'>>(
  */
 export function resolveRestrictions(
   schema: ResolvedSchema,
-  options: RestrictionOptions,
+  options: RestrictionOptions & { readonly exclude?: SearchSyncOptions['exclude'] },
+): NativeRestrictions | undefined;
+export function resolveRestrictions(
+  schema: ResolvedSchema,
+  options: RestrictionOptions & { readonly exclude?: SearchBatchOptions['exclude'] },
   queries: number,
+): NativeRestrictions | undefined;
+export function resolveRestrictions(
+  schema: ResolvedSchema,
+  options: RestrictionOptions & { readonly exclude?: unknown },
+  queries?: number,
 ): NativeRestrictions | undefined {
   const { oversample, filter, where, exclude, groupBy, groupSize } = options;
   if (
@@ -59,7 +66,8 @@ export function resolveRestrictions(
     const { key, program, strings } = resolveWhere(schema, where);
     restrictions.where = [key, program, strings];
   }
-  const { keys, ends } = toExclude(exclude, queries);
+  const lists = exclude === undefined || queries !== undefined ? exclude : [exclude];
+  const { keys, ends } = toExclude(lists, queries ?? 1);
   if (keys !== null && ends !== null) {
     restrictions.exclude = keys;
     restrictions.ends = ends;
