@@ -6,6 +6,7 @@ import type { Suite } from './harness/suite.js';
 import { annSuite } from './suites/ann.js';
 import { callsSuite } from './suites/calls.js';
 import { exactSuite } from './suites/exact.js';
+import { filterSuite } from './suites/filter.js';
 import { hnswlibSuite } from './suites/hnswlib.js';
 import { kernelsSuite } from './suites/kernels.js';
 import { storageSuite } from './suites/storage.js';
@@ -13,6 +14,7 @@ import { storageSuite } from './suites/storage.js';
 const SUITES: readonly Suite[] = [
   callsSuite,
   annSuite,
+  filterSuite,
   hnswlibSuite,
   kernelsSuite,
   exactSuite,

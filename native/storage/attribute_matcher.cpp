@@ -7,7 +7,6 @@
 #include <limits>
 
 #include "runtime/error.hpp"
-#include "runtime/random.hpp"
 
 namespace lichen {
 namespace {
@@ -181,43 +180,6 @@ bool AttributeMatcher::has_tags(const Node& node, std::size_t row) {
   return node.kind == PredicateKind::kTagsAll ? found == node.codes : found > 0;
 }
 
-bool AttributeMatcher::holds(const Node& node, std::size_t row) {
-  if (node.never) return false;
-  const auto child_holds = [row](const Node& child) { return holds(child, row); };
-  switch (node.kind) {
-    case PredicateKind::kAnd:
-      return std::all_of(node.children.begin(), node.children.end(), child_holds);
-    case PredicateKind::kOr:
-      return std::any_of(node.children.begin(), node.children.end(), child_holds);
-    case PredicateKind::kNot:
-      return !holds(node.children[0], row);
-    case PredicateKind::kNumberRange:
-      return node.column->numbers[row] >= node.low && node.column->numbers[row] <= node.high;
-    case PredicateKind::kNumberIn:
-      return contains(node.numbers, node.column->numbers[row]);
-    case PredicateKind::kCategoryIn:
-      return in_set(node, node.column->codes[row]);
-    case PredicateKind::kTagsAny:
-    case PredicateKind::kTagsAll: {
-      const std::uint64_t common = node.column->tags.signature(row) & node.signature;
-      if (node.kind == PredicateKind::kTagsAny ? common == 0 : common != node.signature) {
-        return false;
-      }
-      return !node.column->tags.listed() || has_tags(node, row);
-    }
-    case PredicateKind::kPresent:
-      switch (node.column->spec.kind) {
-        case AttributeKind::kNumber:
-          return !std::isnan(node.column->numbers[row]);
-        case AttributeKind::kCategory:
-          return node.column->codes[row] != 0;
-        case AttributeKind::kTags:
-          return node.column->tags.signature(row) != 0;
-      }
-  }
-  return false;
-}
-
 void AttributeMatcher::evaluate_leaf(const Node& node, const Block& block,
                                      const std::uint64_t* wanted, std::uint64_t* words) {
   const AttributeTable::Column& column = *node.column;
@@ -342,19 +304,6 @@ void AttributeMatcher::evaluate(std::size_t first, std::size_t last, std::uint64
       words[word + w] = (words[word + w] & ~wanted[w]) | (found[w] & wanted[w]);
     }
   }
-}
-
-double AttributeMatcher::estimate(std::size_t rows, std::size_t sample) const {
-  if (rows == 0 || sample == 0) return 0.0;
-  const std::size_t count = std::min(rows, sample);
-  std::size_t found = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    // One row of each of `count` equal stretches.
-    const std::size_t start = i * rows / count;
-    const std::size_t stretch = (i + 1) * rows / count - start;
-    found += holds(root_, start + splitmix64(rows, i) % stretch);
-  }
-  return static_cast<double>(found) / static_cast<double>(count);
 }
 
 }  // namespace lichen

@@ -23,10 +23,6 @@ class AttributeMatcher {
   // Sets bit r % 64 of words[r / 64] for each row r of [first, last) that holds, and clears it for
   // each other one; the bits of other rows stay. `last` is at most the table's rows.
   void evaluate(std::size_t first, std::size_t last, std::uint64_t* words) const;
-  bool admits(std::size_t row) const { return holds(root_, row); }
-  // Share of the rows below `rows` that hold, from `sample` of them; exact where there are no more.
-  // The same for the same table. 0 without rows.
-  double estimate(std::size_t rows, std::size_t sample) const;
 
  private:
   // Sets up to here are compared value by value, without a branch; larger sets of codes have a
@@ -51,7 +47,6 @@ class AttributeMatcher {
   static Node compile(const AttributeTable& table, const Predicate& predicate, std::size_t depth);
   static void compile_strings(const Predicate& predicate, Node& node);
   static bool in_set(const Node& node, std::uint32_t code);
-  static bool holds(const Node& node, std::size_t row);
   static bool has_tags(const Node& node, std::size_t row);
   static void evaluate_node(const Node& node, const Block& block, const std::uint64_t* wanted,
                             std::uint64_t* words);

@@ -169,18 +169,22 @@ export function toKeyList(keys: unknown, count?: number): Float64Array | readonl
   }
   if (!Number.isSafeInteger(length)) throw bad(`keys must be an array, its length is ${length}`);
   const given = keys as ArrayLike<unknown>;
-  const strings = typeof given[0] === 'string';
+  const wrong = (at: number, what: string): LichenArgumentError =>
+    bad(`keys[${at}] must be a ${what}, got ${shown(given[at])}`);
+  if (typeof given[0] === 'string') {
+    for (let at = 0; at < length; at++) {
+      if (typeof given[at] !== 'string') throw wrong(at, 'string, as the first key is');
+    }
+    return given as unknown as readonly string[];
+  }
+  const numbers = keys instanceof Float64Array ? keys : new Float64Array(length);
+  // By position, each read once: the iterator of an array may be anything.
   for (let at = 0; at < length; at++) {
     const key = given[at];
-    if (strings ? typeof key === 'string' : Number.isSafeInteger(key)) continue;
-    throw bad(
-      `keys[${at}] must be a ${strings ? 'string, as the first key is' : 'safe integer'}, got ${shown(key)}`,
-    );
+    if (!Number.isSafeInteger(key)) throw wrong(at, 'safe integer');
+    if (numbers !== keys) numbers[at] = key as number;
   }
-  if (strings) return given as unknown as readonly string[];
-  if (keys instanceof Float64Array) return keys;
-  // By position, as they were checked: the iterator of an array may be anything.
-  return Float64Array.from({ length }, (_, at) => given[at] as number);
+  return numbers;
 }
 
 /** Values a vector of an index. */
