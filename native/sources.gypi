@@ -39,7 +39,8 @@
       "index/hnsw_graph.cpp",
       "index/hubs.cpp",
       "index/hnsw_index.cpp",
-      "index/hnswlib_file.cpp"
+      "index/hnswlib_file.cpp",
+      "index/hnswlib_import.cpp"
     ],
     "addon_files": [
       "addon/add_binding.cpp",

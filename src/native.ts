@@ -185,6 +185,20 @@ export interface Addon {
     m: number,
     efConstruction: number,
   ): IndexHandle;
+  /** An index with the vectors and the graph of a file of hnswlib; keys null for its labels, 'row' for row numbers. */
+  indexFromHnswlib(
+    dim: number,
+    metric: string,
+    storage: string,
+    rerank: string,
+    subspaces: number,
+    seed: number,
+    attributes: NativeSchema,
+    path: string,
+    keys: null | 'row' | readonly string[],
+    threads: number,
+    progress: ProgressHandle,
+  ): Promise<IndexHandle>;
   /** Learns from queries what beam reaches what recall. */
   indexCalibrate(index: IndexHandle, queries: Float32Array): Promise<void>;
   /** Pairs of a beam and the recall it reached. */

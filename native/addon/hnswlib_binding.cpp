@@ -1,6 +1,10 @@
+#include <algorithm>
+#include <optional>
+
 #include "addon/arguments.hpp"
 #include "addon/index_binding.hpp"
 #include "addon/jobs.hpp"
+#include "index/hnsw_index.hpp"
 #include "index/hnswlib_file.hpp"
 
 namespace lichen::addon {
@@ -41,6 +45,45 @@ class CheckJob final : public Job {
   HnswlibGraph graph_;
 };
 
+// Its keys: null for the labels of the file, 'row' for row numbers, or strings by row.
+std::optional<KeyBatch> import_keys(const Napi::Value& value) {
+  if (value.IsNull() || value.IsUndefined()) return std::nullopt;
+  if (value.IsString()) return KeyBatch{};
+  return key_list(value);
+}
+
+class ImportJob final : public Job {
+ public:
+  explicit ImportJob(const Napi::CallbackInfo& info)
+      : Job(info.Env()),
+        options_(storage_options(info)),
+        path_(string_argument(info[7], "path")),
+        keys_(import_keys(info[8])),
+        threads_(std::max<std::size_t>(1, size_argument(info[9], "threads", 1024))),
+        progress_(progress_argument(info[10])) {}
+  void run() override {
+    index_ = HnswIndex::from_hnswlib(path_, options_, std::move(keys_), threads_, *progress_);
+  }
+  Napi::Value result(Napi::Env env) override { return wrap_index(env, std::move(index_)); }
+  void cancel() override { progress_->cancel.store(true); }
+
+ private:
+  StorageOptions options_;
+  std::string path_;
+  std::optional<KeyBatch> keys_;
+  std::size_t threads_;
+  std::shared_ptr<Progress> progress_;
+  IndexPointer index_;
+};
+
+// (dim, metric, storage, rerank | '', subspaces, seed, attributes, path, keys, threads, progress)
+// -> Promise<handle>
+Napi::Value import_file(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    return Jobs::of(info.Env()).start(std::make_unique<ImportJob>(info), Jobs::Where::kOwnThread);
+  });
+}
+
 // (path, dim) -> Promise<{labels, deleted, m, efConstruction, capacity}>
 Napi::Value check(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
@@ -55,6 +98,7 @@ Napi::Value check(const Napi::CallbackInfo& info) {
 
 void export_hnswlib_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "hnswlibCheck", check);
+  export_function(env, exports, "indexFromHnswlib", import_file);
 }
 
 }  // namespace lichen::addon

@@ -13,9 +13,7 @@
 #include "index/hnsw_index.hpp"
 
 namespace lichen::addon {
-namespace {
 
-// Arguments 0 to 6: dim, metric, storage, rerank | '', subspaces, seed, attributes.
 StorageOptions storage_options(const Napi::CallbackInfo& info) {
   StorageOptions options;
   options.codec = codec_argument(info, 0);
@@ -23,6 +21,8 @@ StorageOptions storage_options(const Napi::CallbackInfo& info) {
   options.attributes = attribute_schema_argument(info[6]);
   return options;
 }
+
+namespace {
 
 // (dim, metric, storage, rerank | '', subspaces, seed, attributes) -> handle
 Napi::Value create_flat(const Napi::CallbackInfo& info) {

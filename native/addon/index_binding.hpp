@@ -3,6 +3,8 @@
 
 #include <napi.h>
 
+#include "index/vector_index.hpp"
+
 namespace lichen::addon {
 
 void export_index_functions(Napi::Env env,
@@ -13,9 +15,12 @@ void export_within_functions(Napi::Env env, Napi::Object exports);
 void export_file_functions(Napi::Env env,
                            Napi::Object exports);  // file_binding.cpp: save, open, inspect
 
-void export_hnswlib_functions(Napi::Env env, Napi::Object exports);    // hnswlib_binding.cpp: check
+void export_hnswlib_functions(Napi::Env env, Napi::Object exports);    // hnswlib_binding.cpp
 void export_store_functions(Napi::Env env, Napi::Object exports);      // store_binding.cpp
 void export_attribute_functions(Napi::Env env, Napi::Object exports);  // attribute_binding.cpp
+
+// Arguments 0 to 6: dim, metric, storage, rerank | '', subspaces, seed, attributes.
+StorageOptions storage_options(const Napi::CallbackInfo& info);
 
 inline void export_function(Napi::Env env, Napi::Object exports, const char* name,
                             Napi::Value (*function)(const Napi::CallbackInfo&)) {

@@ -184,6 +184,7 @@ void HnswIndex::search_locked(const float* queries, std::size_t count, const Sea
 void HnswIndex::grow(std::size_t) {
   // First, so that a failure here is undone.
   linking_.store(true, std::memory_order_release);
+  if (imported_ != nullptr) return;
   graph_->append(std::max(store_.rows(), keys_.size()), parameters_.seed);
 }
 
@@ -202,6 +203,13 @@ void HnswIndex::undo(std::size_t before) {
 
 bool HnswIndex::link_rows(const float* vectors, std::size_t before, std::size_t threads,
                           Progress& progress) {
+  if (imported_ != nullptr) {
+    WriteLock lock(lock_);
+    graph_ = std::move(imported_);
+    lock.unlock();
+    finish_linking(before);
+    return true;
+  }
   const std::size_t rows = store_.rows();
   std::vector<std::uint32_t> first(rows - before);
   std::iota(first.begin(), first.end(), static_cast<std::uint32_t>(before));
@@ -228,19 +236,24 @@ bool HnswIndex::link_rows(const float* vectors, std::size_t before, std::size_t 
     if (dead_count_ > 0) builder_->avoid(dead_.data());
     if (!builder_->link(first, threads, progress)) return false;
   }
-  learn_norms(before);
   if (calibrates) {
+    learn_norms(before);
     learn_hubs(before, last);
     calibrate_by(last);
     ReadLock lock(lock_);
     if (!builder_->link(last, threads, progress)) return false;
   }
+  finish_linking(before);
+  return true;
+}
+
+void HnswIndex::finish_linking(std::size_t before) {
+  learn_norms(before);
   learn_hubs(before);
   builder_.reset();
   hubs_before_.reset();
   calibration_before_.reset();
   linking_.store(false, std::memory_order_release);
-  return true;
 }
 
 bool HnswIndex::prepare_compaction(const std::vector<std::uint32_t>& rows,
@@ -270,6 +283,7 @@ void HnswIndex::finish_compaction() noexcept {
 void HnswIndex::learn_norms(std::size_t before) {
   if (metric() != Metric::kDot) return;
   const std::size_t rows = store_.rows();
+  if (norms_.size() == rows) return;
   norms_.resize(rows);
   std::vector<float> vector(dim());
   for (std::size_t row = before; row < rows; ++row) {

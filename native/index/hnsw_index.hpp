@@ -40,6 +40,15 @@ class HnswIndex final : public VectorIndex {
   // With f32.
   HnswIndex(std::size_t dim, Metric metric, const HnswParameters& parameters);
 
+  // An index with the vectors and the graph of a file of hnswlib, without the rows marked as
+  // deleted. The keys are the labels; or those given, if the labels are the row numbers, of which
+  // rows beyond them must be deleted. The file says neither its metric nor its dim: options do.
+  // Throws like read_hnswlib and append; kAborted if cancelled.
+  static std::unique_ptr<HnswIndex> from_hnswlib(const std::string& path,
+                                                 const StorageOptions& options,
+                                                 std::optional<KeyBatch> keys, std::size_t threads,
+                                                 Progress& progress);
+
   std::size_t bytes() const override;
   const HnswParameters& parameters() const { return parameters_; }
   // What is known of recall at each beam.
@@ -80,6 +89,7 @@ class HnswIndex final : public VectorIndex {
   // Of every row, for calibration.
   std::size_t search_sample(const float* query, std::size_t ef, const SearchOptions& options,
                             const SearchPlan& plan, Hit* hits, SearchScratch& scratch) const;
+  void finish_linking(std::size_t before);
   void learn_norms(std::size_t before);
   // Makes the hubs those of all rows but some (ascending), the newest being those from `before` on.
   void learn_hubs(std::size_t before, const std::vector<std::uint32_t>& without = {});
@@ -101,6 +111,7 @@ class HnswIndex final : public VectorIndex {
   std::optional<Calibration> calibration_before_;
   std::atomic<bool> linking_{false};
   std::unique_ptr<GraphBuilder> builder_;
+  std::unique_ptr<HnswGraph> imported_;  // takes the place of the one that an add would build
   std::vector<float> norms_;  // dot only
   std::unique_ptr<Hubs> hubs_;
   Calibration calibration_;

@@ -74,7 +74,10 @@ std::vector<std::uint32_t> VectorIndex::distinct_rows_of(const KeyBatch& keys) c
 
 void VectorIndex::remove(const KeyBatch& keys) {
   WriterClaim claim(writing_, WriterClaim::Held::kNow);
-  const std::vector<std::uint32_t> rows = distinct_rows_of(keys);
+  remove_rows(distinct_rows_of(keys));
+}
+
+void VectorIndex::remove_rows(const std::vector<std::uint32_t>& rows) {
   WriteLock lock(lock_);
   keys_.write_down();
   dead_.resize((store_.rows() + 7) / 8, 0);

@@ -202,6 +202,8 @@ class VectorIndex {
   virtual void load(const SnapshotReader& reader) = 0;
   // Of all that indexes share.
   std::size_t bytes_of_rows() const;
+  // Those rows die, each there once. The caller is the only writer.
+  void remove_rows(const std::vector<std::uint32_t>& rows);
   const EmbeddingStore& finest() const { return fine_ == nullptr ? store_ : *fine_; }
   // So many of the best by the store's codes are wanted.
   std::size_t candidates(const SearchOptions& options) const;

@@ -1,5 +1,4 @@
-import { access } from 'node:fs/promises';
-import { fileError, LichenArgumentError, LichenFileError, throwIfAborted } from '../errors.js';
+import { LichenFileError, throwIfAborted } from '../errors.js';
 import type { OperationOptions } from '../index/types.js';
 import { native, type HnswlibReport } from '../native.js';
 import { writeAtomically } from '../vectors/atomic.js';
@@ -8,7 +7,7 @@ import type { Metric } from '../vectors/metric.js';
 import { KeyBook, MAX_LABEL } from './key-book.js';
 import type { HnswlibOpenOptions } from './options.js';
 import { graphBytes, hnswlibError, newGraph, type Graph } from './package.js';
-import { digestOf, readSidecar, sidecarPath, writeSidecar, type Sidecar } from './sidecar.js';
+import { digestOf, readShape, sidecarPath, writeSidecar, type Sidecar } from '../index/hnswlib-sidecar.js';
 
 /** What an index file and its sidecar hold. */
 export interface OpenedFile {
@@ -22,8 +21,7 @@ export interface OpenedFile {
 
 /** Reads an index file of hnswlib; errors as those of `HnswlibIndex.open`. */
 export async function openFile(path: string, given: HnswlibOpenOptions): Promise<OpenedFile> {
-  const sidecar = await readSidecar(path);
-  const { dim, metric } = await resolveShape(path, given, sidecar);
+  const { dim, metric, sidecar } = await readShape(path, given);
   // hnswlib itself follows whatever a file says.
   const report = await native().hnswlibCheck(path, dim);
   const { m, efConstruction, capacity } = report;
@@ -88,36 +86,6 @@ async function requireWhole(
   throw new LichenFileError('ERR_LICHEN_IO', `cannot write ${path}: not all of it was written`, {
     cause,
   });
-}
-
-async function resolveShape(
-  path: string,
-  given: HnswlibOpenOptions,
-  sidecar: Sidecar | undefined,
-): Promise<{ dim: number; metric: Metric }> {
-  const { dim = sidecar?.dim, metric = sidecar?.metric } = given;
-  if (dim === undefined || metric === undefined) {
-    await access(path).catch((error: unknown) => {
-      throw fileError('open', path, error);
-    });
-    throw new LichenArgumentError(
-      'ERR_LICHEN_ARGUMENT',
-      `dim and metric must be given: ${path} does not hold them, and there is no ${sidecarPath(path)}`,
-    );
-  }
-  if (sidecar !== undefined && dim !== sidecar.dim) {
-    throw new LichenArgumentError(
-      'ERR_LICHEN_DIMENSION',
-      `${path} has dim ${sidecar.dim}, got dim ${dim}`,
-    );
-  }
-  if (sidecar !== undefined && metric !== sidecar.metric) {
-    throw new LichenArgumentError(
-      'ERR_LICHEN_ARGUMENT',
-      `${path} has metric ${sidecar.metric}, got metric ${metric}`,
-    );
-  }
-  return { dim, metric };
 }
 
 function bookOf(path: string, report: HnswlibReport, sidecar: Sidecar | undefined): KeyBook {

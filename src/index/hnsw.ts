@@ -1,16 +1,27 @@
-import { native } from '../native.js';
+import { machine, native } from '../native.js';
 import { parseMetric } from '../vectors/metric.js';
 import {
   requireDim,
   requireInteger,
   requireOptions,
+  requirePath,
   resolveRerank,
   resolveStorage,
+  resolveThreads,
   toVectors,
 } from './arguments.js';
 import { resolveSchema } from './attributes.js';
+import { readShape } from './hnswlib-sidecar.js';
+import { runOperation } from './operation.js';
 import { adopt, openHandleOf } from './snapshot.js';
-import type { IndexOptions, Key, RerankOptions, StorageOptions, VectorsInput } from './types.js';
+import type {
+  IndexOptions,
+  Key,
+  OperationOptions,
+  RerankOptions,
+  StorageOptions,
+  VectorsInput,
+} from './types.js';
 import { VectorIndex } from './vector-index.js';
 
 /** Options of {@link HnswIndex}. */
@@ -19,6 +30,13 @@ export interface HnswOptions extends IndexOptions, StorageOptions, RerankOptions
   m?: number | undefined;
   /** Beam of the searches that find a new vector's links, 1 to 65,536: more makes a better graph, slower. Default 200. */
   efConstruction?: number | undefined;
+}
+
+/** Options of {@link HnswIndex.fromHnswlib}. */
+export interface FromHnswlibOptions
+  extends Partial<IndexOptions>, StorageOptions, RerankOptions, OperationOptions {
+  /** Threads that encode the vectors. Default: every processor. */
+  threads?: number | undefined;
 }
 
 /** Recall that a beam reached for the queries of a calibration. */
@@ -39,6 +57,10 @@ const HNSW_OPTIONS = [
   'rerank',
   'subspaces',
   'attributes',
+] as const;
+const FROM_HNSWLIB_OPTIONS = [
+  ...(['dim', 'metric', 'seed', 'storage', 'rerank', 'subspaces', 'attributes'] as const),
+  ...(['threads', 'signal', 'onProgress'] as const),
 ] as const;
 
 /**
@@ -84,6 +106,37 @@ export class HnswIndex<K extends Key = number> extends VectorIndex<K> {
    */
   static async open<K extends Key = number>(path: string): Promise<HnswIndex<K>> {
     return adopt<HnswIndex<K>>(HnswIndex, await openHandleOf('hnsw', path));
+  }
+
+  /**
+   * Reads an index file that hnswlib wrote (its C++ library, its Python binding or hnswlib-node), and keeps its graph;
+   * vectors may be kept in another `storage`. Keys are its labels; of a file that `HnswlibIndex` saved, the keys that
+   * index had, and then `dim` and `metric` need not be given. Vectors marked as deleted are left out by the next
+   * {@link compact}. Nothing is calibrated: see {@link calibrate}.
+   * @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT for what hnswlib would not write,
+   * ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_UNSUPPORTED, ERR_LICHEN_MEMORY, ERR_LICHEN_ABORTED.
+   */
+  static async fromHnswlib<K extends Key = number>(
+    path: string,
+    options?: FromHnswlibOptions,
+  ): Promise<HnswIndex<K>> {
+    const given = requireOptions(options, FROM_HNSWLIB_OPTIONS);
+    const file = requirePath(path);
+    const { dim, metric, sidecar } = await readShape(file, {
+      dim: given.dim === undefined ? undefined : requireDim(given.dim),
+      metric: given.metric === undefined ? undefined : parseMetric(given.metric),
+    });
+    const { storage, subspaces, seed } = resolveStorage(given, dim);
+    const rerank = resolveRerank(given.rerank, storage);
+    const attributes = resolveSchema(given.attributes ?? {}).native;
+    const threads = resolveThreads(given.threads, machine().threads);
+    const kind = sidecar?.keyKind ?? 'integer';
+    const keys = kind === 'integer' ? null : kind === 'row' ? kind : sidecar!.keys!;
+    const shape = [dim, metric, storage, rerank, subspaces, seed, attributes] as const;
+    const handle = await runOperation(`reading ${file}`, given, (progress) =>
+      native().indexFromHnswlib(...shape, file, keys, threads, progress),
+    );
+    return adopt<HnswIndex<K>>(HnswIndex, handle);
   }
 
   /** Links a vector on the upper levels. */

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { fileError, LichenFileError } from '../errors.js';
+import { fileError, LichenArgumentError, LichenFileError } from '../errors.js';
 import type { KeyKind } from '../native.js';
 import { writeAtomically } from '../vectors/atomic.js';
 import { METRICS, type Metric } from '../vectors/metric.js';
@@ -65,6 +65,40 @@ export async function readSidecar(path: string): Promise<Sidecar | undefined> {
     );
   }
   return sidecar;
+}
+
+/**
+ * What an index file of hnswlib does not say, by the caller's word or that of its sidecar.
+ * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_DIMENSION where neither says it, or they differ; as {@link readSidecar}.
+ */
+export async function readShape(
+  path: string,
+  given: { readonly dim?: number | undefined; readonly metric?: Metric | undefined },
+): Promise<{ dim: number; metric: Metric; sidecar: Sidecar | undefined }> {
+  const sidecar = await readSidecar(path);
+  const { dim = sidecar?.dim, metric = sidecar?.metric } = given;
+  if (dim === undefined || metric === undefined) {
+    await access(path).catch((error: unknown) => {
+      throw fileError('open', path, error);
+    });
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `dim and metric must be given: ${path} does not hold them, and there is no ${sidecarPath(path)}`,
+    );
+  }
+  if (sidecar !== undefined && dim !== sidecar.dim) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_DIMENSION',
+      `${path} has dim ${sidecar.dim}, got dim ${dim}`,
+    );
+  }
+  if (sidecar !== undefined && metric !== sidecar.metric) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `${path} has metric ${sidecar.metric}, got metric ${metric}`,
+    );
+  }
+  return { dim, metric, sidecar };
 }
 
 /** @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO. */
