@@ -44,7 +44,12 @@ export {
 export type * from './index/types.js';
 export { VectorIndex } from './index/vector-index.js';
 export { FlatIndex, type FlatOptions } from './index/flat.js';
-export { HnswIndex, type FromHnswlibOptions, type HnswOptions, type RecallPoint } from './index/hnsw.js';
+export {
+  HnswIndex,
+  type FromHnswlibOptions,
+  type HnswOptions,
+  type RecallPoint,
+} from './index/hnsw.js';
 export { Filter } from './index/filter.js';
 export type {
   AttributeKind,

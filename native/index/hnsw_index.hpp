@@ -112,7 +112,7 @@ class HnswIndex final : public VectorIndex {
   std::atomic<bool> linking_{false};
   std::unique_ptr<GraphBuilder> builder_;
   std::unique_ptr<HnswGraph> imported_;  // takes the place of the one that an add would build
-  std::vector<float> norms_;  // dot only
+  std::vector<float> norms_;             // dot only
   std::unique_ptr<Hubs> hubs_;
   Calibration calibration_;
   mutable std::vector<std::uint32_t> calibration_words_;  // of the snapshot being written

@@ -7,7 +7,13 @@ import type { Metric } from '../vectors/metric.js';
 import { KeyBook, MAX_LABEL } from './key-book.js';
 import type { HnswlibOpenOptions } from './options.js';
 import { graphBytes, hnswlibError, newGraph, type Graph } from './package.js';
-import { digestOf, readShape, sidecarPath, writeSidecar, type Sidecar } from '../index/hnswlib-sidecar.js';
+import {
+  digestOf,
+  readShape,
+  sidecarPath,
+  writeSidecar,
+  type Sidecar,
+} from '../index/hnswlib-sidecar.js';
 
 /** What an index file and its sidecar hold. */
 export interface OpenedFile {

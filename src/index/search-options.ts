@@ -10,7 +10,7 @@ const RESTRICTIONS = ['filter', 'where', 'exclude'] as const;
 const GROUPING = ['groupBy', 'groupSize'] as const;
 const BEAM_OPTIONS = ['k', 'ef', 'recall', 'exact', 'oversample'] as const;
 /** The options of each search. */
-export const SEARCH_SYNC_OPTIONS = [...BEAM_OPTIONS, ...RESTRICTIONS, ...GROUPING] as const;
+export const SEARCH_SYNC_OPTIONS = [...BEAM_OPTIONS, ...RESTRICTIONS, ...GROUPING, 'into'] as const;
 export const SEARCH_OPTIONS = [...SEARCH_SYNC_OPTIONS, 'signal', 'threads'] as const;
 export const SEARCH_BATCH_OPTIONS = [...SEARCH_OPTIONS, 'onProgress'] as const;
 export const SEARCH_WITHIN_OPTIONS = ['score', ...RESTRICTIONS] as const;

@@ -98,6 +98,14 @@ export interface CompactOptions extends OperationOptions {
   threads?: number | undefined;
 }
 
+/** Arrays that a search writes its results into. */
+export interface ResultArrays {
+  /** Room for `k` keys a query; of an index of integer keys or row numbers. */
+  readonly keys: Float64Array;
+  /** Room for `k` scores a query. */
+  readonly scores: Float32Array;
+}
+
 /** Options of every search. */
 export interface SearchSyncOptions {
   /** Results wanted, 1 to the size of the index. Default 10. */
@@ -143,6 +151,11 @@ export interface SearchSyncOptions {
   groupBy?: string | undefined;
   /** With `groupBy`: default 1. */
   groupSize?: number | undefined;
+  /**
+   * The caller's arrays for the results, so that none are made: the result's arrays are views of them. Places that are
+   * not needed hold -1 and NaN. They are written when the search is done.
+   */
+  into?: ResultArrays | undefined;
 }
 
 /** Options of `search`. */

@@ -210,14 +210,17 @@ export abstract class VectorIndex<K extends Key = number> {
     const k = resolveK(given, () => this.size);
     const ef = resolveEf(given);
     const restrictions = resolveRestrictions(this.#schema, given);
-    const { slots, scores } = this.#resultArrays().lent(k);
+    const arrays = this.#resultArrays();
+    const { into } = given;
+    const { slots, scores } = into === undefined ? arrays.lent(k) : arrays.given(into, k);
     // Every argument costs.
     const found =
       restrictions === undefined
         ? addon.indexSearchSync(this.handle, vector, k, ef, slots, scores)
         : addon.indexSearchSync(this.handle, vector, k, ef, slots, scores, restrictions);
     if (typeof found === 'number') {
-      return { keys: slots!.slice(0, found) as KeysOf<K>, scores: scores.slice(0, found) };
+      const part = into === undefined ? 'slice' : 'subarray';
+      return { keys: slots![part](0, found) as KeysOf<K>, scores: scores[part](0, found) };
     }
     return { keys: found as KeysOf<K>, scores: scores.slice(0, found.length) };
   }
@@ -234,6 +237,10 @@ export abstract class VectorIndex<K extends Key = number> {
     });
     const count = counts[0]!;
     if (count === scores.length) return { keys, scores };
+    if (given.into !== undefined) {
+      const views = { keys: (keys as Float64Array).subarray(0, count) as KeysOf<K> };
+      return { ...views, scores: scores.subarray(0, count) };
+    }
     return { keys: keys.slice(0, count) as KeysOf<K>, scores: scores.slice(0, count) };
   }
 
@@ -406,7 +413,11 @@ export abstract class VectorIndex<K extends Key = number> {
     const ef = resolveEf(options);
     const restrictions = resolveRestrictions(this.#schema, options, rows);
     const threads = resolveThreads(options.threads, 1024);
-    const { slots, scores } = this.#resultArrays().fresh(rows * k);
+    const arrays = this.#resultArrays();
+    const { into } = options;
+    if (into !== undefined) arrays.given(into, rows * k);
+    // Not the caller's, who may do what he likes with his arrays meanwhile.
+    const fresh = arrays.fresh(rows * k);
     const counts = new Uint32Array(rows);
     const strings = await runOperation('search', options, (progress) =>
       addon.indexSearch(
@@ -416,13 +427,15 @@ export abstract class VectorIndex<K extends Key = number> {
         ef,
         threads,
         progress,
-        slots,
-        scores,
+        fresh.slots,
+        fresh.scores,
         counts,
         restrictions,
       ),
     );
-    return { keys: (strings ?? slots) as KeysOf<K>, scores, counts, rows, k };
+    const found = into === undefined ? fresh : arrays.delivered(fresh, into);
+    const keys = (strings ?? found.slots) as KeysOf<K>;
+    return { keys, scores: found.scores, counts, rows, k };
   }
 
   #resultArrays(): ResultArrayPool {

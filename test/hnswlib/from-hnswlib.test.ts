@@ -120,7 +120,9 @@ describe('an index of the graph of hnswlib', () => {
     expect([index.dim, index.metric, index.size]).toEqual([2, 'cosine', 3]);
     expect(index.keys()).toEqual(adapter.keys());
     expect(index.keyKind).toBe(kind);
-    expect(index.searchSync([1, 1], { k: 3 }).keys).toEqual(adapter.searchSync([1, 1], { k: 3 }).keys);
+    expect(index.searchSync([1, 1], { k: 3 }).keys).toEqual(
+      adapter.searchSync([1, 1], { k: 3 }).keys,
+    );
   });
 
   it('may be empty', async () => {
@@ -137,7 +139,7 @@ describe('an index of the graph of hnswlib', () => {
     const path = file('bad.hnsw');
     peerOf('l2', 4, 10).writeIndexSync(path);
     const from = (options?: object, at = path): Promise<unknown> =>
-      HnswIndex.fromHnswlib(at, options as never);
+      HnswIndex.fromHnswlib(at, options);
     await expect(from()).rejects.toEqual(code('ERR_LICHEN_ARGUMENT'));
     await expect(from({ dim: DIM, metric: 'l2', m: 4 })).rejects.toEqual(
       code('ERR_LICHEN_ARGUMENT'),

@@ -61,6 +61,49 @@ describe.each(KINDS)('%s index', (kind, make) => {
     expect(index.has(0)).toBe(false);
   });
 
+  it("writes results into the caller's arrays", async () => {
+    const index = make(1);
+    await index.add(Float32Array.from({ length: 40 }, (_, at) => at));
+    const into = { keys: new Float64Array(12).fill(7), scores: new Float32Array(11).fill(7) };
+    const filter = index.filter([1, 2, 30]);
+    for (const search of [
+      (options: object) => index.searchSync([2], options),
+      (options: object) => index.search([2], options),
+    ]) {
+      const found = await search({ k: 4, filter, into });
+      expect([...found.keys]).toEqual([2, 1, 30]);
+      expect([...found.scores]).toEqual([0, 1, 784]);
+      expect([...into.keys.subarray(0, 5)]).toEqual([2, 1, 30, -1, 7]);
+      expect([...into.scores.subarray(2, 5)]).toEqual([784, NaN, 7]);
+      expect((found.keys as unknown as Float64Array).buffer).toBe(into.keys.buffer);
+      into.keys.fill(7);
+      into.scores.fill(7);
+    }
+    const batch = await index.searchBatch([[2], [38]], { k: 2, into });
+    expect([...batch.keys]).toEqual([2, 1, 38, 37]);
+    expect(batch.scores.buffer).toBe(into.scores.buffer);
+    for (const bad of [
+      null,
+      {},
+      { ...into, scores: new Float64Array(12) },
+      { ...into, keys: [] },
+    ]) {
+      const options = { k: 2, into: bad as never };
+      expect(() => index.searchSync([2], options)).toThrow(error('ERR_LICHEN_ARGUMENT', /into/));
+    }
+    const room = error('ERR_LICHEN_ARGUMENT', /room for 12 results, got 12 and 11/);
+    expect(() => index.searchSync([2], { k: 12, into })).toThrow(room);
+    await expect(index.searchBatch([[2], [3]], { k: 6, into })).rejects.toEqual(room);
+    const running = index.search([2], { k: 4, into });
+    structuredClone(into.keys, { transfer: [into.keys.buffer] });
+    await expect(running).rejects.toEqual(error('ERR_LICHEN_ARGUMENT', /room for 4 results/));
+    const named = make(1);
+    await named.add([[1]], { keys: ['a'] as never });
+    expect(() => named.searchSync([1], { k: 1, into })).toThrow(
+      error('ERR_LICHEN_ARGUMENT', /strings/),
+    );
+  });
+
   it('takes vectors in every form', async () => {
     const index = make(2);
     await index.add([[1, 2], new Float64Array([3, 4])]);
