@@ -14,7 +14,11 @@ class FlatIndex final : public VectorIndex {
   std::size_t bytes() const override;
 
  protected:
+  std::size_t room() const override { return static_cast<std::size_t>(-1); }
   void grow(std::size_t) override {}
+  void prepare_growth(std::size_t) override {}
+  void finish_growth() noexcept override {}
+  void drop_replaced() noexcept override {}
   bool link_rows(const float* vectors, std::size_t before, std::size_t threads,
                  Progress& progress) override;
   void undo(std::size_t) override {}

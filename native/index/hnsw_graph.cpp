@@ -30,6 +30,21 @@ void HnswGraph::append(std::size_t rows, std::uint64_t seed) {
   append_levels(levels);
 }
 
+std::size_t HnswGraph::room() const {
+  return std::min({base_.capacity() / (2 * m_), upper_start_.capacity(), levels_.capacity()});
+}
+
+std::unique_ptr<HnswGraph> HnswGraph::grown(std::size_t rows, std::uint64_t seed) const {
+  auto copy = std::make_unique<HnswGraph>(m_);
+  copy->levels_ = levels_.grown(rows);
+  copy->base_ = base_.grown(rows * 2 * m_);
+  copy->upper_start_ = upper_start_.grown(rows);
+  copy->upper_ = upper_;
+  copy->set_entry(entry());
+  copy->append(rows, seed);
+  return copy;
+}
+
 void HnswGraph::append_levels(const std::vector<std::uint8_t>& levels) {
   const std::size_t before = levels_.size();
   const std::size_t rows = before + levels.size();

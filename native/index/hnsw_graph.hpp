@@ -94,6 +94,10 @@ class HnswGraph {
   // Adds unlinked nodes up to `rows`, with the levels that `seed` gives their row numbers: P(level
   // ≥ l) = m^-l.
   void append(std::size_t rows, std::uint64_t seed);
+  // So many rows there is room for without moving any, but lists above level 0.
+  std::size_t room() const;
+  // A copy with unlinked nodes up to `rows`, as append gives them.
+  std::unique_ptr<HnswGraph> grown(std::size_t rows, std::uint64_t seed) const;
   // Adds unlinked nodes with given levels.
   void append_levels(const std::vector<std::uint8_t>& levels);
   void truncate(std::size_t rows);

@@ -181,11 +181,19 @@ void HnswIndex::search_locked(const float* queries, std::size_t count, const Sea
 
 // ---- add
 
-void HnswIndex::grow(std::size_t) {
+void HnswIndex::grow(std::size_t rows) {
   // First, so that a failure here is undone.
   linking_.store(true, std::memory_order_release);
-  if (imported_ != nullptr) return;
-  graph_->append(std::max(store_.rows(), keys_.size()), parameters_.seed);
+  graph_->append(rows, parameters_.seed);
+}
+
+void HnswIndex::prepare_growth(std::size_t rows) {
+  next_.graph = imported_ != nullptr ? std::move(imported_) : graph_->grown(rows, parameters_.seed);
+}
+
+void HnswIndex::finish_growth() noexcept {
+  graph_.swap(next_.graph);
+  linking_.store(true, std::memory_order_release);
 }
 
 void HnswIndex::undo(std::size_t before) {
@@ -203,10 +211,8 @@ void HnswIndex::undo(std::size_t before) {
 
 bool HnswIndex::link_rows(const float* vectors, std::size_t before, std::size_t threads,
                           Progress& progress) {
-  if (imported_ != nullptr) {
-    WriteLock lock(lock_);
-    graph_ = std::move(imported_);
-    lock.unlock();
+  if (is_imported_) {
+    is_imported_ = false;
     finish_linking(before);
     return true;
   }
@@ -275,9 +281,9 @@ bool HnswIndex::prepare_compaction(const std::vector<std::uint32_t>& rows,
 }
 
 void HnswIndex::finish_compaction() noexcept {
-  graph_ = std::move(next_.graph);
-  norms_ = std::move(next_.norms);
-  hubs_ = std::move(next_.hubs);
+  graph_.swap(next_.graph);
+  norms_.swap(next_.norms);
+  hubs_.swap(next_.hubs);
 }
 
 void HnswIndex::learn_norms(std::size_t before) {

@@ -58,7 +58,11 @@ class HnswIndex final : public VectorIndex {
   void calibrate(const float* queries, std::size_t count);
 
  protected:
-  void grow(std::size_t before) override;
+  std::size_t room() const override { return graph_->room(); }
+  void grow(std::size_t rows) override;
+  void prepare_growth(std::size_t rows) override;
+  void finish_growth() noexcept override;
+  void drop_replaced() noexcept override { next_ = {}; }
   bool link_rows(const float* vectors, std::size_t before, std::size_t threads,
                  Progress& progress) override;
   void undo(std::size_t before) override;
@@ -98,21 +102,22 @@ class HnswIndex final : public VectorIndex {
   Calibration calibrated(const float* queries, std::size_t count, const RowFilter* among) const;
 
   HnswParameters parameters_;
-  // What compaction replaces.
+  // What growth and compaction replace.
   struct Rest {
     std::unique_ptr<HnswGraph> graph;
     std::vector<float> norms;
     std::unique_ptr<Hubs> hubs;
   };
   std::unique_ptr<HnswGraph> graph_;
-  Rest next_;  // while compacting
+  Rest next_;  // being made ready, then what it has replaced
   // What an add has replaced.
   std::optional<std::unique_ptr<Hubs>> hubs_before_;
   std::optional<Calibration> calibration_before_;
   std::atomic<bool> linking_{false};
   std::unique_ptr<GraphBuilder> builder_;
-  std::unique_ptr<HnswGraph> imported_;  // takes the place of the one that an add would build
-  std::vector<float> norms_;             // dot only
+  std::unique_ptr<HnswGraph> imported_;  // by the first add, which then has nothing to link
+  bool is_imported_ = false;
+  std::vector<float> norms_;  // dot only
   std::unique_ptr<Hubs> hubs_;
   Calibration calibration_;
   mutable std::vector<std::uint32_t> calibration_words_;  // of the snapshot being written

@@ -53,6 +53,7 @@ std::unique_ptr<HnswIndex> HnswIndex::from_hnswlib(const std::string& path,
   index->imported_ = std::make_unique<HnswGraph>(file.m);
   index->imported_->load(std::move(file.levels), std::move(file.base), std::move(file.upper),
                          {file.entry_row, static_cast<std::uint32_t>(file.max_level)});
+  index->is_imported_ = true;
   index->append(batch, file.vectors.data(), file.rows);
   index->link(threads, progress);
   std::vector<std::uint32_t> gone;

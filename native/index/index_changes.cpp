@@ -78,8 +78,15 @@ void VectorIndex::remove(const KeyBatch& keys) {
 }
 
 void VectorIndex::remove_rows(const std::vector<std::uint32_t>& rows) {
+  // Writing down a million keys takes a while.
+  KeyMap written;
+  const bool by_number = keys_.kind() == KeyKind::kRow && !keys_.has_integers();
+  if (by_number) {
+    written = keys_;
+    written.write_down();
+  }
   WriteLock lock(lock_);
-  keys_.write_down();
+  if (by_number) std::swap(keys_, written);
   dead_.resize((store_.rows() + 7) / 8, 0);
   for (const std::uint32_t row : rows) {
     keys_.erase(row);
@@ -124,19 +131,21 @@ bool VectorIndex::compact(std::size_t threads, Progress& progress) {
   finish_compaction();
   layout_.fetch_add(1, std::memory_order_release);
   lock.unlock();
+  drop_replaced();
   return true;
 }
 
-void VectorIndex::add_attributes(const AttributeBatch& values, std::size_t count) {
-  attributes_.append(values, count);
-  if (replacing_.empty()) return;
+void VectorIndex::add_attributes(AttributeTable& table, const AttributeBatch& values,
+                                 std::size_t count, const std::vector<Replacement>& replacing) {
+  table.append(values, count);
+  if (replacing.empty()) return;
   std::vector<std::uint32_t> from;
   std::vector<std::uint32_t> to;
-  for (const Replacement& pair : replacing_) {
+  for (const Replacement& pair : replacing) {
     from.push_back(pair.old_row);
     to.push_back(pair.row);
   }
-  attributes_.carry(from, to, values);
+  table.carry(from, to, values);
 }
 
 void VectorIndex::set_attributes(const KeyBatch& keys, const AttributeBatch& values) {

@@ -17,6 +17,8 @@ constexpr std::array<std::size_t, kStorageTypeNames.size()> kOversample = {1, 2,
 // Rows that a thread encodes at a time; a multiple of a pq block.
 constexpr std::size_t kRowsEncoded = 256;
 constexpr std::size_t kRowsOnTheirWay = 64;
+// An add of more than one row in so many that there are is made ready apart.
+constexpr std::size_t kLargeShare = 4;
 
 }  // namespace
 
@@ -68,12 +70,26 @@ void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t
   require_finite(vectors, count, dim(), "vectors");
   const AttributeBatch none = AttributeBatch::of_none(schema_.size());
   const AttributeBatch& values = attributes == nullptr ? none : *attributes;
+  const std::size_t before = store_.rows();
+  const std::size_t rows = before + count;
+  attributes_before_ = attributes_.mark();
+  const std::size_t most = std::min(
+      {store_.room(), fine_ == nullptr ? rows : fine_->room(), attributes_.room(), room()});
+  if (rows > most || count > before / kLargeShare || !keys_.has_room(keys, count)) {
+    append_apart(keys, vectors, count, mode, values);
+  } else {
+    append_here(keys, vectors, count, mode, values);
+  }
+  claim.hand_on();
+}
+
+void VectorIndex::append_here(const KeyBatch& keys, const float* vectors, std::size_t count,
+                              KeyMode mode, const AttributeBatch& attributes) {
   WriteLock lock(lock_);
   const std::size_t before = store_.rows();
-  attributes_before_ = attributes_.mark();
   try {
     replacing_ = keys_.append(keys, count, mode);
-    add_attributes(values, count);
+    add_attributes(attributes_, attributes, count, replacing_);
     if (encodes_late()) {
       store_.reserve(before + count);
       if (fine_ != nullptr) fine_->reserve(before + count);
@@ -82,13 +98,46 @@ void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t
       store_.append(vectors, count);
     }
     if (dead_count_ > 0) dead_.resize((before + count + 7) / 8, 0);
-    grow(before);
+    grow(before + count);
   } catch (...) {
     roll_back(before);
     throw;
   }
   linked_ = before;
-  claim.hand_on();
+}
+
+void VectorIndex::append_apart(const KeyBatch& keys, const float* vectors, std::size_t count,
+                               KeyMode mode, const AttributeBatch& attributes) {
+  const std::size_t before = store_.rows();
+  const std::size_t rows = before + count;
+  KeyMap grown_keys(keys_);
+  std::vector<Replacement> replacing = grown_keys.append(keys, count, mode);
+  AttributeTable grown_attributes(attributes_);
+  add_attributes(grown_attributes, attributes, count, replacing);
+  EmbeddingStore store = store_.grown(rows);
+  std::unique_ptr<EmbeddingStore> fine;
+  if (fine_ != nullptr) fine = std::make_unique<EmbeddingStore>(fine_->grown(rows));
+  std::vector<float> pending;
+  if (encodes_late()) {
+    pending.assign(vectors, vectors + count * dim());
+  } else {
+    store.append(vectors, count);
+  }
+  std::vector<std::uint8_t> dead = dead_;
+  if (dead_count_ > 0) dead.resize((rows + 7) / 8, 0);
+  prepare_growth(rows);
+  WriteLock lock(lock_);
+  std::swap(keys_, grown_keys);
+  std::swap(attributes_, grown_attributes);
+  std::swap(store_, store);
+  std::swap(fine_, fine);
+  std::swap(dead_, dead);
+  replacing_.swap(replacing);
+  pending_.swap(pending);
+  linked_ = before;
+  finish_growth();
+  lock.unlock();
+  drop_replaced();
 }
 
 void VectorIndex::link(std::size_t threads, Progress& progress) {

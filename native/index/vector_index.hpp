@@ -10,8 +10,8 @@
 // gives the others new numbers.
 //
 // Threads: searches hold the lock shared and may run side by side; a writer takes it exclusively to
-// make room, to make its rows count and to put compacted rows in place of the old ones, and works
-// beside searches otherwise. One writer at a time: a second one throws kBusy.
+// put what it has made ready in place (grown arrays, compacted rows, counts), and works beside
+// searches otherwise. One writer at a time: a second one throws kBusy.
 
 #include <atomic>
 #include <cstddef>
@@ -179,9 +179,15 @@ class VectorIndex {
  protected:
   VectorIndex(IndexKind kind, const StorageOptions& options);
 
-  // Called with the lock held exclusively, after rows [before, rows()) were appended. May throw
-  // bad_alloc.
-  virtual void grow(std::size_t before) = 0;
+  // So many rows an index has room for besides, without moving any.
+  virtual std::size_t room() const = 0;
+  // Makes what an index has besides ready for rows up to `rows`: with the lock held exclusively; or
+  // beside searches, and then, with the lock held, put in place. May throw bad_alloc.
+  virtual void grow(std::size_t rows) = 0;
+  virtual void prepare_growth(std::size_t rows) = 0;
+  virtual void finish_growth() noexcept = 0;
+  // What was replaced, by growth or compaction, is not needed any more; called without the lock.
+  virtual void drop_replaced() noexcept = 0;
   // Called without the lock; takes it shared itself. `vectors` holds those of the new rows, or is
   // null. Returns false if cancelled.
   virtual bool link_rows(const float* vectors, std::size_t before, std::size_t threads,
@@ -252,7 +258,13 @@ class VectorIndex {
   std::vector<std::uint32_t> rows_of(const KeyBatch& keys) const;
   // The same, each key but once. Throws kDuplicateKey.
   std::vector<std::uint32_t> distinct_rows_of(const KeyBatch& keys) const;
-  void add_attributes(const AttributeBatch& values, std::size_t count);
+  static void add_attributes(AttributeTable& table, const AttributeBatch& values, std::size_t count,
+                             const std::vector<Replacement>& replacing);
+  void append_here(const KeyBatch& keys, const float* vectors, std::size_t count, KeyMode mode,
+                   const AttributeBatch& attributes);
+  // In copies that take the place of what there is, so that searches are kept for a moment only.
+  void append_apart(const KeyBatch& keys, const float* vectors, std::size_t count, KeyMode mode,
+                    const AttributeBatch& attributes);
   void roll_back(std::size_t before);
   void check_k(std::size_t k) const;  // called with the lock held
 

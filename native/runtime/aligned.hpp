@@ -47,8 +47,11 @@ class AlignedBuffer {
 
  public:
   AlignedBuffer() = default;
-  AlignedBuffer(const AlignedBuffer&) = delete;
-  AlignedBuffer& operator=(const AlignedBuffer&) = delete;
+  AlignedBuffer(const AlignedBuffer& other) { append(other); }
+  AlignedBuffer& operator=(const AlignedBuffer& other) {
+    AlignedBuffer(other).swap(*this);
+    return *this;
+  }
   AlignedBuffer(AlignedBuffer&& other) noexcept { swap(other); }
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
     AlignedBuffer(std::move(other)).swap(*this);
@@ -66,6 +69,7 @@ class AlignedBuffer {
   const T* data() const { return data_; }
   std::size_t size() const { return size_; }
   std::size_t bytes() const { return capacity_ * sizeof(T); }
+  std::size_t capacity() const { return capacity_; }
   T& operator[](std::size_t i) { return data_[i]; }
   const T& operator[](std::size_t i) const { return data_[i]; }
 
@@ -92,6 +96,16 @@ class AlignedBuffer {
     reserve(size_ == 0 ? wanted : std::max(wanted, capacity_ + capacity_ / 2));
   }
 
+  // A copy with the room that reserve_growing would make.
+  AlignedBuffer grown(std::size_t wanted) const {
+    AlignedBuffer copy;
+    copy.reserve(wanted <= capacity_ ? capacity_
+                 : size_ == 0        ? wanted
+                                     : std::max(wanted, capacity_ + capacity_ / 2));
+    copy.append(*this);
+    return copy;
+  }
+
   // New elements hold `fill`.
   void resize(std::size_t wanted, T fill) {
     reserve_growing(wanted);
@@ -100,6 +114,12 @@ class AlignedBuffer {
   }
 
  private:
+  void append(const AlignedBuffer& other) {
+    reserve(size_ + other.size_);
+    if (other.size_ > 0) std::memcpy(data_ + size_, other.data_, other.size_ * sizeof(T));
+    size_ += other.size_;
+  }
+
   T* data_ = nullptr;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;

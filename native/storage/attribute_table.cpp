@@ -151,6 +151,16 @@ std::size_t AttributeTable::bytes() const {
   return bytes;
 }
 
+std::size_t AttributeTable::room() const {
+  std::size_t rows = static_cast<std::size_t>(-1);
+  for (const Column& column : columns_) {
+    rows = std::min(rows, column.spec.kind == AttributeKind::kNumber     ? column.numbers.capacity()
+                          : column.spec.kind == AttributeKind::kCategory ? column.codes.capacity()
+                                                                         : column.tags.room());
+  }
+  return rows;
+}
+
 std::vector<AttributeSpec> AttributeTable::schema() const {
   std::vector<AttributeSpec> schema;
   for (const Column& column : columns_) schema.push_back(column.spec);

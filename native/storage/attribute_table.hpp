@@ -72,6 +72,8 @@ class AttributeTable {
 
   std::size_t rows() const { return rows_; }
   std::size_t bytes() const;
+  // So many rows there is room for without moving any; not counting strings and lists of tags.
+  std::size_t room() const;
   const std::vector<Column>& columns() const { return columns_; }
   std::vector<AttributeSpec> schema() const;
   // Number of the column, or columns().size().

@@ -82,6 +82,26 @@ void EmbeddingStore::reserve(std::size_t rows) {
   resize_factors(rows);
 }
 
+std::size_t EmbeddingStore::room() const {
+  std::size_t rows = codes_.capacity() / row_bytes();
+  if (codec_->has_scale()) rows = std::min(rows, scales_.capacity());
+  if (codec_->has_offset()) rows = std::min(rows, offsets_.capacity());
+  if (codec_->has_square()) rows = std::min(rows, squares_.capacity());
+  return type() == StorageType::kPq ? rows / kPqBlockRows * kPqBlockRows : rows;
+}
+
+EmbeddingStore EmbeddingStore::grown(std::size_t rows) const {
+  EmbeddingStore copy(codec_);
+  copy.trained_ = trained_;
+  copy.rows_ = rows_;
+  copy.codes_ = codes_.grown(code_bytes(rows));
+  if (codec_->has_scale()) copy.scales_ = scales_.grown(rows);
+  if (codec_->has_offset()) copy.offsets_ = offsets_.grown(rows);
+  if (codec_->has_square()) copy.squares_ = squares_.grown(rows);
+  copy.reserve(rows);
+  return copy;
+}
+
 void EmbeddingStore::resize_factors(std::size_t rows) {
   if (codec_->has_scale()) scales_.resize(rows, 0.0f);
   if (codec_->has_offset()) offsets_.resize(rows, 0.0f);

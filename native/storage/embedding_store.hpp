@@ -60,6 +60,10 @@ class EmbeddingStore {
 
   // Makes room for rows up to `rows`; may move what is there.
   void reserve(std::size_t rows);
+  // So many rows there is room for without moving any.
+  std::size_t room() const;
+  // A copy with room for rows up to `rows`.
+  EmbeddingStore grown(std::size_t rows) const;
   // Encodes vectors [from, to) of `vectors` into the rows behind rows(), which must be reserved.
   // Several threads may encode different ranges (pq: that begin at multiples of 64 rows).
   void encode(const float* vectors, std::size_t from, std::size_t to);

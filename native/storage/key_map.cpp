@@ -24,6 +24,16 @@ std::size_t KeyMap::bytes() const {
   return integers_.bytes() + offsets_.bytes() + characters_.bytes() + slots_.bytes();
 }
 
+bool KeyMap::has_room(const KeyBatch& batch, std::size_t count) const {
+  if (kind_ == KeyKind::kRow && !written_) return batch.kind == KeyKind::kRow;
+  const std::size_t rows = size_ + count;
+  if (rows > slots_.size() * 3 / 4) return false;
+  if (kind_ != KeyKind::kString) return rows <= integers_.capacity();
+  std::size_t characters = characters_.size();
+  for (const std::string& key : batch.strings) characters += key.size();
+  return rows < offsets_.capacity() && characters <= characters_.capacity();
+}
+
 std::int64_t KeyMap::integer(std::size_t row) const {
   return has_integers() ? integers_[row] : static_cast<std::int64_t>(row);
 }

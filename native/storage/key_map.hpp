@@ -47,6 +47,8 @@ class KeyMap {
   KeyKind kind() const { return kind_; }
   std::size_t size() const { return size_; }
   std::size_t bytes() const;
+  // Whether there is room for the keys of `count` new rows without moving any.
+  bool has_room(const KeyBatch& batch, std::size_t count) const;
 
   // Appends the keys of `count` new rows. Throws Error(kDuplicateKey | kUnknownKey | kArgument),
   // changing nothing, if a key stands twice in the batch, is out of range, or is of another kind

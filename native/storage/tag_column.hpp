@@ -24,6 +24,7 @@ class TagColumn {
       : signatures_(std::move(signatures)) {}
 
   std::size_t size() const { return signatures_.size(); }
+  std::size_t room() const { return signatures_.capacity(); }
   std::size_t bytes() const { return signatures_.bytes() + starts_.bytes() + pool_.bytes(); }
   const std::uint64_t* signatures() const { return signatures_.data(); }
   std::uint64_t signature(std::size_t row) const { return signatures_[row]; }
