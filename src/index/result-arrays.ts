@@ -1,7 +1,7 @@
+import { markAsUntransferable } from 'node:worker_threads';
 import { LichenArgumentError, shown } from '../errors.js';
 import type { KeyKind, NativeSlots } from '../native.js';
 import { withinMemory } from '../vectors/memory.js';
-import { SMALL_K } from './arguments.js';
 import type { ResultArrays } from './types.js';
 
 /** Where the addon writes keys (null where they are strings, which it returns) and scores. */
@@ -13,10 +13,15 @@ export interface Places {
 /** A key and a score. */
 const BYTES_A_PLACE = 12;
 
+/** Places of the memory that small results share, and the most that one takes of them. */
+const SHARED_PLACES = 1024;
+const SMALL_RESULT = 256;
+
 /** Arrays for the results of an index whose keys are of one kind. */
 export class ResultArrayPool {
   readonly #kind: KeyKind;
-  #kept: Places | undefined;
+  #shared: Places | undefined;
+  #taken = 0;
 
   constructor(kind: KeyKind) {
     this.#kind = kind;
@@ -31,12 +36,24 @@ export class ResultArrayPool {
   }
 
   /**
-   * Arrays for a search that is over before the next one begins. Small ones are kept: to lend a new array to the addon
-   * makes V8 move it off its heap, which costs more than a small search; copying the results does not.
+   * New arrays for a search that is over when this is called again. Small ones are parts of larger ones, like small
+   * Buffers of Node.js: memory of its own for an array of more than 64 bytes costs V8 as much as a small search does.
    */
-  lent(k: number): Places {
-    if (k > SMALL_K) return this.fresh(k);
-    return (this.#kept ??= this.fresh(SMALL_K));
+  small(places: number): Places {
+    if (places > SMALL_RESULT) return this.fresh(places);
+    // Nobody can transfer what is marked so, but newer versions of Node.js know other ways to detach it.
+    if (this.#taken + places > SHARED_PLACES || this.#shared?.scores.length !== SHARED_PLACES) {
+      this.#shared = this.fresh(SHARED_PLACES);
+      this.#taken = 0;
+      for (const array of [this.#shared.slots, this.#shared.scores]) {
+        if (array !== null) markAsUntransferable(array.buffer);
+      }
+    }
+    const { slots, scores } = this.#shared;
+    const first = this.#taken;
+    this.#taken += places;
+    const end = this.#taken;
+    return { slots: slots && slots.subarray(first, end), scores: scores.subarray(first, end) };
   }
 
   /** The caller's arrays, with as many places. @throws ERR_LICHEN_ARGUMENT if they do not suit. */

@@ -185,7 +185,10 @@ export interface SearchBatchOptions extends Omit<SearchSyncOptions, 'exclude'>, 
   threads?: number | undefined;
 }
 
-/** The nearest vectors, best first; fewer than `k` only where a filter or a graph search let no more through. */
+/**
+ * The nearest vectors, best first; fewer than `k` only where a filter or a graph search let no more through. The arrays
+ * of small results are parts of larger ones, as small Buffers are, and so are copied to other threads, not transferred.
+ */
 export interface SearchResult<K extends Key> {
   readonly keys: KeysOf<K>;
   /** One a key: dot product, cosine, or squared distance. */

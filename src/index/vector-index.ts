@@ -212,17 +212,19 @@ export abstract class VectorIndex<K extends Key = number> {
     const restrictions = resolveRestrictions(this.#schema, given);
     const arrays = this.#resultArrays();
     const { into } = given;
-    const { slots, scores } = into === undefined ? arrays.lent(k) : arrays.given(into, k);
+    const { slots, scores } = into === undefined ? arrays.small(k) : arrays.given(into, k);
     // Every argument costs.
     const found =
       restrictions === undefined
         ? addon.indexSearchSync(this.handle, vector, k, ef, slots, scores)
         : addon.indexSearchSync(this.handle, vector, k, ef, slots, scores, restrictions);
-    if (typeof found === 'number') {
-      const part = into === undefined ? 'slice' : 'subarray';
-      return { keys: slots![part](0, found) as KeysOf<K>, scores: scores[part](0, found) };
-    }
-    return { keys: found as KeysOf<K>, scores: scores.slice(0, found.length) };
+    const count = typeof found === 'number' ? found : found.length;
+    const keys = typeof found === 'number' ? slots! : found;
+    if (count === k) return { keys: keys as KeysOf<K>, scores };
+    return {
+      keys: (typeof found === 'number' ? slots!.subarray(0, found) : found) as KeysOf<K>,
+      scores: scores.subarray(0, count),
+    };
   }
 
   /** As {@link searchSync}, on threads of lichen's own pool. */
