@@ -73,6 +73,7 @@
     "test_files": [
       "test/kernels_test.cpp",
       "test/code_kernels_test.cpp",
+      "test/prepare_kernels_test.cpp",
       "test/codec_parts_test.cpp",
       "test/codecs_test.cpp",
       "test/scan_test.cpp",

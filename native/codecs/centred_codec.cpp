@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "codecs/numeric.hpp"
+#include "kernels/kernels.hpp"
 #include "runtime/error.hpp"
 
 namespace lichen {
@@ -36,23 +37,15 @@ void CentredCodec::restore(std::vector<float> learned) {
 }
 
 float CentredCodec::base(const float* query) const {
-  if (options_.metric == Metric::kL2) {
-    return to_finite_float(lane_sum(dim(), [&](std::size_t d) {
-      const double difference = residual(query, d);
-      return difference * difference;
-    }));
-  }
-  return to_finite_float(
-      -lane_sum(dim(), [&](std::size_t d) { return static_cast<double>(mean_[d]) * query[d]; }));
+  const PrepareKernels& prepare = kernels().prepare;
+  return to_finite_float(options_.metric == Metric::kL2
+                             ? prepare.centred_square(query, mean_.data(), dim())
+                             : -prepare.product(mean_.data(), query, dim()));
 }
 
 double CentredCodec::scaled_query(const float* query, float* values) const {
-  const double centring = options_.metric == Metric::kL2 ? 1.0 : 0.0;
-  const auto value = [&](std::size_t d) { return query[d] - centring * mean_[d]; };
-  const double most = lane_max(dim(), 0.0, [&](std::size_t d) { return std::fabs(value(d)); });
-  const double inverse = most > 0.0 ? 1.0 / most : 0.0;
-  for (std::size_t d = 0; d < dim(); ++d) values[d] = static_cast<float>(value(d) * inverse);
-  return most;
+  const float* const mean = options_.metric == Metric::kL2 ? mean_.data() : nullptr;
+  return kernels().prepare.scale(query, mean, dim(), values);
 }
 
 RotatedCodec::RotatedCodec(const CodecOptions& options, std::size_t slots)

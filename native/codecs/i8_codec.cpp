@@ -81,7 +81,7 @@ class I8Codec final : public CentredCodec {
     std::int8_t* bytes = static_cast<std::int8_t*>(buffer);
     float* values = reinterpret_cast<float*>(bytes + row_bytes_);
     const double most = scaled_query(query, values);
-    const double total = lane_sum(dim(), [&](std::size_t d) { return values[d]; });
+    const double total = kernels().prepare.sum(values, dim());
     const QueryCodes codes = quantize_query_8(values, dim(), most, bytes);
     std::memset(bytes + dim(), 0, row_bytes_ - dim());
     PreparedQuery prepared;

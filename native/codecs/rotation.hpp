@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/kernels.hpp"
+
 namespace lichen {
 
 class Rotation {
@@ -26,9 +28,11 @@ class Rotation {
   void inverse(float* vector) const;
 
  private:
+  RotationRounds rounds() const { return {signs_.data(), values_, block_, count_}; }
+
   std::size_t values_;
-  std::size_t block_;  // the largest power of two within values_
-  std::size_t rounds_;
+  std::size_t block_;         // the largest power of two within values_
+  std::size_t count_;         // of the rounds
   std::vector<float> signs_;  // a row a round, times what makes the round's transform orthogonal
 };
 

@@ -118,6 +118,29 @@ struct CodeKernels {
   std::size_t codes_a_byte;
 };
 
+// A rotation: see codecs/rotation.hpp.
+struct RotationRounds {
+  const float* signs;  // count × values
+  std::size_t values;
+  std::size_t block;  // the largest power of two within values
+  std::size_t count;
+};
+
+// Preparing queries; values in, and sums in f64. The same bits on every instruction set.
+struct PrepareKernels {
+  // values = (query − mean) / most, which is the greatest magnitude and is returned; if that is 0,
+  // 0. The mean may be null.
+  double (*scale)(const float* query, const float* mean, std::size_t count, float* values);
+  double (*sum)(const float* values, std::size_t count);
+  double (*centred_square)(const float* query, const float* mean, std::size_t count);
+  double (*product)(const float* a, const float* b, std::size_t count);
+  // The nearest of −127 to 127 times most / 127, where most is the greatest magnitude; the sum of
+  // what is written.
+  double (*quantize)(const float* values, std::size_t count, std::int8_t* bytes, float* most);
+  void (*rotate)(const RotationRounds& rounds, float* vector);
+  void (*rotate_back)(const RotationRounds& rounds, float* vector);
+};
+
 struct Kernels {
   const char* isa;  // "scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot"
   FloatKernels f32, f16, bf16;
@@ -129,6 +152,7 @@ struct Kernels {
   std::size_t tile_rows;
   FloatTileKernel float_tile;
   CodeTileKernel code_tile;
+  PrepareKernels prepare;
 };
 
 // The table in use: the best that this processor runs, or the one that LICHEN_ISA names. Throws

@@ -1,7 +1,11 @@
 #pragma once
-// Where each instruction set's file leaves its table for dispatch.cpp.
+// Where each instruction set's file leaves its table for dispatch.cpp, and what the generic kernels
+// need from outside their unnamed namespace.
+
+#include <cmath>
 
 #include "kernels/kernels.hpp"
+#include "kernels/lanes.hpp"
 
 namespace lichen {
 

@@ -5,4 +5,5 @@
 #include "kernels/generic/float_rows.hpp"
 #include "kernels/generic/code_rows.hpp"
 #include "kernels/generic/tiles.hpp"
+#include "kernels/generic/prepare.hpp"
 #include "kernels/generic/table.hpp"

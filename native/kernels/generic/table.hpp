@@ -23,5 +23,6 @@ constexpr Kernels make_table(const char* isa) {
           collect,
           kTileRows,
           float_tile,
-          code_tile};
+          code_tile,
+          {scale_query, sum_values, centred_square, product, quantize_query, rotate, rotate_back}};
 }
