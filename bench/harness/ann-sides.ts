@@ -5,6 +5,7 @@ import {
   HnswIndex,
   latencySummary,
   matrixRow,
+  parseStorageType,
   type Matrix,
   type Metric,
   type StorageType,
@@ -89,22 +90,43 @@ export function searching(
   };
 }
 
-/** A storage type of lichen and what rescores its results. */
+/** A storage type of lichen, what rescores its results, and the beam of the build if it is not that of the others. */
 export interface Stored {
   readonly storage: StorageType;
   readonly rerank?: StorageType;
+  readonly efConstruction?: number;
+}
+
+/** `i8`, `i8+f16`, `i8+f16@50` */
+export function storedOf(text: string): Stored {
+  const [types, beam] = text.split('@');
+  const [storage, rerank] = types!.split('+').map((type) => parseStorageType(type));
+  const efConstruction = beam === undefined ? undefined : Number(beam);
+  if (efConstruction !== undefined && !(Number.isInteger(efConstruction) && efConstruction > 0)) {
+    throw new Error(`expected a whole number behind @, got ${text}`);
+  }
+  return {
+    storage: storage!,
+    ...(rerank === undefined ? {} : { rerank }),
+    ...(efConstruction === undefined ? {} : { efConstruction }),
+  };
+}
+
+/** The name of {@link storedOf}. */
+export function storedName({ storage, rerank, efConstruction }: Stored): string {
+  const types = rerank === undefined ? storage : `${storage}+${rerank}`;
+  return efConstruction === undefined ? types : `${types}@${efConstruction}`;
 }
 
 /** lichen from JavaScript. */
 export function lichenSide(
   task: AnnTask,
-  { storage, rerank }: Stored,
+  stored: Stored,
   oversample: number | undefined,
 ): AnnSide {
-  const { base, queries, metric, m, efConstruction, k } = task;
-  const isPlain = storage === 'f32' && rerank === undefined;
-  const stored = isPlain ? {} : { storage, ...(rerank === undefined ? {} : { rerank }) };
-  const index = new HnswIndex({ dim: base.dim, metric, m, efConstruction, ...stored });
+  const { base, queries, metric, m, k } = task;
+  const { storage, rerank, efConstruction = task.efConstruction } = stored;
+  const index = new HnswIndex({ dim: base.dim, metric, m, efConstruction, storage, rerank });
   const start = performance.now();
   index.addSync(base, { threads: 1 });
   const buildSeconds = secondsSince(start);
@@ -112,7 +134,7 @@ export function lichenSide(
   const more = rerank === undefined || oversample === undefined ? {} : { oversample };
   let options = { k, ef: k, ...more };
   return {
-    name: `lichen ${storage}${rerank === undefined ? '' : `+${rerank}`}`,
+    name: `lichen ${storedName(stored)}`,
     buildSeconds,
     bytesAVector: index.bytes / base.rows,
     bytesBy: 'its own count',

@@ -1,13 +1,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { machine, parseMetric, parseStorageType } from '../../src/index.js';
+import { machine, parseMetric } from '../../src/index.js';
 import { alternate, ratioText, type Comparison, type Side } from '../harness/alternate.js';
 import { usearchSides } from '../harness/ann-peers.js';
 import {
   hnswlibNodeSides,
   lichenSide,
   SECONDS_A_SIDE,
+  storedName,
+  storedOf,
   type AnnSide,
   type AnnTask,
   type Stored,
@@ -41,7 +43,7 @@ export const annSuite: Suite = {
   options: {
     ...VECTOR_OPTIONS,
     peers: `of ${PEERS.join(',')} (default: all that are installed)`,
-    storage: `lichen's storage[+rerank], with commas between (default ${STORAGES})`,
+    storage: `lichen's storage[+rerank][@efConstruction], commas between (default ${STORAGES})`,
     oversample: 'candidates a result of reranked storages (default: as lichen does)',
     k: 'results of a query (default 10)',
     m: 'links a vector (default 16)',
@@ -98,11 +100,6 @@ async function measure(context: SuiteContext, folder: string, sides: AnnSide[]):
   return results;
 }
 
-function storedOf(text: string): Stored {
-  const [storage, rerank] = text.split('+').map((type) => parseStorageType(type));
-  return { storage: storage!, ...(rerank === undefined ? {} : { rerank }) };
-}
-
 /** Builds side after side; one that cannot be had is said and left out. */
 async function addSides(
   context: SuiteContext,
@@ -124,8 +121,7 @@ async function addSides(
     try {
       add([lichenSide(task, stored, oversample)]);
     } catch (error) {
-      const name = Object.values(stored).join('+');
-      context.say(`lichen ${name} is left out: ${(error as Error).message}`);
+      context.say(`lichen ${storedName(stored)} is left out: ${(error as Error).message}`);
     }
   }
   const say = (line: string): void => context.say(line);

@@ -22,7 +22,7 @@ namespace lichen {
 
 struct HnswParameters {
   std::size_t m = 16;
-  std::size_t ef_construction = 200;
+  std::size_t ef_construction = 100;
   std::uint64_t seed = 42;
 };
 

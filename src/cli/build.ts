@@ -41,7 +41,7 @@ export function buildCommand(): Command {
     .option('--keys <file>', 'the keys, one a line (default: row numbers)')
     .option('--attributes <file>', 'their attributes, one JSON object a line')
     .option('--m <n>', 'links a vector (default: 16)', integer(2, 512))
-    .option('--ef-construction <n>', 'beam while building (default: 200)', integer(1, 65536))
+    .option('--ef-construction <n>', 'beam while building (default: 100)', integer(1, 65536))
     .option('--seed <n>', 'decides levels, rotation and k-means (default: 42)', integer(0))
     .option('--threads <n>', 'threads that build (default: every processor)', integer(1, 1024))
     .requiredOption('--output <file>', 'the snapshot file, by custom .lichen')

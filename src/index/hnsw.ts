@@ -28,7 +28,7 @@ import { VectorIndex } from './vector-index.js';
 export interface HnswOptions extends IndexOptions, StorageOptions, RerankOptions {
   /** Links a vector on the upper levels, twice as many on the lowest; 2 to 512. Default 16. */
   m?: number | undefined;
-  /** Beam of the searches that find a new vector's links, 1 to 65,536: more makes a better graph, slower. Default 200. */
+  /** Beam of the searches that find a new vector's links, 1 to 65,536: more makes a better graph, slower. Default 100. */
   efConstruction?: number | undefined;
 }
 
@@ -46,7 +46,7 @@ export interface RecallPoint {
   readonly recall: number;
 }
 
-const HNSW_DEFAULTS = Object.freeze({ m: 16, efConstruction: 200 });
+const HNSW_DEFAULTS = Object.freeze({ m: 16, efConstruction: 100 });
 const HNSW_OPTIONS = [
   'dim',
   'metric',
