@@ -119,11 +119,7 @@ export function storedName({ storage, rerank, efConstruction }: Stored): string 
 }
 
 /** lichen from JavaScript. */
-export function lichenSide(
-  task: AnnTask,
-  stored: Stored,
-  oversample: number | undefined,
-): AnnSide {
+export function lichenSide(task: AnnTask, stored: Stored, oversample: number | undefined): AnnSide {
   const { base, queries, metric, m, k } = task;
   const { storage, rerank, efConstruction = task.efConstruction } = stored;
   const index = new HnswIndex({ dim: base.dim, metric, m, efConstruction, storage, rerank });

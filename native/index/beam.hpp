@@ -66,12 +66,14 @@ class Beam {
     return kNoRow;
   }
 
-  // The row that expand_next would return now, unmarked: worth a prefetch.
-  std::uint32_t peek_next() const {
-    for (std::size_t i = cursor_; i < size_; ++i) {
-      if (!(entries_[i].row & kExpanded)) return entries_[i].row;
+  // Calls visit(row) for the rows that expand_next would return next, `count` at most.
+  template <class Visit>
+  void for_next(std::size_t count, const Visit& visit) const {
+    for (std::size_t i = cursor_; i < size_ && count > 0; ++i) {
+      if (entries_[i].row & kExpanded) continue;
+      visit(entries_[i].row);
+      --count;
     }
-    return kNoRow;
   }
 
  private:

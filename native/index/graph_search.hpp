@@ -27,7 +27,7 @@ struct EarlyExit {
 class GraphSearch {
  public:
   GraphSearch(const EmbeddingStore& store, const HnswGraph& graph, SearchScratch& scratch)
-      : store_(store), graph_(graph), scratch_(scratch) {
+      : store_(store), graph_(graph), scratch_(scratch), far_(store.far()) {
     scratch.fit(kMostFresh * graph.capacity(0));
   }
 
@@ -70,34 +70,47 @@ class GraphSearch {
     Beam& beam = scratch_.beam;
     std::size_t idle = 0;
     std::size_t budget = exit.budget;
-    for (std::uint32_t row = beam.expand_next(); row != kNoRow; row = beam.expand_next()) {
-      const std::size_t fresh =
-          hops == Hops::kOne ? fresh_neighbours(row, level) : fresh_beyond(row, level, admits);
+    const std::size_t most = hops == Hops::kOne && far_ ? kTogether : 1;
+    for (;;) {
+      std::size_t fresh = 0;
+      std::size_t nodes = 0;
+      for (; nodes < most; ++nodes) {
+        const std::uint32_t row = beam.expand_next();
+        if (row == kNoRow) break;
+        fresh = hops == Hops::kOne ? fresh_neighbours(row, level, fresh)
+                                   : fresh_beyond(row, level, admits);
+      }
+      if (nodes == 0) return true;
+      // Most likely the next ones; scoring takes longer than fetching their lists.
+      beam.for_next(most, [&](std::uint32_t row) { graph_.prefetch_list(row, level); });
       store_.distances(query, scratch_.fresh.data(), fresh, scratch_.distances.data());
-      ++scratch_.expanded;
+      scratch_.expanded += nodes;
       scratch_.scored += fresh;
       const std::size_t best =
           beam.insert(scratch_.distances.data(), scratch_.fresh.data(), fresh, admits);
-      idle = best < exit.watch ? 0 : idle + 1;
-      if (idle == exit.patience) return true;
-      if (--budget == 0) return false;
-      const std::uint32_t next = beam.peek_next();
-      if (next != kNoRow) graph_.prefetch_list(next, level);
+      idle = best < exit.watch ? 0 : idle + nodes;
+      if (idle >= exit.patience) return true;
+      if (budget <= nodes) return false;
+      budget -= nodes;
+      beam.for_next(most, [&](std::uint32_t row) { graph_.prefetch_list(row, level); });
     }
-    return true;
   }
 
  private:
-  std::size_t fresh_neighbours(std::uint32_t row, std::size_t level) const {
+  // Behind the `fresh` rows that are there; returns how many there are then.
+  std::size_t fresh_neighbours(std::uint32_t row, std::size_t level, std::size_t fresh) const {
     const std::uint32_t* const list = graph_.links(row, level);
     const std::size_t capacity = graph_.capacity(level);
     std::uint32_t* const into = scratch_.fresh.data();
-    std::size_t fresh = 0;
+    const std::size_t before = fresh;
     for (std::size_t i = 0; i < capacity; ++i) {
       const std::uint32_t neighbour = HnswGraph::link(list + i);
       if (neighbour == kNoRow) break;
       into[fresh] = neighbour;
       fresh += scratch_.visited.meet(neighbour);
+    }
+    if (far_) {
+      for (std::size_t i = before; i < fresh; ++i) store_.prefetch(into[i]);
     }
     return fresh;
   }
@@ -132,12 +145,16 @@ class GraphSearch {
     return fresh;
   }
 
+  // So many nodes are expanded at once where rows are far: memory serves many requests in the time
+  // of one.
+  static constexpr std::size_t kTogether = 4;
   // Rows that one node may bring, in lengths of a list.
   static constexpr std::size_t kMostFresh = 5;
 
   const EmbeddingStore& store_;
   const HnswGraph& graph_;
   SearchScratch& scratch_;
+  const bool far_;
 };
 
 }  // namespace lichen

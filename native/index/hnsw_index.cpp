@@ -53,6 +53,7 @@ HnswIndex::HnswIndex(const StorageOptions& storage, const HnswParameters& parame
       parameters_(parameters),
       graph_(std::make_unique<HnswGraph>(require_range("m", parameters.m, kMinM, kMaxM))) {
   require_range("efConstruction", parameters.ef_construction, 1, kMaxEfConstruction);
+  store_.keep_factors_together();
 }
 
 HnswIndex::HnswIndex(std::size_t dim, Metric metric, const HnswParameters& parameters)
@@ -140,7 +141,8 @@ void HnswIndex::search_locked(const float* queries, std::size_t count, const Sea
   GraphSearchOptions how{beam_for(options), calibration_.plan};
   const SearchCost cost(shown, store_.row_bytes(), store_.bytes() + graph_->bytes(),
                         graph_->capacity(0));
-  const SearchWay way = cost.way(selected, how.ef);
+  SearchWay way = cost.way(selected, how.ef);
+  if (way == SearchWay::kScan && !options.may_scan) way = SearchWay::kOneHop;
   if (way == SearchWay::kScan && options.exclude == nullptr) {
     search_flat(queries, count, options, hits, counts);
     return;

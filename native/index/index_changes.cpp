@@ -18,7 +18,7 @@ std::string quoted(std::int64_t key) { return std::to_string(key); }
 std::string quoted(const std::string& key) { return "'" + key + "'"; }
 
 EmbeddingStore selected(const EmbeddingStore& store, const std::vector<std::uint32_t>& rows) {
-  EmbeddingStore other(store.shared_codec());
+  EmbeddingStore other = store.none_of_it();
   other.reserve(rows.size());
   other.copy_rows(store, rows.data(), rows.size());
   return other;

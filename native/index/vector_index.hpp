@@ -41,6 +41,7 @@ struct SearchOptions {
   double recall = 0.0;         // graph only: the beam is the one that reached it in calibration
   std::size_t oversample = 0;  // × k are scored anew if there is a finer store; 0 = by storage type
   bool exact = false;          // score every row in the finest store
+  bool may_scan = true;        // graph only: every row is scored where that costs less
   const RowFilter* filter = nullptr;
   std::uint64_t filter_layout = 0;  // the layout whose rows the filter has; 0 = the present one
   // Keys that query q must not find are those from exclude_offsets[q] on to exclude_offsets[q + 1];

@@ -12,7 +12,6 @@ namespace lichen {
 namespace {
 
 // From here on a row's factors, too, are likely to come from memory.
-constexpr std::size_t kFarBytes = std::size_t{8} << 20;
 
 bool all_finite(const float* values, std::size_t count) {
   // An exponent of all ones is NaN or infinity. Integer arithmetic, so that the loop vectorizes.
@@ -51,7 +50,7 @@ EmbeddingStore::EmbeddingStore(const CodecOptions& options)
     : codec_(Codec::make(checked(options))) {}
 
 std::size_t EmbeddingStore::bytes() const {
-  return codes_.bytes() + scales_.bytes() + offsets_.bytes() + squares_.bytes();
+  return codes_.bytes() + scales_.bytes() + offsets_.bytes() + squares_.bytes() + of_rows_.bytes();
 }
 
 std::unique_ptr<Codec> EmbeddingStore::trained_codec(const float* vectors,
@@ -87,17 +86,25 @@ std::size_t EmbeddingStore::room() const {
   if (codec_->has_scale()) rows = std::min(rows, scales_.capacity());
   if (codec_->has_offset()) rows = std::min(rows, offsets_.capacity());
   if (codec_->has_square()) rows = std::min(rows, squares_.capacity());
+  if (together_) rows = std::min(rows, of_rows_.capacity() / kFactors);
   return type() == StorageType::kPq ? rows / kPqBlockRows * kPqBlockRows : rows;
 }
 
+EmbeddingStore EmbeddingStore::none_of_it() const {
+  EmbeddingStore other(codec_);
+  other.trained_ = trained_;
+  other.together_ = together_;
+  return other;
+}
+
 EmbeddingStore EmbeddingStore::grown(std::size_t rows) const {
-  EmbeddingStore copy(codec_);
-  copy.trained_ = trained_;
+  EmbeddingStore copy = none_of_it();
   copy.rows_ = rows_;
   copy.codes_ = codes_.grown(code_bytes(rows));
   if (codec_->has_scale()) copy.scales_ = scales_.grown(rows);
   if (codec_->has_offset()) copy.offsets_ = offsets_.grown(rows);
   if (codec_->has_square()) copy.squares_ = squares_.grown(rows);
+  if (together_) copy.of_rows_ = of_rows_.grown(kFactors * rows);
   copy.reserve(rows);
   return copy;
 }
@@ -106,6 +113,7 @@ void EmbeddingStore::resize_factors(std::size_t rows) {
   if (codec_->has_scale()) scales_.resize(rows, 0.0f);
   if (codec_->has_offset()) offsets_.resize(rows, 0.0f);
   if (codec_->has_square()) squares_.resize(rows, 0.0f);
+  if (together_) of_rows_.resize(kFactors * rows, 0.0f);
 }
 
 const float* EmbeddingStore::normalized(const float* vector, float* buffer) const {
@@ -136,6 +144,11 @@ void EmbeddingStore::set_factors(std::size_t r, const RowFactors& factors) {
   if (codec_->has_scale()) scales_[r] = factors.scale;
   if (codec_->has_offset()) offsets_[r] = factors.offset;
   if (codec_->has_square()) squares_[r] = factors.square;
+  if (!together_) return;
+  float* const of_row = of_rows_.data() + kFactors * r;
+  of_row[0] = factors.scale;
+  of_row[1] = factors.offset;
+  of_row[2] = factors.square;
 }
 
 void EmbeddingStore::encode(const float* vectors, std::size_t from, std::size_t to) {
@@ -288,7 +301,7 @@ CodeRows EmbeddingStore::code_rows() const {
           scales_.data(),
           codec_->has_offset() ? offsets_.data() : nullptr,
           codec_->has_square() && metric() == Metric::kL2 ? squares_.data() : nullptr,
-          codes_.size() > kFarBytes};
+          far()};
 }
 
 void EmbeddingStore::distances(const PreparedQuery& query, std::size_t first, std::size_t count,
@@ -323,7 +336,15 @@ void EmbeddingStore::distances(const PreparedQuery& query, const std::uint32_t* 
     (l2 ? of_type.l2_gather : of_type.dot_gather)(query.values, codes_.data(), row_bytes(), ids,
                                                   count, padded_dim(), out);
   } else if (type() != StorageType::kPq) {
-    code_kernels(table, type()).gather(query.code, code_rows(), ids, count, out);
+    CodeRows all = code_rows();
+    if (together_) {
+      const float* const factors = of_rows_.data();
+      all.scales = factors;
+      if (all.offsets != nullptr) all.offsets = factors + 1;
+      if (all.squares != nullptr) all.squares = factors + 2;
+      all.factor_stride = kFactors;
+    }
+    code_kernels(table, type()).gather(query.code, all, ids, count, out);
   } else {
     for (std::size_t i = 0; i < count; ++i) {
       const std::uint8_t* code = codes_.data() + pq_start(ids[i]);
@@ -354,6 +375,10 @@ void EmbeddingStore::adopt(std::size_t rows, std::vector<float> learned,
   scales_ = std::move(scales);
   offsets_ = std::move(offsets);
   squares_ = std::move(squares);
+  if (together_) {
+    of_rows_.resize(kFactors * rows, 0.0f);
+    for (std::size_t r = 0; r < rows; ++r) set_factors(r, factors(r));
+  }
   rows_ = rows;
   trained_ = rows > 0 || !codec_->learned().empty();
 }

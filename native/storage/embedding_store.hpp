@@ -49,6 +49,10 @@ class EmbeddingStore {
   std::size_t bytes() const;  // of memory
   std::size_t row_bytes() const { return codec_->row_bytes(); }
 
+  // Keeps the factors of each row once more in one place, so that scoring a row by its number meets
+  // one cache line of them; 16 bytes a row. To be called while there are no rows.
+  void keep_factors_together() { together_ = !is_float(type()) && type() != StorageType::kPq; }
+
   // A codec trained on the vectors, to be handed to adopt_codec while there are no rows. The mean
   // is taken from enough vectors only (a few would drag it to themselves).
   std::unique_ptr<Codec> trained_codec(const float* vectors, std::size_t count) const;
@@ -64,6 +68,8 @@ class EmbeddingStore {
   std::size_t room() const;
   // A copy with room for rows up to `rows`.
   EmbeddingStore grown(std::size_t rows) const;
+  // One of the same kind without rows.
+  EmbeddingStore none_of_it() const;
   // Encodes vectors [from, to) of `vectors` into the rows behind rows(), which must be reserved.
   // Several threads may encode different ranges (pq: that begin at multiples of 64 rows).
   void encode(const float* vectors, std::size_t from, std::size_t to);
@@ -93,6 +99,16 @@ class EmbeddingStore {
   void distances(const PreparedQuery& query, const std::uint32_t* ids, std::size_t count,
                  float* out) const;
 
+  // Asks for what scoring a row by its number reads.
+  void prefetch(std::uint32_t row) const {
+    const std::uint8_t* const code = codes_.data() + row * row_bytes();
+    const std::size_t bytes = row_bytes() < kMostPrefetched ? row_bytes() : kMostPrefetched;
+    for (std::size_t at = 0; at < bytes; at += kCacheLine) __builtin_prefetch(code + at);
+    if (together_) __builtin_prefetch(of_rows_.data() + kFactors * row);
+  }
+  // Whether rows are too many for the caches.
+  bool far() const { return codes_.size() > kFarBytes && type() != StorageType::kPq; }
+
   // Values of a row with its padding, which is zeros in rows and prepared queries alike: kernels
   // run over it and need no tail. Float types only.
   std::size_t padded_dim() const {
@@ -118,6 +134,9 @@ class EmbeddingStore {
              AlignedBuffer<float> squares);
 
  private:
+  static constexpr std::size_t kMostPrefetched = 512;
+  static constexpr std::size_t kFarBytes = std::size_t{8} << 20;
+  static constexpr std::size_t kFactors = 4;  // one is not used, so that none lie in two lines
   // Where row r of interleaved codes begins; its next byte lies kPqBlockRows further.
   std::size_t pq_start(std::size_t r) const {
     return r / kPqBlockRows * kPqBlockRows * row_bytes() + r % kPqBlockRows;
@@ -136,6 +155,8 @@ class EmbeddingStore {
   AlignedBuffer<float> scales_;
   AlignedBuffer<float> offsets_;
   AlignedBuffer<float> squares_;
+  bool together_ = false;
+  AlignedBuffer<float> of_rows_;  // if together: scale, offset, square and 0 of each row
 };
 
 // Throws Error(kNotFinite) naming the first value of `vectors` (count × dim) that is NaN or

@@ -142,6 +142,22 @@ void check_input(const Kernels& table, const Input& input) {
       kernels_of(table, input.code).gather(query, rows, ids.data(), count, gathered.data());
       for (std::size_t i = 0; i < count; ++i) CHECK(gathered[i] == out[ids[i]]);
       CHECK(gathered[count] == -77.0f);
+      // Factors of a row side by side.
+      std::vector<float> together;
+      for (std::size_t i = 0; i < count; ++i) {
+        for (const float factor : {input.scales[i], input.offsets[i], input.squares[i], 9.0f}) {
+          together.push_back(factor);
+        }
+      }
+      CodeRows strided = rows;
+      strided.factor_stride = 4;
+      strided.far = with_offsets;
+      strided.scales = together.data();
+      if (with_offsets) strided.offsets = together.data() + 1;
+      if (with_squares) strided.squares = together.data() + 2;
+      std::vector<float> again(count);
+      kernels_of(table, input.code).gather(query, strided, ids.data(), count, again.data());
+      CHECK(std::equal(again.begin(), again.end(), gathered.begin()));
     }
   }
 }

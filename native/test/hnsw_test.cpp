@@ -26,6 +26,7 @@ std::vector<std::uint32_t> rows_of(const VectorIndex& index, const float* query,
   SearchOptions options;
   options.k = k;
   options.ef = ef;
+  options.may_scan = ef == 0;
   hits.resize(index.search(query, options, hits.data()));
   std::vector<std::uint32_t> rows;
   for (const Hit& hit : hits) rows.push_back(hit.row);
@@ -105,6 +106,40 @@ TEST_CASE("hnsw: recall grows with ef and reaches the exact answer, for one thre
       add(index, vectors.data(), rows, threads);
       CHECK(recall(exact, index, 50, 64) > 0.9);
       CHECK(recall(exact, index, 50, 600) > 0.98);
+    }
+  }
+}
+
+TEST_CASE("hnsw: a graph of rows beyond the caches") {
+  // Few rows, but long ones.
+  constexpr std::size_t kLong = 16384;
+  constexpr std::size_t kRows = 640;
+  const std::vector<float> vectors = test::clustered(13, kRows + 20, kLong, 8);
+  for (const StorageType type : {StorageType::kF32, StorageType::kI8}) {
+    for (const Metric metric : {Metric::kDot, Metric::kL2}) {
+      HnswIndex index(test::flat(kLong, metric, type), {8, 60, 42});
+      add(index, vectors.data(), kRows, 2);
+      std::size_t right = 0;
+      for (std::size_t q = 0; q < 20; ++q) {
+        SearchOptions options;
+        options.may_scan = false;
+        std::vector<Hit> found(10);
+        std::vector<Hit> exact(10);
+        const float* const query = vectors.data() + (kRows + q) * kLong;
+        index.search(query, options, found.data());
+        options.exact = true;
+        index.search(query, options, exact.data());
+        for (const Hit& hit : exact) {
+          right += static_cast<std::size_t>(std::count_if(
+              found.begin(), found.end(), [&](const Hit& other) { return other.row == hit.row; }));
+        }
+        for (const Hit& hit : found) {
+          const auto same = std::find_if(exact.begin(), exact.end(),
+                                         [&](const Hit& other) { return other.row == hit.row; });
+          CHECK(same == exact.end() || same->distance == hit.distance);
+        }
+      }
+      CHECK(right >= 190);
     }
   }
 }

@@ -112,10 +112,13 @@ TEST_CASE("beam: keeps the nearest, sorted, and expands each once") {
         }
       }
       {
-        const std::uint32_t peeked = beam.peek_next();
-        const std::uint32_t row = beam.expand_next();
-        CHECK_EQUAL(peeked, row);
-        if (row != kNoRow) expanded.push_back(row);
+        std::vector<std::uint32_t> next;
+        beam.for_next(2, [&](std::uint32_t row) { next.push_back(row); });
+        for (const std::uint32_t foreseen : next) {
+          const std::uint32_t row = beam.expand_next();
+          CHECK_EQUAL(foreseen, row);
+          expanded.push_back(row);
+        }
       }
     }
     std::stable_sort(all.begin(), all.end(),

@@ -176,13 +176,15 @@ struct FactorsInOrder {
 
 struct FactorsById {
   const std::uint32_t* ids;
-  float operator()(const float* factors, std::size_t i) const { return factors[ids[i]]; }
+  std::size_t stride;
+  float operator()(const float* factors, std::size_t i) const { return factors[ids[i] * stride]; }
   // Of rows [from, from + kRowsAtOnce) of `count`, where they are far.
   void prefetch(const CodeRows& rows, std::size_t from, std::size_t count) const {
     if (!rows.far) return;
     const std::size_t end = from + kRowsAtOnce < count ? from + kRowsAtOnce : count;
     for (std::size_t i = from; i < end; ++i) {
-      Simd::prefetch(rows.scales + ids[i]);
+      Simd::prefetch(rows.scales + ids[i] * stride);
+      if (stride > 1) continue;  // the others stand in the same line
       if (rows.offsets != nullptr) Simd::prefetch(rows.offsets + ids[i]);
       if (rows.squares != nullptr) Simd::prefetch(rows.squares + ids[i]);
     }
@@ -304,9 +306,11 @@ void code_rows(const CodeQuery& query, const CodeRows& codes, std::size_t first,
 template <class Code>
 void code_gather(const CodeQuery& query, const CodeRows& codes, const std::uint32_t* ids,
                  std::size_t count, float* out) {
-  if (count == 1) return score_code<Code>(query, codes, ids[0], out);
+  if (count == 1 && codes.factor_stride == 1) {
+    return score_code<Code>(query, codes, ids[0], out);
+  }
   const Gathered rows{codes.codes, codes.row_bytes, ids};
-  score_codes_of<Code>(query, codes, rows, FactorsById{ids}, count, out);
+  score_codes_of<Code>(query, codes, rows, FactorsById{ids, codes.factor_stride}, count, out);
 }
 
 // Sums of 8-bit table entries over at most 128 pairs of subspaces, so that 16 bits hold them. The
