@@ -57,7 +57,7 @@ const QUERIES_AT_ONCE = 16; // between two looks at the clock
 
 /** What one-at-a-time searches from JavaScript give a side. */
 export function searching(
-  { queries, k }: AnnTask,
+  { queries, k }: Pick<AnnTask, 'queries' | 'k'>,
   search: (query: number) => ArrayLike<number | bigint>,
 ): Pick<AnnSide, 'work' | 'latency' | 'keys'> {
   let next = 0;

@@ -2,20 +2,20 @@ import type { Curve } from './curves.js';
 
 const WIDTH = 960;
 const HEIGHT = 560;
-const PLOT = { left: 80, right: 720, top: 50, bottom: 500 };
+const PLOT = { left: 80, right: 720, top: 66, bottom: 500 };
 const LEAST_RECALL = 0.8;
 const RECALL_TICKS = [0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 0.995, 1];
 const NEAREST = 0.002; // errors of this size and less lie close together at the right
 const COLOURS = [
   '#1b7837',
   '#5aae61',
-  '#a6c96a',
+  '#e6850e',
   '#d7301f',
   '#7f0000',
   '#2b8cbe',
   '#045a8d',
   '#74a9cf',
-  '#e6850e',
+  '#a6c96a',
   '#b5651d',
   '#88419d',
   '#555555',
@@ -36,7 +36,7 @@ export function curvesSvg(title: string, curves: readonly Curve[]): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" font-family="sans-serif" font-size="13">`,
     `<rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>`,
-    text(PLOT.left, 28, title, 'font-size="16"'),
+    text(16, 26, title, 'font-size="16"'),
     ...RECALL_TICKS.map((recall) => {
       const at = recallPosition(recall);
       return line(at, PLOT.top, at, PLOT.bottom) + text(at, PLOT.bottom + 20, recall, MIDDLE);
@@ -48,7 +48,7 @@ export function curvesSvg(title: string, curves: readonly Curve[]): string {
       );
     }),
     text((PLOT.left + PLOT.right) / 2, PLOT.bottom + 44, 'recall', MIDDLE),
-    text(16, PLOT.top - 8, 'queries a second, one thread', ''),
+    text(16, PLOT.top - 16, 'queries a second, one thread', ''),
     ...shown.map(({ name, points }, at) => {
       const colour = COLOURS[at % COLOURS.length]!;
       const height = PLOT.top + 12 + at * 22;

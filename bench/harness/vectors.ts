@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { readMatrix, type Matrix, Random } from '../../src/index.js';
 import { grouped } from '../../src/cli/terminal.js';
 import { integerOption, type SuiteContext } from './suite.js';
@@ -43,7 +44,7 @@ export async function vectorsOf(
     const all = await readMatrix(queriesFile);
     const rows = Math.min(limit, all.rows);
     const queries = { data: all.data.subarray(0, rows * all.dim), rows, dim: all.dim };
-    return { base, queries, label: `${input}, ${base.rows} × ${base.dim}` };
+    return { base, queries, label: `${basename(input)}, ${base.rows} × ${base.dim}` };
   }
   const rows = integerOption(context, 'rows', defaults.rows);
   const dim = integerOption(context, 'dim', defaults.dim);

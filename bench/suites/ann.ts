@@ -17,6 +17,7 @@ import {
 import { beamLadder, leastBeam, type RecallPoint } from '../harness/curves.js';
 import { curvesSvg } from '../harness/curves-svg.js';
 import { hnswlibNativeSide } from '../harness/hnswlib-process.js';
+import { zvecSides } from '../harness/zvec-process.js';
 import { recallJudge } from '../harness/recall.js';
 import { ratioFields, resultTable } from '../harness/report.js';
 import {
@@ -28,7 +29,7 @@ import {
 } from '../harness/suite.js';
 import { vectorsOf, VECTOR_OPTIONS } from '../harness/vectors.js';
 
-const PEERS = ['hnswlib', 'hnswlib-native', 'usearch'] as const;
+const PEERS = ['hnswlib', 'hnswlib-native', 'usearch', 'zvec'] as const;
 const STORAGES = 'f32,i8+f16,i4+i8';
 const TARGETS = [0.9, 0.95, 0.99];
 const MOST_BEAM = 1024;
@@ -39,7 +40,7 @@ const ENOUGH = 0.9995; // a curve that has come so far ends
 /** Recall against speed of HnswIndex and of other libraries' graphs. */
 export const annSuite: Suite = {
   name: 'ann',
-  description: 'approximate search beside hnswlib and usearch: recall, speed, build, bytes',
+  description: 'approximate search beside hnswlib, usearch and zvec: recall, speed, build, bytes',
   options: {
     ...VECTOR_OPTIONS,
     peers: `of ${PEERS.join(',')} (default: all that are installed)`,
@@ -130,6 +131,7 @@ async function addSides(
     hnswlib: () => hnswlibNodeSides(task),
     'hnswlib-native': async () => [await hnswlibNativeSide(task)],
     usearch: () => usearchSides(task, say),
+    zvec: () => zvecSides(task),
   };
   for (const peer of peers) {
     try {
