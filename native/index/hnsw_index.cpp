@@ -61,8 +61,9 @@ HnswIndex::HnswIndex(std::size_t dim, Metric metric, const HnswParameters& param
 
 std::size_t HnswIndex::bytes() const {
   ReadLock lock(lock_);
-  return bytes_of_rows() + graph_->bytes() + norms_.capacity() * sizeof(float) +
-         (hubs_ == nullptr ? 0 : hubs_->bytes());
+  // Norms are learned beside searches.
+  const std::size_t norms = metric() == Metric::kDot ? store_.rows() * sizeof(float) : 0;
+  return bytes_of_rows() + graph_->bytes() + norms + (hubs_ == nullptr ? 0 : hubs_->bytes());
 }
 
 // ---- search

@@ -26,6 +26,8 @@ VectorIndex::VectorIndex(IndexKind kind, const StorageOptions& options)
     : store_(options.codec),
       attributes_(options.attributes),
       kind_(kind),
+      options_(store_.codec().options()),
+      rerank_(options.rerank),
       schema_(options.attributes) {
   if (!options.rerank.has_value()) return;
   if (*options.rerank >= options.codec.type) {

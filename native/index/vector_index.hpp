@@ -83,13 +83,12 @@ class VectorIndex {
   virtual ~VectorIndex() = default;
 
   IndexKind kind() const { return kind_; }
-  std::size_t dim() const { return store_.dim(); }
-  Metric metric() const { return store_.metric(); }
-  StorageType storage() const { return store_.type(); }
-  std::optional<StorageType> rerank() const {
-    return fine_ == nullptr ? std::nullopt : std::optional(fine_->type());
-  }
-  const CodecOptions& codec_options() const { return store_.codec().options(); }
+  // These never change, so no lock is needed, while the store itself may be swapped for another.
+  std::size_t dim() const { return options_.dim; }
+  Metric metric() const { return options_.metric; }
+  StorageType storage() const { return options_.type; }
+  std::optional<StorageType> rerank() const { return rerank_; }
+  const CodecOptions& codec_options() const { return options_; }
   std::size_t rows() const;  // dead ones left out
   std::size_t dead() const;
   std::size_t row_numbers() const;  // one beyond the greatest
@@ -269,8 +268,10 @@ class VectorIndex {
   void roll_back(std::size_t before);
   void check_k(std::size_t k) const;  // called with the lock held
 
-  IndexKind kind_;
-  std::vector<AttributeSpec> schema_;
+  const IndexKind kind_;
+  const CodecOptions options_;
+  const std::optional<StorageType> rerank_;
+  const std::vector<AttributeSpec> schema_;
   AttributeTable::Mark attributes_before_;         // the add that is at work
   std::atomic<std::uint64_t> attribute_state_{0};  // changes with values that were there
   mutable ConditionCache conditions_;
