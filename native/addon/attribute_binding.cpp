@@ -41,15 +41,14 @@ Napi::Value where(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
     const Condition condition = condition_argument(info[1]);
-    std::shared_ptr<const RowFilter> rows;
+    std::vector<std::uint8_t> rows;
     std::uint64_t layout = 0;
     do {
       layout = index->layout();
       rows = index->rows_where(condition);
     } while (index->layout() != layout);
-    const std::size_t bytes = (index->row_numbers() + 7) / 8;
-    Napi::Uint8Array bits = Napi::Uint8Array::New(info.Env(), bytes);
-    for (std::size_t i = 0; i < bytes; ++i) bits[i] = rows->byte(i);
+    Napi::Uint8Array bits = Napi::Uint8Array::New(info.Env(), rows.size());
+    std::copy(rows.begin(), rows.end(), bits.Data());
     Napi::Object result = Napi::Object::New(info.Env());
     result.Set("bits", bits);
     result.Set("layout", static_cast<double>(layout));

@@ -148,7 +148,11 @@ void HnswIndex::search_locked(const float* queries, std::size_t count, const Sea
     search_flat(queries, count, options, hits, counts);
     return;
   }
-  how.two_hops = way == SearchWay::kTwoHops;
+  if (!all) {
+    how.share = static_cast<double>(selected) / static_cast<double>(shown);
+    how.two_hops = way == SearchWay::kTwoHops;
+    how.budget = cost.budget(selected);
+  }
   ScratchPool::Loan loan = scratch_.borrow();
   SearchScratch& scratch = *loan;
   std::vector<std::uint32_t> excluded;
@@ -167,8 +171,6 @@ void HnswIndex::search_locked(const float* queries, std::size_t count, const Sea
         return row < shown && (filter == nullptr || filter->admits(row)) &&
                (!any_dead || alive(row)) && !scratch.excluded.has(row);
       };
-      how.share = static_cast<double>(selected) / static_cast<double>(shown);
-      how.budget = cost.budget(selected);
       found = search_graph(query, how, options, admits, into, scratch);
     }
     counts[q] = static_cast<std::uint32_t>(found);

@@ -68,9 +68,16 @@ std::size_t VectorIndex::search_grouped(const float* query, const SearchOptions&
   return take_groups(attributes_, options, found.data(), found.size(), hits);
 }
 
-std::shared_ptr<const RowFilter> VectorIndex::rows_where(const Condition& condition) const {
+std::vector<std::uint8_t> VectorIndex::rows_where(const Condition& condition) const {
+  SearchOptions options;
+  options.where = &condition;
   ReadLock lock(lock_);
-  return conditions_.rows_where(condition, attributes_, attribute_state_);
+  const RowFilter& rows = *admitted(options);
+  std::vector<std::uint8_t> bits((shown_rows() + 7) / 8);
+  for (std::size_t i = 0; i < bits.size(); ++i) bits[i] = rows.byte(i);
+  // Not those that are being added.
+  if (shown_rows() % 8 > 0) bits.back() &= static_cast<std::uint8_t>((1u << shown_rows() % 8) - 1);
+  return bits;
 }
 
 void VectorIndex::excluded_rows(const SearchOptions& options, std::size_t q,

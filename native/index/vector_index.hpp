@@ -140,8 +140,8 @@ class VectorIndex {
   std::vector<Hit> search_within(const float* query, float score,
                                  const SearchOptions& options) const;
 
-  // Rows on whose attributes a condition holds, dead ones too, of those there are now.
-  std::shared_ptr<const RowFilter> rows_where(const Condition& condition) const;
+  // Rows on whose attributes a condition holds now: bit r % 8 of byte r / 8.
+  std::vector<std::uint8_t> rows_where(const Condition& condition) const;
   // Calls visit(rows, attributes) with the rows of some keys, under the lock. Throws kUnknownKey.
   template <class Visit>
   void with_attributes(const KeyBatch& keys, Visit&& visit) const {
@@ -272,8 +272,8 @@ class VectorIndex {
   const CodecOptions options_;
   const std::optional<StorageType> rerank_;
   const std::vector<AttributeSpec> schema_;
-  AttributeTable::Mark attributes_before_;         // the add that is at work
-  std::atomic<std::uint64_t> attribute_state_{0};  // changes with values that were there
+  AttributeTable::Mark attributes_before_;  // the add that is at work
+  std::uint64_t attribute_state_ = 0;       // changes with values that were there
   mutable ConditionCache conditions_;
   std::size_t linked_ = 0;              // rows that link() has finished with
   std::vector<float> pending_;          // appended, not yet encoded

@@ -11,8 +11,6 @@
 namespace lichen {
 namespace {
 
-// From here on a row's factors, too, are likely to come from memory.
-
 bool all_finite(const float* values, std::size_t count) {
   // An exponent of all ones is NaN or infinity. Integer arithmetic, so that the loop vectorizes.
   std::uint32_t bad = 0;
@@ -194,15 +192,9 @@ void EmbeddingStore::overwrite(std::size_t row, const float* vector) {
 
 void EmbeddingStore::copy_rows(const EmbeddingStore& from, const std::uint32_t* rows,
                                std::size_t count) {
-  std::vector<std::uint8_t> gathered(type() == StorageType::kPq ? row_bytes() : 0);
+  std::vector<std::uint8_t> gathered;
   for (std::size_t i = 0; i < count; ++i) {
-    const std::uint8_t* code = from.codes_.data() + rows[i] * row_bytes();
-    if (type() == StorageType::kPq) {
-      const std::uint8_t* const start = from.codes_.data() + pq_start(rows[i]);
-      for (std::size_t p = 0; p < row_bytes(); ++p) gathered[p] = start[p * kPqBlockRows];
-      code = gathered.data();
-    }
-    place_code(rows_ + i, code);
+    place_code(rows_ + i, from.code_of(rows[i], gathered));
     set_factors(rows_ + i, from.factors(rows[i]));
   }
   rows_ += count;
@@ -231,14 +223,18 @@ RowFactors EmbeddingStore::factors(std::size_t r) const {
   return factors;
 }
 
-void EmbeddingStore::decode(std::size_t r, float* vector) const {
-  if (type() != StorageType::kPq) {
-    return codec_->decode(codes_.data() + r * row_bytes(), factors(r), vector);
-  }
-  std::vector<std::uint8_t> code(row_bytes());
+const std::uint8_t* EmbeddingStore::code_of(std::size_t r,
+                                            std::vector<std::uint8_t>& gathered) const {
+  if (type() != StorageType::kPq) return codes_.data() + r * row_bytes();
+  gathered.resize(row_bytes());
   const std::uint8_t* const start = codes_.data() + pq_start(r);
-  for (std::size_t p = 0; p < row_bytes(); ++p) code[p] = start[p * kPqBlockRows];
-  codec_->decode(code.data(), factors(r), vector);
+  for (std::size_t p = 0; p < row_bytes(); ++p) gathered[p] = start[p * kPqBlockRows];
+  return gathered.data();
+}
+
+void EmbeddingStore::decode(std::size_t r, float* vector) const {
+  std::vector<std::uint8_t> gathered;
+  codec_->decode(code_of(r, gathered), factors(r), vector);
 }
 
 double EmbeddingStore::error_bound(std::size_t r, double query_norm, double deviations) const {

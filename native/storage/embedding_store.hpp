@@ -142,6 +142,8 @@ class EmbeddingStore {
     return r / kPqBlockRows * kPqBlockRows * row_bytes() + r % kPqBlockRows;
   }
   void place_code(std::size_t r, const std::uint8_t* code);
+  // A row's code in one piece: where it lies, or gathered.
+  const std::uint8_t* code_of(std::size_t r, std::vector<std::uint8_t>& gathered) const;
   RowFactors factors(std::size_t r) const;
   void set_factors(std::size_t r, const RowFactors& factors);
   void resize_factors(std::size_t rows);

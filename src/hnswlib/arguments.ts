@@ -1,4 +1,4 @@
-import { LichenArgumentError, LichenError, shown } from '../errors.js';
+import { LichenArgumentError, LichenError } from '../errors.js';
 import { resolveEf, resolveK, resolveOversample } from '../index/arguments.js';
 import type { Key, SearchSyncOptions } from '../index/types.js';
 import { EXACT } from '../native.js';
@@ -7,15 +7,6 @@ import { resolveAdmits, type Admits } from './nearest.js';
 import type { KeyBook } from './key-book.js';
 
 const DEFAULT_EF = 64;
-
-/** The key, or ERR_LICHEN_ARGUMENT for what is none. */
-export function requireKey(key: unknown): Key {
-  if (typeof key === 'string' || typeof key === 'number') return key;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `key must be an integer or a string, got ${shown(key)}`,
-  );
-}
 
 /** The values of vectors of `dim`, or ERR_LICHEN_NOT_FINITE. */
 export function requireFinite(name: string, values: Float32Array, dim: number): Float32Array {

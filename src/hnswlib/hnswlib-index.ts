@@ -3,6 +3,7 @@ import {
   MAX_ROWS,
   requireDim,
   requireInteger,
+  requireKey,
   requireOptions,
   requirePath,
   resolveThreads,
@@ -33,7 +34,7 @@ import type { KeyKind } from '../native.js';
 import { withinMemory } from '../vectors/memory.js';
 import { parseMetric, type Metric } from '../vectors/metric.js';
 import { Adding } from './adding.js';
-import { requireFinite, requireKey, resolveSearch, type SearchPlan } from './arguments.js';
+import { requireFinite, resolveSearch, type SearchPlan } from './arguments.js';
 import { openFile, saveFile } from './files.js';
 import { GraphOwner } from './graph-owner.js';
 import { KeyBook } from './key-book.js';

@@ -3,7 +3,7 @@ import type { IndexOptions, Key, KeyCondition } from '../index/types.js';
 import type { Metric } from '../vectors/metric.js';
 
 /** Options of {@link HnswlibIndex}. */
-export interface HnswlibOptions extends IndexOptions {
+export interface HnswlibOptions extends Omit<IndexOptions, 'attributes'> {
   /** Links a vector on the upper levels, twice as many on the lowest; 2 to 512. Default 16. */
   m?: number | undefined;
   /** Beam of the searches that find a new vector's links, 1 to 65,536; hnswlib raises it to `m`. Default 200. */
@@ -25,6 +25,9 @@ export interface HnswlibOpenOptions {
 export type HnswlibFilter<K extends Key> = Filter | Uint8Array | KeyCondition<K>;
 
 /** Options of a search whose `filter` may also be a condition on keys; only vectors that the search meets are asked. */
-export type WithHnswlibFilter<O, K extends Key> = Omit<O, 'filter' | 'exclude' | 'recall'> & {
+export type WithHnswlibFilter<O, K extends Key> = Omit<
+  O,
+  'filter' | 'where' | 'exclude' | 'groupBy' | 'groupSize' | 'recall' | 'into'
+> & {
   filter?: HnswlibFilter<K> | undefined;
 };

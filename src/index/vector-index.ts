@@ -218,13 +218,11 @@ export abstract class VectorIndex<K extends Key = number> {
       restrictions === undefined
         ? addon.indexSearchSync(this.handle, vector, k, ef, slots, scores)
         : addon.indexSearchSync(this.handle, vector, k, ef, slots, scores, restrictions);
-    const count = typeof found === 'number' ? found : found.length;
-    const keys = typeof found === 'number' ? slots! : found;
-    if (count === k) return { keys: keys as KeysOf<K>, scores };
-    return {
-      keys: (typeof found === 'number' ? slots!.subarray(0, found) : found) as KeysOf<K>,
-      scores: scores.subarray(0, count),
-    };
+    if (found === k) return { keys: slots as KeysOf<K>, scores };
+    if (typeof found === 'number') {
+      return { keys: slots!.subarray(0, found) as KeysOf<K>, scores: scores.subarray(0, found) };
+    }
+    return { keys: found as KeysOf<K>, scores: scores.subarray(0, found.length) };
   }
 
   /** As {@link searchSync}, on threads of lichen's own pool. */
