@@ -25,8 +25,17 @@ import {
   type SuiteContext,
 } from '../harness/suite.js';
 import { vectorsOf, VECTOR_OPTIONS } from '../harness/vectors.js';
+import { zvecSides } from '../harness/zvec-process.js';
 
-const PEERS = ['hnswlib', 'hnswlib-native', 'usearch'] as const;
+const PEERS = ['hnswlib', 'hnswlib-native', 'usearch', 'zvec'] as const;
+type Peer = (typeof PEERS)[number];
+// What to install; of zvec the lock file could not hold the binaries of every platform, so that it is no dependency.
+const PACKAGES: Record<Peer, string> = {
+  hnswlib: 'hnswlib-node',
+  'hnswlib-native': 'hnswlib-node',
+  usearch: 'usearch',
+  zvec: '@zvec/zvec',
+};
 const STORAGES = 'f32,i8+f16,i4+i8';
 const TARGETS = [0.9, 0.95, 0.99];
 const MOST_BEAM = 1024;
@@ -37,7 +46,7 @@ const ENOUGH = 0.9995; // a curve that has come so far ends
 /** Recall against speed of HnswIndex and of other libraries' graphs. */
 export const annSuite: Suite = {
   name: 'ann',
-  description: 'approximate search beside hnswlib and usearch: recall, speed, build, bytes',
+  description: 'approximate search beside hnswlib, usearch and zvec: recall, speed, build, bytes',
   options: {
     ...VECTOR_OPTIONS,
     peers: `of ${PEERS.join(',')} (default: all that are installed)`,
@@ -60,7 +69,7 @@ async function run(context: SuiteContext): Promise<Result[]> {
   try {
     return await measure(context, folder, sides);
   } finally {
-    for (const side of sides) side.close?.();
+    for (const side of sides) await side.close?.();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -108,7 +117,7 @@ async function addSides(
   context: SuiteContext,
   task: AnnTask,
   storages: readonly Stored[],
-  peers: readonly (typeof PEERS)[number][],
+  peers: readonly Peer[],
   sides: AnnSide[],
 ): Promise<void> {
   const add = (some: readonly AnnSide[]): void => {
@@ -130,16 +139,17 @@ async function addSides(
   }
   const say = (line: string): void => context.say(line);
   type Some = AnnSide[] | undefined;
-  const makers: Record<(typeof PEERS)[number], () => Some | Promise<Some>> = {
+  const makers: Record<Peer, () => Some | Promise<Some>> = {
     hnswlib: () => hnswlibNodeSides(task),
     'hnswlib-native': async () => [await hnswlibNativeSide(task)],
     usearch: () => usearchSides(task, say),
+    zvec: () => zvecSides(task, say),
   };
   for (const peer of peers) {
     try {
       const some = await makers[peer]();
-      if (some === undefined) context.say(`${peer} is not installed: left out`);
-      else add(some);
+      if (some !== undefined) add(some);
+      else say(`${peer} is not installed: left out (npm install --no-save ${PACKAGES[peer]})`);
     } catch (error) {
       context.say(`${peer} is left out: ${(error as Error).message.split('\n')[0]}`);
     }
