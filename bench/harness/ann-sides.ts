@@ -47,7 +47,7 @@ export interface AnnSide {
   keys(): ArrayLike<number | bigint> | Promise<ArrayLike<number | bigint>>;
   /** Searches for all queries in one call; undefined where there is no such call. */
   readonly batch?: (threads: number) => unknown;
-  close?(): void;
+  close?(): void | Promise<void>;
 }
 
 /** How long a side works in a round. */
@@ -59,7 +59,7 @@ const QUERIES_AT_ONCE = 16; // between two looks at the clock
 export function searching(
   { queries, k }: Pick<AnnTask, 'queries' | 'k'>,
   search: (query: number) => ArrayLike<number | bigint>,
-): Pick<AnnSide, 'work' | 'latency' | 'keys'> {
+): { work: () => number; latency: () => Latency; keys: () => Float64Array } {
   let next = 0;
   return {
     work() {

@@ -54,3 +54,15 @@ export async function leastBeam(
   }
   return best;
 }
+
+const LEAST_GAIN = 0.0002;
+
+/** The points of a curve that come nearer to 1 than those before: where a wider beam finds no more, it has ended. */
+export function rising(points: readonly CurvePoint[]): CurvePoint[] {
+  let best = -Infinity;
+  return points.filter(({ recall }) => {
+    if (recall < best + LEAST_GAIN) return false;
+    best = recall;
+    return true;
+  });
+}

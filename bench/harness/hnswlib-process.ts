@@ -1,8 +1,11 @@
 import type { AnnSide, AnnTask } from './ann-sides.js';
-import { processSide } from './line-process.js';
 import { buildHnswlibBench } from './native-bench.js';
+import { processSide, writeVectorFiles } from './process-side.js';
 
 /** hnswlib in C++. */
 export async function hnswlibNativeSide(task: AnnTask): Promise<AnnSide> {
-  return processSide('hnswlib C++', task, buildHnswlibBench());
+  const { base, metric, m, efConstruction, k } = task;
+  const program = buildHnswlibBench();
+  const numbers = [base.dim, metric, m, efConstruction, k].map(String);
+  return processSide('hnswlib C++', program, [...writeVectorFiles(task), ...numbers], task);
 }

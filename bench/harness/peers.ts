@@ -10,6 +10,16 @@ export function loadPeer<T>(name: string): T | undefined {
   }
 }
 
+/** Whether another library is installed, without loading it. */
+export function hasPeer(name: string): boolean {
+  try {
+    createRequire(__filename).resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Values as signed bytes: the greatest magnitude becomes 127. */
 export function toInt8(values: Float32Array): Int8Array {
   let most = 0;

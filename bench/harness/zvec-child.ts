@@ -1,105 +1,148 @@
-// zvec, asked line by line; see line-process.ts.
+// zvec in a process of its own (see zvec-process.ts), searched from JavaScript. It reads raw f32 files, builds, and
+// serves the commands of process-side.ts.
+//
+//   zvec-child.ts BASE QUERIES DIM METRIC M EF_CONSTRUCTION K STORAGE FOLDER
 
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { matrix, type Matrix, type Metric } from '../../src/index.js';
+import { parseMetric, type Matrix } from '../../src/index.js';
 import { rowsOf, searching, secondsSince } from './ann-sides.js';
+import { loadPeer } from './peers.js';
+import type { Built } from './process-side.js';
 
-/** What is used of @zvec/zvec. */
+/** What is used of zvec, which may be there or not: its own types are not asked for. */
 interface Zvec {
-  readonly ZVecDataType: Record<'VECTOR_FP32', number>;
-  readonly ZVecIndexType: Record<'HNSW', number>;
-  readonly ZVecMetricType: Record<'L2' | 'IP' | 'COSINE', number>;
-  readonly ZVecQuantizeType: Record<'UNDEFINED' | 'INT8', number>;
-  readonly ZVecLogLevel: Record<'ERROR', number>;
   readonly ZVecCollectionSchema: new (schema: object) => object;
+  readonly ZVecDataType: { readonly VECTOR_FP32: number };
+  readonly ZVecIndexType: { readonly HNSW: number };
+  readonly ZVecLogLevel: { readonly FATAL: number };
+  readonly ZVecMetricType: Readonly<Record<'IP' | 'COSINE' | 'L2', number>>;
+  readonly ZVecQuantizeType: Readonly<Record<'UNDEFINED' | 'INT8', number>>;
   ZVecInitialize(options: object): void;
-  ZVecCreateAndOpen(folder: string, schema: object): Collection;
+  ZVecCreateAndOpen(path: string, schema: object): Collection;
 }
+
 interface Collection {
-  insertSync(documents: readonly object[]): unknown;
-  optimizeSync(options?: object): void;
-  querySync(query: object): readonly { readonly id: string }[];
+  insertSync(docs: readonly object[]): { ok: boolean; message: string }[];
+  optimizeSync(options: { concurrency: number }): void;
+  querySync(query: object): { id: string }[];
+  closeSync(): void;
 }
 
 const METRICS = { dot: 'IP', cosine: 'COSINE', l2: 'L2' } as const;
-const DOCUMENTS_AT_ONCE = 1000;
-
-function vectorsOf(file: string, dim: number): Matrix {
-  const bytes = readFileSync(file);
-  return matrix(new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4), dim);
-}
-
-function bytesOfFolder(folder: string): number {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
-}
+const FIELD = 'vector';
+const MOST_AT_ONCE = 1024; // vectors of an insert, as it allows
 
 function main(args: readonly string[]): void {
-  const [baseFile, queryFile, dimText, metric, m, efConstruction, kText, kind, folder] = args;
-  const dim = Number(dimText);
-  const k = Number(kText);
-  const base = vectorsOf(baseFile!, dim);
-  const queries = vectorsOf(queryFile!, dim);
-  const zvec = createRequire(__filename)('@zvec/zvec') as Zvec;
-  zvec.ZVecInitialize({
-    logLevel: zvec.ZVecLogLevel.ERROR,
-    queryThreads: 1,
-    optimizeThreads: 1,
-  });
+  const [baseFile, queriesFile, , metric, , , , storage, folder] = args;
+  const [dim, m, efConstruction, k] = [2, 4, 5, 6].map((at) => Number(args[at]));
+  const zvec = loadPeer<Zvec>('@zvec/zvec')!;
+  // Whatever is less than fatal comes as an exception too, and its lines would stand between the answers.
+  const logLevel = zvec.ZVecLogLevel.FATAL;
+  zvec.ZVecInitialize({ queryThreads: 1, optimizeThreads: 1, logLevel });
   const indexType = zvec.ZVecIndexType.HNSW;
+  const metricType = zvec.ZVecMetricType[METRICS[parseMetric(metric!)]];
+  const quantizeType = zvec.ZVecQuantizeType[storage === 'f32' ? 'UNDEFINED' : 'INT8'];
   const schema = new zvec.ZVecCollectionSchema({
     name: 'bench',
     vectors: {
-      name: 'vector',
+      name: FIELD,
       dataType: zvec.ZVecDataType.VECTOR_FP32,
       dimension: dim,
-      indexParams: {
-        indexType,
-        metricType: zvec.ZVecMetricType[METRICS[metric as Metric]],
-        m: Number(m),
-        efConstruction: Number(efConstruction),
-        ...(kind === 'int8' ? { quantizeType: zvec.ZVecQuantizeType.INT8 } : {}),
-      },
+      indexParams: { indexType, metricType, m, efConstruction, quantizeType },
     },
   });
-  const place = join(folder!, `zvec-${kind}`);
-  const collection = zvec.ZVecCreateAndOpen(place, schema);
-  const documents = rowsOf(base).map((vector, row) => ({ id: `${row}`, vectors: { vector } }));
+  const batches = documents(readVectors(baseFile!, dim!));
   const start = performance.now();
-  for (let at = 0; at < documents.length; at += DOCUMENTS_AT_ONCE) {
-    collection.insertSync(documents.slice(at, at + DOCUMENTS_AT_ONCE));
-  }
-  collection.optimizeSync({ concurrency: 1 });
+  const collection = zvec.ZVecCreateAndOpen(folder!, schema);
+  insert(collection, batches);
+  collection.optimizeSync({ concurrency: 1 }); // which builds the graph
   const buildSeconds = secondsSince(start);
-  const bytes = bytesOfFolder(place);
-  console.log(JSON.stringify({ buildSeconds, bytes, bytesBy: 'size of its folder' }));
+  say({ buildSeconds, bytes: sizeOf(folder!), bytesBy: 'size of its folder' });
 
-  const vectors = rowsOf(queries);
-  let params = { indexType, ef: k };
-  const { work, latency, keys } = searching({ queries, k }, (query) =>
-    collection
-      .querySync({ fieldName: 'vector', vector: vectors[query], topk: k, params })
-      .map(({ id }) => Number(id)),
-  );
-  createInterface({ input: process.stdin }).on('line', (line) => {
-    const [command, ef, more] = line.split(' ');
-    params = { indexType, ef: Number(ef) };
-    let answer: unknown = {};
-    if (command === 'latency') answer = latency();
-    if (command === 'keys') writeFileSync(more!, Int32Array.from(keys() as ArrayLike<number>));
-    if (command === 'run') {
-      let done = 0;
-      const begin = performance.now();
-      do done += work() as number;
-      while (secondsSince(begin) < Number(more));
-      answer = { queries: done };
-    }
-    console.log(JSON.stringify(answer));
-  });
+  const isUsingRefiner = storage === 'i8+f32';
+  const search = (vector: Float32Array, ef: number): number[] => {
+    const params = { indexType, ef, isUsingRefiner };
+    return collection
+      .querySync({ fieldName: FIELD, vector, topk: k, outputFields: [], params })
+      .map(({ id }) => Number(id));
+  };
+  serve(readVectors(queriesFile!, dim!), k!, search, () => collection.closeSync());
 }
 
-main(process.argv.slice(2));
+/** Answers commands until there are no more. */
+function serve(
+  queries: Matrix,
+  k: number,
+  search: (vector: Float32Array, ef: number) => number[],
+  end: () => void,
+): void {
+  const vectors = rowsOf(queries);
+  let ef = k;
+  const { work, latency, keys } = searching({ queries, k }, (query) => search(vectors[query]!, ef));
+  createInterface({ input: process.stdin })
+    .on('line', (line) => {
+      const [command, beam, argument] = /^(\S+) (\d+) ?(.*)$/.exec(line)?.slice(1) ?? [];
+      ef = Number(beam);
+      if (command === 'run') say({ queries: searchFor(Number(argument), work) });
+      else if (command === 'latency') say(latency());
+      else if (command === 'keys') {
+        writeFileSync(argument!, Int32Array.from(keys(), Number));
+        say({ queries: queries.rows });
+      } else throw new Error(`no command ${line}`);
+    })
+    .on('close', end);
+}
+
+/** Everything that inserts take, made ahead of them: it does not count. */
+function documents(base: Matrix): object[][] {
+  const all = rowsOf(base).map((vector, row) => ({
+    id: String(row),
+    vectors: { [FIELD]: vector },
+  }));
+  const batches: object[][] = [];
+  for (let at = 0; at < all.length; at += MOST_AT_ONCE) {
+    batches.push(all.slice(at, at + MOST_AT_ONCE));
+  }
+  return batches;
+}
+
+function insert(collection: Collection, batches: readonly object[][]): void {
+  for (const batch of batches) {
+    const failed = collection.insertSync(batch).find(({ ok }) => !ok);
+    if (failed !== undefined) throw new Error(`an insert failed: ${failed.message}`);
+  }
+}
+
+/** Searches at least so long; how many queries that were. */
+function searchFor(seconds: number, work: () => number): number {
+  const start = performance.now();
+  let done = 0;
+  do done += work();
+  while (secondsSince(start) < seconds);
+  return done;
+}
+
+function readVectors(file: string, dim: number): Matrix {
+  const bytes = readFileSync(file);
+  const data = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  return { data, rows: data.length / dim, dim };
+}
+
+function sizeOf(folder: string): number {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((name) => statSync(join(folder, name)))
+    .reduce((sum, entry) => sum + (entry.isFile() ? entry.size : 0), 0);
+}
+
+function say(answer: Built | object): void {
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+
+try {
+  main(process.argv.slice(2));
+} catch (error) {
+  say({ error: (error as Error).message.split('\n')[0]! });
+  process.exitCode = 1;
+}

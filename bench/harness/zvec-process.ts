@@ -1,28 +1,33 @@
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { AnnSide, AnnTask } from './ann-sides.js';
-import { processSide } from './line-process.js';
+import { hasPeer } from './peers.js';
+import { processSide, writeVectorFiles } from './process-side.js';
 
-/** Its platform's binary is a package of its own, which no lock file for all platforms can name. */
-const PACKAGE = '@zvec/zvec';
-export const ZVEC_KINDS = ['fp32', 'int8'] as const;
+const CHILD = join(__dirname, 'zvec-child.ts');
+const STORAGES = ['f32', 'i8', 'i8+f32'];
 
 /**
- * zvec of two kinds, each in a process of its own, since it finds nothing by INT8 where a process has several
- * collections; undefined if it is not installed (`npm install --no-save @zvec/zvec`, or somewhere on NODE_PATH).
+ * zvec of several storages, each in a process of its own: in one process, an INT8 collection beside one of f32 finds
+ * nothing. Undefined if it is not installed.
  */
-export async function zvecSides(task: AnnTask): Promise<AnnSide[] | undefined> {
-  try {
-    createRequire(__filename).resolve(PACKAGE);
-  } catch {
-    return undefined;
-  }
+export async function zvecSides(
+  task: AnnTask,
+  say: (line: string) => void,
+): Promise<AnnSide[] | undefined> {
+  if (!hasPeer('@zvec/zvec')) return undefined;
+  const { base, metric, m, efConstruction, k, folder } = task;
+  const numbers = [base.dim, metric, m, efConstruction, k].map(String);
+  const files = writeVectorFiles(task);
   const sides: AnnSide[] = [];
-  for (const kind of ZVEC_KINDS) {
-    // With this process's own options, which are those that load TypeScript.
-    const before = [...process.execArgv, join(__dirname, 'zvec-child.ts')];
-    const after = [kind, task.folder];
-    sides.push(await processSide(`zvec ${kind}`, task, process.execPath, { before, after }));
+  for (const storage of STORAGES) {
+    const name = `zvec ${storage}`;
+    const place = join(folder, `zvec-${storage}`);
+    const args = [...process.execArgv, CHILD, ...files, ...numbers, storage, place];
+    try {
+      sides.push(await processSide(name, process.execPath, args, task));
+    } catch (error) {
+      say(`${name} is left out: ${(error as Error).message}`);
+    }
   }
   return sides;
 }

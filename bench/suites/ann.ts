@@ -17,7 +17,6 @@ import {
 import { beamLadder, leastBeam, type RecallPoint } from '../harness/curves.js';
 import { curvesSvg } from '../harness/curves-svg.js';
 import { hnswlibNativeSide } from '../harness/hnswlib-process.js';
-import { zvecSides } from '../harness/zvec-process.js';
 import { recallJudge } from '../harness/recall.js';
 import { ratioFields, resultTable } from '../harness/report.js';
 import {
@@ -28,8 +27,17 @@ import {
   type SuiteContext,
 } from '../harness/suite.js';
 import { vectorsOf, VECTOR_OPTIONS } from '../harness/vectors.js';
+import { zvecSides } from '../harness/zvec-process.js';
 
 const PEERS = ['hnswlib', 'hnswlib-native', 'usearch', 'zvec'] as const;
+type Peer = (typeof PEERS)[number];
+// What to install; of zvec the lock file could not hold the binaries of every platform, so that it is no dependency.
+const PACKAGES: Record<Peer, string> = {
+  hnswlib: 'hnswlib-node',
+  'hnswlib-native': 'hnswlib-node',
+  usearch: 'usearch',
+  zvec: '@zvec/zvec',
+};
 const STORAGES = 'f32,i8+f16,i4+i8';
 const TARGETS = [0.9, 0.95, 0.99];
 const MOST_BEAM = 1024;
@@ -63,7 +71,7 @@ async function run(context: SuiteContext): Promise<Result[]> {
   try {
     return await measure(context, folder, sides);
   } finally {
-    for (const side of sides) side.close?.();
+    for (const side of sides) await side.close?.();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -106,7 +114,7 @@ async function addSides(
   context: SuiteContext,
   task: AnnTask,
   storages: readonly Stored[],
-  peers: readonly (typeof PEERS)[number][],
+  peers: readonly Peer[],
   sides: AnnSide[],
 ): Promise<void> {
   const add = (some: readonly AnnSide[]): void => {
@@ -127,17 +135,17 @@ async function addSides(
   }
   const say = (line: string): void => context.say(line);
   type Some = AnnSide[] | undefined;
-  const makers: Record<(typeof PEERS)[number], () => Some | Promise<Some>> = {
+  const makers: Record<Peer, () => Some | Promise<Some>> = {
     hnswlib: () => hnswlibNodeSides(task),
     'hnswlib-native': async () => [await hnswlibNativeSide(task)],
     usearch: () => usearchSides(task, say),
-    zvec: () => zvecSides(task),
+    zvec: () => zvecSides(task, say),
   };
   for (const peer of peers) {
     try {
       const some = await makers[peer]();
-      if (some === undefined) context.say(`${peer} is not installed: left out`);
-      else add(some);
+      if (some !== undefined) add(some);
+      else say(`${peer} is not installed: left out (npm install --no-save ${PACKAGES[peer]})`);
     } catch (error) {
       context.say(`${peer} is left out: ${(error as Error).message.split('\n')[0]}`);
     }

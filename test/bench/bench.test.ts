@@ -101,9 +101,25 @@ describe('the benchmark harness', () => {
     expect(names).toContain('search, recall ≥ 0.9, ratio');
   });
 
+  it('draws curves, and says which peers are left out', () => {
+    const sizes = ['--rows', '300', '--dim', '8', '--limit', '20', '--rounds', '1'];
+    const files = ['--svg', at('curves.svg'), '--json', at('ann.json')];
+    const run = bench('ann', ...sizes, '--storage', 'f32,i8', '--peers', 'hnswlib,zvec', ...files);
+    expect(run.status, run.stderr).toBe(0);
+    expect(run.stdout).toMatch(/^zvec (f32: built|is not installed: left out \(npm install )/m);
+    expect(readFileSync(at('curves.svg'), 'utf8')).toContain('>lichen f32<');
+    const { results } = JSON.parse(readFileSync(at('ann.json'), 'utf8')) as {
+      results: { name: string; section: string }[];
+    };
+    const named = results.filter(({ name }) => name === 'lichen i8');
+    expect(named.map(({ section }) => section)).toEqual(
+      expect.arrayContaining(['build', 'curve', 'recall ≥ 0.9']),
+    );
+  });
+
   it('lists its suites', () => {
     const { stdout } = bench('--help');
-    for (const suite of ['calls', 'hnswlib', 'kernels', 'exact', 'storage']) {
+    for (const suite of ['calls', 'ann', 'hnswlib', 'kernels', 'exact', 'storage']) {
       expect(stdout).toMatch(new RegExp(`^ {2}${suite} `, 'm'));
     }
   });
