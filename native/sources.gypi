@@ -39,6 +39,7 @@
       "index/hnsw_graph.cpp",
       "index/hubs.cpp",
       "index/hnsw_index.cpp",
+      "index/range_search.cpp",
       "index/hnswlib_file.cpp",
       "index/hnswlib_import.cpp"
     ],

@@ -267,12 +267,14 @@ export interface Addon {
     index: IndexHandle,
     query: Float32Array,
     score: number,
+    ef: number,
     restrictions: NativeRestrictions | undefined,
   ): Promise<NativeHits<Keys>>;
   indexSearchWithinSync<Keys extends Float64Array | string[]>(
     index: IndexHandle,
     query: Float32Array,
     score: number,
+    ef: number,
     restrictions: NativeRestrictions | undefined,
   ): NativeHits<Keys>;
   indexSave(index: IndexHandle, path: string, progress: ProgressHandle): Promise<number>;

@@ -1,5 +1,6 @@
 #include "addon/restrictions.hpp"
 
+#include <cmath>
 #include <string>
 
 #include "addon/attribute_arguments.hpp"
@@ -25,6 +26,18 @@ std::vector<std::size_t> offsets_argument(const Napi::Value& ends, std::size_t q
 }
 
 }  // namespace
+
+SearchOptions beam_argument(const Napi::Value& ef) {
+  SearchOptions options;
+  const double beam = ef.IsNumber() ? ef.As<Napi::Number>().DoubleValue() : NAN;
+  options.exact = beam == -1.0;
+  if (beam > 0.0 && beam < 1.0) {
+    options.recall = beam;
+  } else if (!options.exact) {
+    options.ef = size_argument(ef, "ef", kMaxRows);
+  }
+  return options;
+}
 
 Condition condition_argument(const Napi::Value& value) {
   if (!value.IsArray()) throw Error(Code::kArgument, "a condition must be an array");

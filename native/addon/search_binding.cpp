@@ -14,17 +14,9 @@
 namespace lichen::addon {
 namespace {
 
-// ef: 0 = the index's default, -1 = an exact search, between 0 and 1 = the recall wanted.
 SearchOptions search_options(const Napi::Value& k, const Napi::Value& ef) {
-  SearchOptions options;
+  SearchOptions options = beam_argument(ef);
   options.k = size_argument(k, "k", kMaxRows);
-  const double beam = ef.IsNumber() ? ef.As<Napi::Number>().DoubleValue() : NAN;
-  options.exact = beam == -1.0;
-  if (beam > 0.0 && beam < 1.0) {
-    options.recall = beam;
-  } else if (!options.exact) {
-    options.ef = size_argument(ef, "ef", kMaxRows);
-  }
   return options;
 }
 

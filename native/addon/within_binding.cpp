@@ -68,16 +68,16 @@ class Within {
 class WithinJob final : public Job {
  public:
   WithinJob(Napi::Env env, IndexPointer index, Span<float> query, float score,
-            Restrictions restrictions)
+            const SearchOptions& options, Restrictions restrictions)
       : Job(env),
         index_(std::move(index)),
         query_(query.data, query.data + query.size),
         score_(score),
+        options_(options),
         restrictions_(std::move(restrictions)) {}
   void run() override {
-    SearchOptions options;
-    restrictions_.give_to(options);
-    found_.search(*index_, query_.data(), score_, options);
+    restrictions_.give_to(options_);
+    found_.search(*index_, query_.data(), score_, options_);
   }
   Napi::Value result(Napi::Env env) override { return found_.object(env); }
 
@@ -85,6 +85,7 @@ class WithinJob final : public Job {
   IndexPointer index_;
   std::vector<float> query_;
   float score_;
+  SearchOptions options_;
   Restrictions restrictions_;
   Within found_;
 };
@@ -95,26 +96,27 @@ float score_argument(const Napi::Value& value) {
   return static_cast<float>(score);
 }
 
-// (handle, query, score, restrictions?) -> Promise<{keys, scores}>
+// (handle, query, score, ef, restrictions?) -> Promise<{keys, scores}>
 Napi::Value search_within(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    Restrictions restrictions(info[3], 1, Restrictions::For::kAnother);
+    const SearchOptions options = beam_argument(info[3]);
+    Restrictions restrictions(info[4], 1, Restrictions::For::kAnother);
     const Span<float> query = vector_argument(info[1], index->dim(), "query");
     require_finite(query.data, 1, query.size, "query");
     return Jobs::of(info.Env())
         .start(std::make_unique<WithinJob>(info.Env(), index, query, score_argument(info[2]),
-                                           std::move(restrictions)),
+                                           options, std::move(restrictions)),
                Jobs::Where::kPool);
   });
 }
 
-// (handle, query, score, restrictions?) -> {keys, scores}
+// (handle, query, score, ef, restrictions?) -> {keys, scores}
 Napi::Value search_within_sync(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);
-    const Restrictions restrictions(info[3], 1, Restrictions::For::kThisThread);
-    SearchOptions options;
+    const Restrictions restrictions(info[4], 1, Restrictions::For::kThisThread);
+    SearchOptions options = beam_argument(info[3]);
     restrictions.give_to(options);
     const Span<float> query = vector_argument(info[1], index->dim(), "query");
     Within found;

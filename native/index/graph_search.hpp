@@ -2,8 +2,12 @@
 // Searching an HnswGraph over the codes of a store: from an entry down the levels, then with a beam
 // on the lowest one. Rows may be linked meanwhile.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <limits>
+#include <vector>
 
 #include "index/hnsw_graph.hpp"
 #include "index/search_scratch.hpp"
@@ -17,11 +21,13 @@ namespace lichen {
 enum class Hops { kOne, kTwo };
 
 // When a search of a level ends before its beam is spent: after `patience` nodes in a row that
-// changed nothing among the first `watch` that may be returned, or after `budget` nodes.
+// changed nothing among the first `watch` that may be returned, after `budget` nodes, or with a
+// beam full of rows that are not farther than `within`.
 struct EarlyExit {
   std::size_t watch = 0;
   std::size_t patience = static_cast<std::size_t>(-1);
   std::size_t budget = static_cast<std::size_t>(-1);
+  float within = -std::numeric_limits<float>::infinity();
 };
 
 class GraphSearch {
@@ -89,11 +95,44 @@ class GraphSearch {
       const std::size_t best =
           beam.insert(scratch_.distances.data(), scratch_.fresh.data(), fresh, admits);
       idle = best < exit.watch ? 0 : idle + nodes;
-      if (idle >= exit.patience) return true;
+      if (idle >= exit.patience || beam.worst() <= exit.within) return true;
       if (budget <= nodes) return false;
       budget -= nodes;
       beam.for_next(most, [&](std::uint32_t row) { graph_.prefetch_list(row, level); });
     }
+  }
+
+  // Rows met by a search for all within a distance.
+  struct Spread {
+    std::vector<Hit>& rows;    // within it, each once; those up to `expanded` are expanded
+    std::vector<Hit>& beyond;  // farther, each once
+    std::size_t expanded = 0;
+  };
+  // Expands rows on level 0 that are not farther than `limit`, and those that they lead to, until
+  // no such is left; returns false if that would be more than `budget` nodes.
+  bool spread(const PreparedQuery& query, float limit, std::size_t budget, Spread& met) const {
+    std::vector<Hit>& rows = met.rows;
+    const auto within = [&](const Hit& hit) { return hit.distance <= limit; };
+    const auto farther = std::partition(met.beyond.begin(), met.beyond.end(), std::not_fn(within));
+    rows.insert(rows.end(), farther, met.beyond.end());
+    met.beyond.erase(farther, met.beyond.end());
+    while (met.expanded < rows.size()) {
+      if (budget < rows.size()) return false;
+      const std::size_t nodes = std::min(kTogether, rows.size() - met.expanded);
+      std::size_t fresh = 0;
+      for (std::size_t i = 0; i < nodes; ++i) {
+        fresh = fresh_neighbours(rows[met.expanded++].row, 0, fresh);
+      }
+      for (std::size_t i = met.expanded; i < std::min(met.expanded + kTogether, rows.size()); ++i) {
+        graph_.prefetch_list(rows[i].row, 0);
+      }
+      store_.distances(query, scratch_.fresh.data(), fresh, scratch_.distances.data());
+      for (std::size_t i = 0; i < fresh; ++i) {
+        const Hit hit{scratch_.distances[i], scratch_.fresh[i]};
+        (within(hit) ? rows : met.beyond).push_back(hit);
+      }
+    }
+    return true;
   }
 
  private:

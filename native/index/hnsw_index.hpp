@@ -72,6 +72,9 @@ class HnswIndex final : public VectorIndex {
   void finish_compaction() noexcept override;
   void search_locked(const float* queries, std::size_t count, const SearchOptions& options,
                      Hit* hits, std::uint32_t* counts) const override;
+  // Walks the graph to what is near, and on from there over all that is near enough.
+  std::vector<Hit> within_locked(const float* query, float limit,
+                                 const SearchOptions& options) const override;
   void describe(SnapshotHeader& header, std::vector<SectionData>& sections) const override;
   void load(const SnapshotReader& reader) override;
 
@@ -85,6 +88,12 @@ class HnswIndex final : public VectorIndex {
     bool two_hops = false;
     std::size_t budget = static_cast<std::size_t>(-1);  // nodes that may be expanded
   };
+  // Codes whose distance by the finest store is not above `limit` and that the graph leads to, in
+  // no order, into the scratch's `within`; false if every row had better be scored.
+  bool within_graph(const float* query, float limit, std::size_t ef, std::size_t budget,
+                    SearchScratch& scratch) const;
+  // Gives hits their distance by the finer store.
+  void score_finely(const float* query, std::vector<Hit>& hits) const;
   // `admits` says which rows may be returned. Returns 0 if it gave up.
   template <class Admits>
   std::size_t search_graph(const float* query, const GraphSearchOptions& how,

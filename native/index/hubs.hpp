@@ -35,15 +35,23 @@ class Hubs {
   template <class Admits>
   void enter(const PreparedQuery& query, std::size_t count, SearchScratch& scratch,
              const Admits& admits) const {
-    float distances[kPiece];
     Beam& beam = scratch.beam;
+    score(query, count, [&](const float* distances, const std::uint32_t* rows, std::size_t here) {
+      beam.insert(distances, rows, here, admits);
+    });
+    // Others may be met again, but being farther than the beam they will not enter it.
+    for (std::size_t i = 0; i < beam.size(); ++i) scratch.visited.meet(beam.row(i));
+  }
+
+  // Calls visit(distances, rows, n) with the first `count` of them, n at a time.
+  template <class Visit>
+  void score(const PreparedQuery& query, std::size_t count, const Visit& visit) const {
+    float distances[kPiece];
     for (std::size_t first = 0; first < count; first += kPiece) {
       const std::size_t here = std::min(kPiece, count - first);
       codes_.distances(query, first, here, distances);
-      beam.insert(distances, rows_.data() + first, here, admits);
+      visit(distances, rows_.data() + first, here);
     }
-    // Others may be met again, but being farther than the beam they will not enter it.
-    for (std::size_t i = 0; i < beam.size(); ++i) scratch.visited.meet(beam.row(i));
   }
 
  private:

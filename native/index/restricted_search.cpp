@@ -62,9 +62,7 @@ std::size_t VectorIndex::search_grouped(const float* query, const SearchOptions&
     const std::size_t taken = take_groups(attributes_, options, found.data(), count, hits);
     if (taken == options.k || count < wider.k) return taken;
   }
-  QueryBatch prepared;
-  prepared.prepare(finest(), query, 1);
-  found = scan_within(finest(), prepared, std::numeric_limits<float>::max(), admitted(wider));
+  found = VectorIndex::within_locked(query, std::numeric_limits<float>::max(), wider);
   return take_groups(attributes_, options, found.data(), found.size(), hits);
 }
 

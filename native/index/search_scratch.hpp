@@ -44,6 +44,7 @@ struct SearchScratch {
   QueryBatch query;
   std::vector<std::uint32_t> fresh;  // rows of a list that were not met before
   std::vector<float> distances;
+  std::vector<Hit> within, beyond;  // of a search for all that is near enough
   // Work done, for calibration.
   std::size_t expanded = 0;
   std::size_t scored = 0;

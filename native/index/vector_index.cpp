@@ -351,11 +351,16 @@ std::size_t VectorIndex::merge_parts(const float* query, const SearchOptions& op
 std::vector<Hit> VectorIndex::search_within(const float* query, float score,
                                             const SearchOptions& options) const {
   require_finite(query, 1, dim(), "query");
-  QueryBatch prepared;
   ReadLock lock(lock_);
   if (store_.rows() == 0) return {};
+  return within_locked(query, score_of(metric(), score), options);
+}
+
+std::vector<Hit> VectorIndex::within_locked(const float* query, float limit,
+                                            const SearchOptions& options) const {
+  QueryBatch prepared;
   prepared.prepare(finest(), query, 1);
-  return scan_within(finest(), prepared, score_of(metric(), score), admitted(options));
+  return scan_within(finest(), prepared, limit, admitted(options));
 }
 
 std::uint32_t VectorIndex::find(std::int64_t key) const {

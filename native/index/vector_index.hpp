@@ -136,7 +136,9 @@ class VectorIndex {
   std::size_t merge_parts(const float* query, const SearchOptions& options,
                           const SearchParts& shares, Hit* all, std::size_t count, Hit* hits) const;
 
-  // Every row that scores at least `score` (l2: at most), best first, by the finest store.
+  // Every row that scores at least `score` (l2: at most), best first, by the finest store; of a
+  // graph those that it leads to, unless the search is exact. Of the options k and oversample say
+  // nothing.
   std::vector<Hit> search_within(const float* query, float score,
                                  const SearchOptions& options) const;
 
@@ -204,6 +206,10 @@ class VectorIndex {
   // Not exact; called with the lock held.
   virtual void search_locked(const float* queries, std::size_t count, const SearchOptions& options,
                              Hit* hits, std::uint32_t* counts) const = 0;
+  // Rows whose distance by the finest store is not above `limit`, nearest first: every row is
+  // scored. Called with the lock held.
+  virtual std::vector<Hit> within_locked(const float* query, float limit,
+                                         const SearchOptions& options) const;
   virtual void describe(SnapshotHeader& header, std::vector<SectionData>& sections) const = 0;
   virtual void load(const SnapshotReader& reader) = 0;
   // Of all that indexes share.

@@ -142,6 +142,46 @@ TEST_CASE("hnsw: a graph of rows beyond the caches") {
   }
 }
 
+TEST_CASE("hnsw: what the graph finds within a distance is there, and most of what is there") {
+  const std::size_t rows = 3000;
+  const std::vector<float> vectors = test::clustered(14, rows + 20, kDim, 12);
+  for (const Metric metric : {Metric::kDot, Metric::kL2}) {
+    for (const bool codes : {false, true}) {
+      StorageOptions storage =
+          test::flat(kDim, metric, codes ? StorageType::kI4 : StorageType::kF32);
+      if (codes) storage.rerank = StorageType::kF32;
+      HnswIndex index(storage, {12, 60, 42});
+      add(index, vectors.data(), rows);
+      std::vector<std::uint8_t> bits((rows + 7) / 8, 0x55);
+      const RowFilter even(bits.data(), bits.size());
+      std::size_t found = 0;
+      std::size_t there = 0;
+      for (std::size_t q = 0; q < 20; ++q) {
+        const float* const query = vectors.data() + (rows + q) * kDim;
+        SearchOptions options;
+        options.may_scan = false;
+        if (q % 2 == 1) options.filter = &even;
+        SearchOptions exactly = options;
+        exactly.exact = true;
+        // As far as the first, the tenth, ... row.
+        exactly.k = std::size_t{1} << (q / 2);
+        std::vector<Hit> nearest(exactly.k);
+        index.search(query, exactly, nearest.data());
+        const float limit = nearest.back().distance;
+        const float score = metric == Metric::kL2 ? limit : -limit;
+        const std::vector<Hit> truth = index.search_within(query, score, exactly);
+        CHECK(truth.size() >= exactly.k);
+        const std::vector<Hit> hits = index.search_within(query, score, options);
+        CHECK(std::includes(truth.begin(), truth.end(), hits.begin(), hits.end(), nearer));
+        found += hits.size();
+        there += truth.size();
+      }
+      CHECK(static_cast<double>(found) > 0.97 * static_cast<double>(there));
+      CHECK(index.search_within(vectors.data(), metric == Metric::kL2 ? -1.0f : 1e9f, {}).empty());
+    }
+  }
+}
+
 TEST_CASE("hnsw: one thread and one seed give one graph") {
   const test::ScratchFolder folder;
   const std::vector<float> vectors = test::clustered(12, 800, kDim, 10);

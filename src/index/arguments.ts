@@ -66,7 +66,7 @@ export function resolveK(options: { k?: number | undefined }, size: () => number
 }
 
 /** `ef` as the addon takes it: 0 for the default, a recall wanted, EXACT for an exact search. */
-export function resolveEf(options: Omit<SearchSyncOptions, 'exclude'>): number {
+export function resolveEf(options: Pick<SearchSyncOptions, 'ef' | 'recall' | 'exact'>): number {
   const { ef, recall, exact } = options;
   if (exact !== undefined && typeof exact !== 'boolean') {
     throw bad(`exact must be true or false, got ${shown(exact)}`);

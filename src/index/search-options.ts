@@ -13,7 +13,7 @@ const BEAM_OPTIONS = ['k', 'ef', 'recall', 'exact', 'oversample'] as const;
 export const SEARCH_SYNC_OPTIONS = [...BEAM_OPTIONS, ...RESTRICTIONS, ...GROUPING, 'into'] as const;
 export const SEARCH_OPTIONS = [...SEARCH_SYNC_OPTIONS, 'signal', 'threads'] as const;
 export const SEARCH_BATCH_OPTIONS = [...SEARCH_OPTIONS, 'onProgress'] as const;
-export const SEARCH_WITHIN_OPTIONS = ['score', ...RESTRICTIONS] as const;
+export const SEARCH_WITHIN_OPTIONS = ['score', 'ef', 'recall', 'exact', ...RESTRICTIONS] as const;
 
 /** Options that narrow a search of one query, or of several. */
 type RestrictionOptions = Pick<

@@ -169,6 +169,12 @@ export interface SearchOptions extends SearchSyncOptions {
 export interface SearchWithinOptions {
   /** The least score of a result (l2: the largest squared distance), rounded to f32; finite. */
   score: number;
+  /** Search beam of a graph index on its way to what is near enough. Default 64. */
+  ef?: number | undefined;
+  /** As in {@link SearchSyncOptions}: the beam of a search for 10 results. */
+  recall?: number | undefined;
+  /** Scores every row, also in a graph index. Default false. */
+  exact?: boolean | undefined;
   /** As in {@link SearchSyncOptions}. */
   filter?: Filter | Uint8Array | undefined;
   /** As in {@link SearchSyncOptions}. */

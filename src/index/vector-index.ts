@@ -255,18 +255,19 @@ export abstract class VectorIndex<K extends Key = number> {
 
   /**
    * All vectors that score at least `score` (l2: whose squared distance is at most that), best first, scored in the
-   * finest storage that the index has; found on a thread of lichen's pool. A graph index scores every vector, too.
+   * finest storage that the index has; found on a thread of lichen's pool. A graph index finds those that its links lead
+   * to from the nearest; it scores every vector with `exact`, and where that costs less.
    * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_ARGUMENT (a score that is not finite).
    */
   async searchWithin(query: VectorInput, options: SearchWithinOptions): Promise<SearchResult<K>> {
-    const { vector, score, restrictions } = this.#resolveWithin(query, options);
-    return native().indexSearchWithin<KeysOf<K>>(this.handle, vector, score, restrictions);
+    const { vector, score, ef, restrictions } = this.#resolveWithin(query, options);
+    return native().indexSearchWithin<KeysOf<K>>(this.handle, vector, score, ef, restrictions);
   }
 
   /** As {@link searchWithin}, on this thread. */
   searchWithinSync(query: VectorInput, options: SearchWithinOptions): SearchResult<K> {
-    const { vector, score, restrictions } = this.#resolveWithin(query, options);
-    return native().indexSearchWithinSync<KeysOf<K>>(this.handle, vector, score, restrictions);
+    const { vector, score, ef, restrictions } = this.#resolveWithin(query, options);
+    return native().indexSearchWithinSync<KeysOf<K>>(this.handle, vector, score, ef, restrictions);
   }
 
   /** All keys, in the order in which the vectors were added. */
@@ -399,6 +400,7 @@ export abstract class VectorIndex<K extends Key = number> {
     return {
       vector: toVector('query', query, this.dim),
       score: requireFinite('score', given.score),
+      ef: resolveEf(given),
       restrictions: resolveRestrictions(this.#schema, given),
     };
   }

@@ -60,6 +60,44 @@ describe.each(METRICS)('searchWithin under %s', (metric) => {
   );
 });
 
+describe.each(['dot', 'l2'] as const)('searchWithin by a graph under %s', (metric) => {
+  const dim = 32;
+  const rows = 12_000;
+  const many = clustered(72, rows + 60, dim, 150);
+  const base = many.subarray(0, rows * dim);
+  const index = new HnswIndex({ dim, metric, m: 8, storage: 'i8', rerank: 'f32' });
+
+  it('finds most of what is there and nothing else, with exact scores', async () => {
+    index.addSync(base, { threads: 1 });
+    const third = index.filter((key) => key % 3 === 0);
+    const exclude = [1, 2, 3];
+    for (const narrowed of [{}, { filter: third }, { exclude }]) {
+      let [found, there] = [0, 0];
+      for (let at = 0; at < 60; at++) {
+        const query = many.subarray((rows + at) * dim, (rows + at + 1) * dim);
+        const nearest = index.searchSync(query, { k: 1 + at * 3, exact: true, ...narrowed });
+        const score = nearest.scores.at(-1)!;
+        const truth = index.searchWithinSync(query, { score, exact: true, ...narrowed });
+        const graph = index.searchWithinSync(query, { score, ef: 100, ...narrowed });
+        const scores = new Map(Array.from(truth.keys, (key, i) => [key, truth.scores[i]]));
+        graph.keys.forEach((key, i) => expect(graph.scores[i]).toBe(scores.get(key)));
+        expect(new Set(graph.keys).size).toBe(graph.keys.length);
+        expect(await index.searchWithin(query, { score, ef: 100, ...narrowed })).toEqual(graph);
+        found += graph.keys.length;
+        there += truth.keys.length;
+      }
+      expect(found / there).toBeGreaterThan(0.95);
+    }
+  });
+
+  it('scores every vector where as much would be found', () => {
+    const all = index.searchWithinSync(base.subarray(0, dim), {
+      score: metric === 'l2' ? 1e9 : -1e9,
+    });
+    expect(all.keys).toHaveLength(rows);
+  });
+});
+
 describe('searchWithin', () => {
   it('gives string keys', async () => {
     const index = new FlatIndex<string>({ dim: 2, metric: 'l2' });
@@ -84,7 +122,10 @@ describe('searchWithin', () => {
     [[1, 2], { score: '1' }, 'ARGUMENT', /got "1"/],
     [[1, 2], {}, 'ARGUMENT', /got undefined/],
     [[1, 2], undefined, 'ARGUMENT', /got undefined/],
-    [[1, 2], { score: 1, k: 3 }, 'ARGUMENT', /unknown option 'k', expected score, filter/],
+    [[1, 2], { score: 1, k: 3 }, 'ARGUMENT', /unknown option 'k', expected score, ef/],
+    [[1, 2], { score: 1, ef: 0 }, 'ARGUMENT', /ef must be an integer from 1/],
+    [[1, 2], { score: 1, ef: 9, recall: 0.9 }, 'ARGUMENT', /ef and recall exclude each other/],
+    [[1, 2], { score: 1, exact: 1 }, 'ARGUMENT', /exact must be true or false/],
     [[1, 2], { score: 1, filter: [1] }, 'ARGUMENT', /filter must be a Filter or a Uint8Array/],
     [[1, 2, 3], { score: 1 }, 'DIMENSION', /query: dim is 2, got 3 values/],
     [[1, NaN], { score: 1 }, 'NOT_FINITE', /query has the value NaN at position 1/],
