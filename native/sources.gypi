@@ -58,6 +58,7 @@
       "addon/results.cpp",
       "addon/search_binding.cpp",
       "addon/store_binding.cpp",
+      "addon/searcher_binding.cpp",
       "addon/within_binding.cpp"
     ],
     "avx2_files": ["kernels/avx2.cpp"],

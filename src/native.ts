@@ -112,6 +112,15 @@ export interface HnswlibReport {
 export type NativeKeys = null | Float64Array | readonly string[];
 /** Where a search writes integer keys; null where keys are strings, which it returns. */
 export type NativeSlots = Float64Array | null;
+
+/**
+ * Searches for the query in the memory that it was made with, by the numbers there (k, ef, first place of the results);
+ * gives the number of results. With arguments: where results go from now on. None of that memory may be detached.
+ */
+export interface NativeSearcher {
+  (): number;
+  (slots: Float64Array, scores: Float32Array): void;
+}
 /** `ef` of a search that scores every row; between 0 and 1 it is the recall wanted, and 0 the default. */
 export const EXACT = -1;
 /** The rows a search may return: bit r % 8 of byte r / 8 for row r; null for all. */
@@ -251,6 +260,7 @@ export interface Addon {
     scores: Float32Array,
     restrictions?: NativeRestrictions,
   ): number | string[];
+  createSearcher(index: IndexHandle, query: Float32Array, numbers: Float64Array): NativeSearcher;
   indexSearch(
     index: IndexHandle,
     queries: Float32Array,

@@ -42,6 +42,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_add_functions(env, exports);
   export_search_functions(env, exports);
   export_within_functions(env, exports);
+  export_searcher_functions(env, exports);
   export_file_functions(env, exports);
   export_store_functions(env, exports);
   export_hnswlib_functions(env, exports);

@@ -15,8 +15,12 @@ Napi::Object wrap_index(Napi::Env env, IndexPointer index) {
   return wrap_handle<VectorIndex>(env, std::move(index), kIndexTag);
 }
 
+const IndexPointer& index_holder(const Napi::Value& value) {
+  return unwrap_handle<VectorIndex>(value, kIndexTag);
+}
+
 IndexPointer index_argument(const Napi::Value& value) {
-  const IndexPointer& index = unwrap_handle<VectorIndex>(value, kIndexTag);
+  const IndexPointer& index = index_holder(value);
   if (index == nullptr) throw Error(Code::kClosed, "the index is closed");
   return index;
 }

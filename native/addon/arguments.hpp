@@ -23,6 +23,8 @@ inline constexpr const char* kKeyKindNames[] = {"row", "integer", "string"};
 Napi::Object wrap_index(Napi::Env env, IndexPointer index);
 // Throws Error(kArgument) for anything but an index handle, Error(kClosed) for a closed one.
 IndexPointer index_argument(const Napi::Value& value);
+// What a handle holds, for as long as the handle is there: null once it is closed.
+const IndexPointer& index_holder(const Napi::Value& value);
 // Empties the handle; what still uses the index keeps it alive until it is done.
 void close_index(const Napi::Value& value);
 

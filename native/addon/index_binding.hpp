@@ -12,6 +12,7 @@ void export_index_functions(Napi::Env env,
 void export_add_functions(Napi::Env env, Napi::Object exports);     // add_binding.cpp
 void export_search_functions(Napi::Env env, Napi::Object exports);  // search_binding.cpp
 void export_within_functions(Napi::Env env, Napi::Object exports);
+void export_searcher_functions(Napi::Env env, Napi::Object exports);
 void export_file_functions(Napi::Env env,
                            Napi::Object exports);  // file_binding.cpp: save, open, inspect
 

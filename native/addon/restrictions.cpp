@@ -27,16 +27,22 @@ std::vector<std::size_t> offsets_argument(const Napi::Value& ends, std::size_t q
 
 }  // namespace
 
-SearchOptions beam_argument(const Napi::Value& ef) {
+SearchOptions beam_of(double ef) {
   SearchOptions options;
-  const double beam = ef.IsNumber() ? ef.As<Napi::Number>().DoubleValue() : NAN;
-  options.exact = beam == -1.0;
-  if (beam > 0.0 && beam < 1.0) {
-    options.recall = beam;
+  options.exact = ef == -1.0;
+  if (ef > 0.0 && ef < 1.0) {
+    options.recall = ef;
   } else if (!options.exact) {
-    options.ef = size_argument(ef, "ef", kMaxRows);
+    if (!(ef >= 0.0 && ef <= static_cast<double>(kMaxRows) && ef == std::floor(ef))) {
+      throw Error(Code::kArgument, "ef must be a whole number, a recall or -1");
+    }
+    options.ef = static_cast<std::size_t>(ef);
   }
   return options;
+}
+
+SearchOptions beam_argument(const Napi::Value& ef) {
+  return beam_of(ef.IsNumber() ? ef.As<Napi::Number>().DoubleValue() : NAN);
 }
 
 Condition condition_argument(const Napi::Value& value) {

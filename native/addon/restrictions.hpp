@@ -45,6 +45,7 @@ class Restrictions {
 // Options of a search by its ef: 0 = the index's default, -1 = an exact search, between 0 and 1 =
 // the recall wanted. Throws Error(kArgument).
 SearchOptions beam_argument(const Napi::Value& ef);
+SearchOptions beam_of(double ef);
 
 // [key, program, strings]
 Condition condition_argument(const Napi::Value& value);

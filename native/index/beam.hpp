@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "index/top_k.hpp"
+#include "kernels/kernels.hpp"
 #include "storage/embedding_store.hpp"
 
 namespace lichen {
@@ -55,6 +56,39 @@ class Beam {
     return best;
   }
 
+  // Into an empty beam the nearest of many rows, all of which may be returned; else as `insert`.
+  // The rows go in groups, by turns: as many groups as the beam has places hold one that is not
+  // farther than the farthest of their nearest ones. So one pass finds a distance that few more
+  // rows keep than there are places, and only these are sorted.
+  void fill(const float* distances, const std::uint32_t* rows, std::size_t count) {
+    const std::size_t groups = (kGroupsAPlace * capacity_ + kTurn - 1) / kTurn * kTurn;
+    if (count < 2 * groups) {
+      insert(distances, rows, count, AllRows{});
+      return;
+    }
+    least_.assign(groups, std::numeric_limits<float>::infinity());
+    for (std::size_t first = 0; first < count; first += groups) {
+      const float* const turn = distances + first;
+      const std::size_t here = std::min(groups, count - first);
+      float* const least = least_.data();
+      for (std::size_t g = 0; g < here; ++g) least[g] = turn[g] < least[g] ? turn[g] : least[g];
+    }
+    const auto last = least_.begin() + static_cast<std::ptrdiff_t>(capacity_ - 1);
+    std::nth_element(least_.begin(), last, least_.end());
+    places_.resize(count);
+    const std::size_t found = kernels().collect(distances, count, *last, places_.data());
+    entries_.resize(std::max(entries_.size(), found));
+    for (std::size_t i = 0; i < found; ++i) {
+      const std::uint32_t at = places_[i];
+      entries_[size_] = {distances[at], rows[at]};
+      size_ += distances[at] < std::numeric_limits<float>::infinity();
+    }
+    const auto begin = entries_.begin();
+    std::sort(begin, begin + static_cast<std::ptrdiff_t>(size_), nearer);
+    size_ = std::min(size_, capacity_);
+    if (size_ == capacity_) worst_ = entries_[size_ - 1].distance;
+  }
+
   // The nearest row not expanded yet, now marked, or kNoRow when all are.
   std::uint32_t expand_next() {
     while (cursor_ < size_) {
@@ -80,6 +114,8 @@ class Beam {
   static constexpr std::uint32_t kExpanded = 0x80000000u;  // rows stay below 2^31 (kMaxRows)
   static constexpr std::size_t kPiece = 64;
   static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
+  static constexpr std::size_t kGroupsAPlace = 2;
+  static constexpr std::size_t kTurn = 16;  // of groups at once, by vector instructions
   // Entries among the first `count`, sorted, whose distance is not above `distance`. Without
   // branches: which way it goes cannot be foreseen.
   std::size_t position(float distance, std::size_t count) const {
@@ -155,6 +191,8 @@ class Beam {
 
   std::vector<Hit> entries_;
   std::vector<float> admitted_;  // distances of those that may be returned, unless all may
+  std::vector<float> least_;     // of each group
+  std::vector<std::uint32_t> places_;
   std::size_t capacity_ = 0;
   std::size_t size_ = 0;
   std::size_t cursor_ = 0;

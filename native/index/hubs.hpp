@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "index/beam.hpp"
@@ -36,9 +37,16 @@ class Hubs {
   void enter(const PreparedQuery& query, std::size_t count, SearchScratch& scratch,
              const Admits& admits) const {
     Beam& beam = scratch.beam;
-    score(query, count, [&](const float* distances, const std::uint32_t* rows, std::size_t here) {
-      beam.insert(distances, rows, here, admits);
-    });
+    if constexpr (std::is_same_v<Admits, AllRows>) {
+      // More distances than a list of links has.
+      scratch.fit(count);
+      codes_.distances(query, std::size_t{0}, count, scratch.distances.data());
+      beam.fill(scratch.distances.data(), rows_.data(), count);
+    } else {
+      score(query, count, [&](const float* distances, const std::uint32_t* rows, std::size_t here) {
+        beam.insert(distances, rows, here, admits);
+      });
+    }
     // Others may be met again, but being farther than the beam they will not enter it.
     for (std::size_t i = 0; i < beam.size(); ++i) scratch.visited.meet(beam.row(i));
   }

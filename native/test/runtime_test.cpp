@@ -1,4 +1,6 @@
 #include <atomic>
+#include <cmath>
+#include <limits>
 #include <string>
 #include <thread>
 
@@ -130,6 +132,40 @@ TEST_CASE("beam: keeps the nearest, sorted, and expands each once") {
     }
     std::sort(expanded.begin(), expanded.end());
     CHECK(std::adjacent_find(expanded.begin(), expanded.end()) == expanded.end());
+  }
+}
+
+TEST_CASE("beam: is filled with the nearest of many rows") {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  Beam beam;
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    const std::size_t capacity = 1 + splitmix64(seed, 0) % 40;
+    const std::size_t count = splitmix64(seed, 1) % 1500;
+    // Of a few values, so that many are alike; some seeds have hardly any that is near at all.
+    const std::uint64_t values = seed % 3 == 0 ? 5 : 100000;
+    const bool mostly_far = seed % 5 == 0;
+    std::vector<float> distances(count);
+    std::vector<std::uint32_t> rows(count);
+    std::vector<Hit> finite;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint64_t random = splitmix64(seed + 7, i);
+      distances[i] = -static_cast<float>(random % values);
+      if (mostly_far && random % 64 != 0) distances[i] = kInfinity;
+      if (random % 50 == 1) distances[i] = std::nanf("");
+      rows[i] = static_cast<std::uint32_t>(3 * i);
+      if (distances[i] < kInfinity) finite.push_back({distances[i], rows[i]});
+    }
+    std::sort(finite.begin(), finite.end(), nearer);
+    beam.reset(capacity);
+    beam.fill(distances.data(), rows.data(), count);
+    CHECK_EQUAL(beam.size(), std::min(capacity, finite.size()));
+    for (std::size_t i = 0; i < beam.size(); ++i) {
+      CHECK(beam.distance(i) == finite[i].distance);
+      CHECK(distances[beam.row(i) / 3] == beam.distance(i));
+      for (std::size_t j = 0; j < i; ++j) CHECK(beam.row(i) != beam.row(j));
+    }
+    CHECK(beam.worst() == (beam.size() < capacity ? kInfinity : finite[capacity - 1].distance));
+    CHECK_EQUAL(beam.expand_next(), beam.size() == 0 ? kNoRow : beam.row(0));
   }
 }
 

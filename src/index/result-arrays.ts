@@ -1,4 +1,3 @@
-import { markAsUntransferable } from 'node:worker_threads';
 import { LichenArgumentError, shown } from '../errors.js';
 import type { KeyKind, NativeSlots } from '../native.js';
 import { withinMemory } from '../vectors/memory.js';
@@ -11,49 +10,22 @@ export interface Places {
 }
 
 /** A key and a score. */
-const BYTES_A_PLACE = 12;
-
-/** Places of the memory that small results share, and the most that one takes of them. */
-const SHARED_PLACES = 1024;
-const SMALL_RESULT = 256;
+export const BYTES_A_PLACE = 12;
 
 /** Arrays for the results of an index whose keys are of one kind. */
-export class ResultArrayPool {
-  readonly #kind: KeyKind;
-  #shared: Places | undefined;
-  #taken = 0;
+export class ResultPlaces {
+  readonly kind: KeyKind;
 
   constructor(kind: KeyKind) {
-    this.#kind = kind;
+    this.kind = kind;
   }
 
   /** New arrays; ERR_LICHEN_MEMORY if there is no room for them. */
   fresh(places: number): Places {
     return withinMemory(places * BYTES_A_PLACE, () => ({
-      slots: this.#kind === 'string' ? null : new Float64Array(places),
+      slots: this.kind === 'string' ? null : new Float64Array(places),
       scores: new Float32Array(places),
     }));
-  }
-
-  /**
-   * New arrays for a search that is over when this is called again. Small ones are parts of larger ones, like small
-   * Buffers of Node.js: memory of its own for an array of more than 64 bytes costs V8 as much as a small search does.
-   */
-  small(places: number): Places {
-    if (places > SMALL_RESULT) return this.fresh(places);
-    // Nobody can transfer what is marked so, but newer versions of Node.js know other ways to detach it.
-    if (this.#taken + places > SHARED_PLACES || this.#shared?.scores.length !== SHARED_PLACES) {
-      this.#shared = this.fresh(SHARED_PLACES);
-      this.#taken = 0;
-      for (const array of [this.#shared.slots, this.#shared.scores]) {
-        if (array !== null) markAsUntransferable(array.buffer);
-      }
-    }
-    const { slots, scores } = this.#shared;
-    const first = this.#taken;
-    this.#taken += places;
-    const end = this.#taken;
-    return { slots: slots && slots.subarray(first, end), scores: scores.subarray(first, end) };
   }
 
   /** The caller's arrays, with as many places. @throws ERR_LICHEN_ARGUMENT if they do not suit. */
@@ -62,7 +34,7 @@ export class ResultArrayPool {
     if (!(keys instanceof Float64Array) || !(scores instanceof Float32Array)) {
       throw bad(`into must be { keys: Float64Array, scores: Float32Array }, got ${shown(into)}`);
     }
-    if (this.#kind === 'string') throw bad('into cannot hold keys that are strings');
+    if (this.kind === 'string') throw bad('into cannot hold keys that are strings');
     if (keys.length >= places && scores.length >= places) {
       return { slots: keys.subarray(0, places), scores: scores.subarray(0, places) };
     }

@@ -35,7 +35,7 @@ import {
 import type { Filter } from './filter.js';
 import { makeFilter } from './make-filter.js';
 import { runOperation } from './operation.js';
-import { ResultArrayPool } from './result-arrays.js';
+import { ResultPlaces } from './result-arrays.js';
 import {
   resolveRestrictions,
   SEARCH_BATCH_OPTIONS,
@@ -43,6 +43,7 @@ import {
   SEARCH_SYNC_OPTIONS,
   SEARCH_WITHIN_OPTIONS,
 } from './search-options.js';
+import { SyncSearch } from './sync-search.js';
 import type {
   AddOptions,
   AddSyncOptions,
@@ -88,7 +89,8 @@ export abstract class VectorIndex<K extends Key = number> {
   protected readonly handle: IndexHandle;
   readonly #schema: ResolvedSchema;
   /** Made by the kind of keys, which the first rows decide: an add may change it. */
-  #arrays: ResultArrayPool | undefined;
+  #arrays: ResultPlaces | undefined;
+  #sync: SyncSearch | undefined;
 
   protected constructor(handle: IndexHandle) {
     const { dim, metric, storage, rerank, attributes } = native().indexDescribe(handle);
@@ -205,24 +207,12 @@ export abstract class VectorIndex<K extends Key = number> {
    */
   searchSync(query: VectorInput, options?: SearchSyncOptions): SearchResult<K> {
     const given = requireOptions(options, SEARCH_SYNC_OPTIONS);
-    const addon = native();
     const vector = toVector('query', query, this.dim);
     const k = resolveK(given, () => this.size);
     const ef = resolveEf(given);
     const restrictions = resolveRestrictions(this.#schema, given);
-    const arrays = this.#resultArrays();
-    const { into } = given;
-    const { slots, scores } = into === undefined ? arrays.small(k) : arrays.given(into, k);
-    // Every argument costs.
-    const found =
-      restrictions === undefined
-        ? addon.indexSearchSync(this.handle, vector, k, ef, slots, scores)
-        : addon.indexSearchSync(this.handle, vector, k, ef, slots, scores, restrictions);
-    if (found === k) return { keys: slots as KeysOf<K>, scores };
-    if (typeof found === 'number') {
-      return { keys: slots!.subarray(0, found) as KeysOf<K>, scores: scores.subarray(0, found) };
-    }
-    return { keys: found as KeysOf<K>, scores: scores.subarray(0, found.length) };
+    const search = (this.#sync ??= new SyncSearch(this.handle, this.dim, this.#resultArrays()));
+    return search.search(vector, k, ef, restrictions, given.into) as SearchResult<K>;
   }
 
   /** As {@link searchSync}, on threads of lichen's own pool. */
@@ -357,6 +347,7 @@ export abstract class VectorIndex<K extends Key = number> {
       );
     } finally {
       this.#arrays = undefined;
+      this.#sync = undefined;
     }
     if (mode !== 'add') await this.#compactIfWorth();
   }
@@ -385,6 +376,7 @@ export abstract class VectorIndex<K extends Key = number> {
 
   #resolveAdd(vectors: VectorsInput, options: AddSyncOptions<K>) {
     this.#arrays = undefined;
+    this.#sync = undefined;
     const data = toVectors('vectors', vectors, this.dim);
     const count = data.length / this.dim;
     return {
@@ -440,7 +432,7 @@ export abstract class VectorIndex<K extends Key = number> {
     return { keys, scores: found.scores, counts, rows, k };
   }
 
-  #resultArrays(): ResultArrayPool {
-    return (this.#arrays ??= new ResultArrayPool(this.keyKind));
+  #resultArrays(): ResultPlaces {
+    return (this.#arrays ??= new ResultPlaces(this.keyKind));
   }
 }
