@@ -56,36 +56,27 @@ class Beam {
     return best;
   }
 
-  // Into an empty beam the nearest of many rows, all of which may be returned; else as `insert`.
-  // The rows go in groups, by turns: as many groups as the beam has places hold one that is not
-  // farther than the farthest of their nearest ones. So one pass finds a distance that few more
-  // rows keep than there are places, and only these are sorted.
+  // Into an empty beam the nearest of many rows, all of which may be returned.
   void fill(const float* distances, const std::uint32_t* rows, std::size_t count) {
-    const std::size_t groups = (kGroupsAPlace * capacity_ + kTurn - 1) / kTurn * kTurn;
-    if (count < 2 * groups) {
-      insert(distances, rows, count, AllRows{});
-      return;
-    }
-    least_.assign(groups, std::numeric_limits<float>::infinity());
-    for (std::size_t first = 0; first < count; first += groups) {
-      const float* const turn = distances + first;
-      const std::size_t here = std::min(groups, count - first);
-      float* const least = least_.data();
-      for (std::size_t g = 0; g < here; ++g) least[g] = turn[g] < least[g] ? turn[g] : least[g];
-    }
-    const auto last = least_.begin() + static_cast<std::ptrdiff_t>(capacity_ - 1);
-    std::nth_element(least_.begin(), last, least_.end());
     places_.resize(count);
-    const std::size_t found = kernels().collect(distances, count, *last, places_.data());
-    entries_.resize(std::max(entries_.size(), found));
-    for (std::size_t i = 0; i < found; ++i) {
+    std::size_t found = kTooManyNearest;
+    if (capacity_ <= kMostNearest) {
+      found = kernels().nearest(distances, count, capacity_, places_.data());
+    }
+    if (found == kTooManyNearest) {
+      const float limit = limit_of_groups(distances, count);
+      found = kernels().collect(distances, count, limit, places_.data());
+      std::sort(places_.data(), places_.data() + found, [&](std::uint32_t a, std::uint32_t b) {
+        const auto order = [&](std::uint32_t at) { return Hit{distances[at], at}; };
+        return nearer(order(a), order(b));
+      });
+    }
+    entries_.resize(std::max(entries_.size(), std::min(found, capacity_)));
+    for (std::size_t i = 0; i < found && size_ < capacity_; ++i) {
       const std::uint32_t at = places_[i];
       entries_[size_] = {distances[at], rows[at]};
       size_ += distances[at] < std::numeric_limits<float>::infinity();
     }
-    const auto begin = entries_.begin();
-    std::sort(begin, begin + static_cast<std::ptrdiff_t>(size_), nearer);
-    size_ = std::min(size_, capacity_);
     if (size_ == capacity_) worst_ = entries_[size_ - 1].distance;
   }
 
@@ -114,8 +105,20 @@ class Beam {
   static constexpr std::uint32_t kExpanded = 0x80000000u;  // rows stay below 2^31 (kMaxRows)
   static constexpr std::size_t kPiece = 64;
   static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
-  static constexpr std::size_t kGroupsAPlace = 2;
-  static constexpr std::size_t kTurn = 16;  // of groups at once, by vector instructions
+  // A distance that the nearest `capacity` of some rows do not exceed, and not many others: see
+  // kernels/generic/nearest.hpp.
+  float limit_of_groups(const float* distances, std::size_t count) {
+    const std::size_t groups = std::max<std::size_t>(2 * capacity_, 64);
+    least_.assign(groups, std::numeric_limits<float>::infinity());
+    for (std::size_t first = 0; first < count; first += groups) {
+      const std::size_t here = std::min(groups, count - first);
+      for (std::size_t g = 0; g < here; ++g) least_[g] = std::min(least_[g], distances[first + g]);
+    }
+    const auto last = least_.begin() + static_cast<std::ptrdiff_t>(capacity_ - 1);
+    std::nth_element(least_.begin(), last, least_.end());
+    return *last;
+  }
+
   // Entries among the first `count`, sorted, whose distance is not above `distance`. Without
   // branches: which way it goes cannot be foreseen.
   std::size_t position(float distance, std::size_t count) const {

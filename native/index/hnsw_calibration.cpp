@@ -18,12 +18,14 @@ constexpr float kEnough = 0.999f;
 constexpr float kLess = 0.005f;
 
 // For the dot product. How many hubs are worth scoring depends on how much norms differ.
-constexpr SearchPlan kPlans[] = {{0, 0}, {16, 2}, {32, 4}, {64, 8}, {128, 8}};
+constexpr SearchPlan kPlans[] = {{0, 0}, {16, 2}, {32, 4}, {64, 8}, {96, 8}, {128, 8}};
 
-// Nanoseconds, roughly: of expanding a node, of scoring a row by number, and a hub.
+// Nanoseconds, roughly: of expanding a node, of scoring a row by number, a hub, and of a place in
+// the beam that hubs fill.
 constexpr double kExpandCost = 120.0;
 constexpr double kRowCost = 8.0;
-constexpr double kHubCost = 2.5;
+constexpr double kHubCost = 1.0;
+constexpr double kPlaceCost = 40.0;
 constexpr double kOutOfReach = 4.0;
 
 struct Measured {
@@ -127,7 +129,7 @@ Calibration HnswIndex::calibrated(const float* queries, std::size_t count,
                               ? 0.0
                               : static_cast<double>(std::min<std::size_t>(
                                     hubs_->size(), std::size_t{ef} * plan.hubs_a_place));
-      measured.costs.push_back(kHubCost * hubs +
+      measured.costs.push_back(kHubCost * hubs + (hubs > 0.0 ? kPlaceCost * ef : 0.0) +
                                (kExpandCost * static_cast<double>(scratch.expanded) +
                                 kRowCost * static_cast<double>(scratch.scored)) /
                                    static_cast<double>(count));

@@ -142,6 +142,9 @@ struct PrepareKernels {
   void (*rotate_back)(const RotationRounds& rounds, float* vector);
 };
 
+inline constexpr std::size_t kMostNearest = 64;
+inline constexpr std::size_t kTooManyNearest = static_cast<std::size_t>(-1);
+
 struct Kernels {
   const char* isa;  // "scalar", "avx2", "avx512", "avx512vnni", "neon", "neondot"
   FloatKernels f32, f16, bf16;
@@ -149,6 +152,12 @@ struct Kernels {
   PqBlocksKernel pq_blocks;
   // positions[0..] = those i for which values[i] is not above the limit (NaN is not); how many.
   std::size_t (*collect)(const float* values, std::size_t count, float limit,
+                         std::uint32_t* positions);
+  // positions[0..] = those of the `most` least values, least first, of equal ones the first; NaN
+  // and infinities are left out. `most` is 1 to kMostNearest, and there is room for `count`
+  // positions. Returns how many there are, or kTooManyNearest if so many are alike that they were
+  // not sorted.
+  std::size_t (*nearest)(const float* values, std::size_t count, std::size_t most,
                          std::uint32_t* positions);
   std::size_t tile_rows;
   FloatTileKernel float_tile;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <string>
 
 #include "test/check.hpp"
@@ -296,6 +297,43 @@ TEST_CASE("kernels: LICHEN_ISA chooses the table") {
   const std::string expected =
       wanted != nullptr && *wanted != '\0' ? wanted : runnable_kernels().back()->isa;
   CHECK(kernels().isa == expected);
+}
+
+TEST_CASE("kernels: nearest sorts the least values") {
+  for (const Kernels* table : runnable_kernels()) {
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+      const std::size_t most = 1 + splitmix64(seed, 1) % kMostNearest;
+      const std::size_t count = splitmix64(seed, 2) % 3000;
+      const std::uint64_t different = seed % 4 == 0 ? 40 : 1000000;
+      std::vector<float> values(count);
+      std::vector<std::uint32_t> expected;
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::uint64_t random = splitmix64(seed + 3, i);
+        values[i] = static_cast<float>(random % different) - 20.0f;
+        if (random % 37 == 0) values[i] = std::nanf("");
+        if (random % 41 == 0) values[i] = std::numeric_limits<float>::infinity();
+        if (values[i] < std::numeric_limits<float>::infinity()) {
+          expected.push_back(static_cast<std::uint32_t>(i));
+        }
+      }
+      std::stable_sort(expected.begin(), expected.end(),
+                       [&](std::uint32_t a, std::uint32_t b) { return values[a] < values[b]; });
+      expected.resize(std::min(expected.size(), most));
+      std::vector<std::uint32_t> positions(count + 1);
+      const std::size_t found = table->nearest(values.data(), count, most, positions.data());
+      if (found == kTooManyNearest) {
+        CHECK(different == 40);
+        continue;
+      }
+      CHECK_EQUAL(found, expected.size());
+      CHECK(std::equal(expected.begin(), expected.end(), positions.begin()));
+    }
+    const std::vector<float> alike(5000, 1.0f);
+    std::vector<std::uint32_t> positions(alike.size());
+    CHECK_EQUAL(table->nearest(alike.data(), 5000, 10, positions.data()), kTooManyNearest);
+    CHECK_EQUAL(table->nearest(alike.data(), 100, 10, positions.data()), 10);
+    CHECK_EQUAL(positions[9], 9);
+  }
 }
 
 }  // namespace lichen

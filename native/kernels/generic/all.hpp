@@ -6,4 +6,5 @@
 #include "kernels/generic/code_rows.hpp"
 #include "kernels/generic/tiles.hpp"
 #include "kernels/generic/prepare.hpp"
+#include "kernels/generic/nearest.hpp"
 #include "kernels/generic/table.hpp"

@@ -21,6 +21,7 @@ constexpr Kernels make_table(const char* isa) {
           code_kernels<B1>(),
           pq_blocks,
           collect,
+          nearest,
           kTileRows,
           float_tile,
           code_tile,
