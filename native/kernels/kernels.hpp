@@ -142,6 +142,14 @@ struct PrepareKernels {
   void (*rotate_back)(const RotationRounds& rounds, float* vector);
 };
 
+// Of 64 values bit i says whether value i passes.
+struct MatchKernels {
+  std::uint64_t (*range)(const double* values, double low, double high);        // both among them
+  std::uint64_t (*few)(const std::uint32_t* values, const std::uint32_t* few);  // is one of four
+  std::uint64_t (*any_bit)(const std::uint64_t* values, std::uint64_t bits);
+  std::uint64_t (*all_bits)(const std::uint64_t* values, std::uint64_t bits);
+};
+
 inline constexpr std::size_t kMostNearest = 64;
 inline constexpr std::size_t kTooManyNearest = static_cast<std::size_t>(-1);
 
@@ -163,6 +171,7 @@ struct Kernels {
   FloatTileKernel float_tile;
   CodeTileKernel code_tile;
   PrepareKernels prepare;
+  MatchKernels match;
 };
 
 // The table in use: the best that this processor runs, or the one that LICHEN_ISA names. Throws

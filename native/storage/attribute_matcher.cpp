@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
+#include "kernels/kernels.hpp"
 #include "runtime/error.hpp"
 
 namespace lichen {
@@ -43,24 +43,21 @@ bool contains(const std::vector<double>& ascending, double value) {
   return *at == value;
 }
 
-// A bit for each of `count` rows (at most 64) whose value passes. Written for the compiler to
-// vectorize: a byte a row, then eight bytes to eight bits by a multiplication.
+// A bit for each of `count` rows (at most 64) whose value passes.
 template <class T, class Test>
-inline std::uint64_t bits_of(const T* values, std::size_t count, Test&& test) {
-  alignas(64) std::array<std::uint8_t, 64> flags;
-  if (count == 64) {
-    for (std::size_t i = 0; i < 64; ++i) flags[i] = test(values[i]);
-  } else {
-    flags.fill(0);
-    for (std::size_t i = 0; i < count; ++i) flags[i] = test(values[i]);
-  }
+inline std::uint64_t bits_one_by_one(const T* values, std::size_t count, Test&& test) {
   std::uint64_t bits = 0;
-  for (std::size_t i = 0; i < 8; ++i) {
-    std::uint64_t eight;
-    std::memcpy(&eight, flags.data() + 8 * i, 8);
-    bits |= (eight * 0x0102040810204080ull >> 56) << (8 * i);
-  }
+  for (std::size_t i = 0; i < count; ++i) bits |= std::uint64_t{test(values[i])} << i;
   return bits;
+}
+
+// The same by a kernel, which takes 64 values.
+template <class T, class Kernel>
+inline std::uint64_t bits_by(const T* values, std::size_t count, Kernel&& kernel) {
+  if (count == 64) return kernel(values);
+  std::array<T, 64> padded = {};
+  std::copy_n(values, count, padded.begin());
+  return kernel(padded.data()) & ((std::uint64_t{1} << count) - 1);
 }
 
 }  // namespace
@@ -183,19 +180,20 @@ bool AttributeMatcher::has_tags(const Node& node, std::size_t row) {
 void AttributeMatcher::evaluate_leaf(const Node& node, const Block& block,
                                      const std::uint64_t* wanted, std::uint64_t* words) {
   const AttributeTable::Column& column = *node.column;
-  const auto numbers = [&](auto&& test) {
-    block.fill(wanted, words, [&](std::size_t row, std::size_t count) {
-      return bits_of(column.numbers.data() + row, count, test);
+  const MatchKernels& match = kernels().match;
+  const auto fill = [&](const auto* values, auto&& bits) {
+    block.fill(wanted, words,
+               [&](std::size_t row, std::size_t count) { return bits(values + row, count); });
+  };
+  const auto numbers = [&](double low, double high) {
+    fill(column.numbers.data(), [&](const double* values, std::size_t count) {
+      return bits_by(values, count, [&](const double* of) { return match.range(of, low, high); });
     });
   };
-  const auto codes = [&](auto&& test) {
+  const auto tags = [&](auto* kernel, std::uint64_t signature) {
     block.fill(wanted, words, [&](std::size_t row, std::size_t count) {
-      return bits_of(column.codes.data() + row, count, test);
-    });
-  };
-  const auto tags = [&](auto&& test) {
-    block.fill(wanted, words, [&](std::size_t row, std::size_t count) {
-      std::uint64_t bits = bits_of(column.tags.signatures() + row, count, test);
+      std::uint64_t bits = bits_by(column.tags.signatures() + row, count,
+                                   [&](const std::uint64_t* of) { return kernel(of, signature); });
       if (!column.tags.listed() || node.kind == PredicateKind::kPresent) return bits;
       for (std::uint64_t rest = bits; rest != 0; rest &= rest - 1) {
         const auto bit = static_cast<std::size_t>(__builtin_ctzll(rest));
@@ -204,44 +202,45 @@ void AttributeMatcher::evaluate_leaf(const Node& node, const Block& block,
       return bits;
     });
   };
-  const std::uint64_t signature = node.signature;
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
   switch (node.kind) {
     case PredicateKind::kNumberRange:
-      numbers([low = node.low, high = node.high](double value) {
-        return static_cast<std::uint8_t>((value >= low) & (value <= high));
-      });
+      numbers(node.low, node.high);
       return;
     case PredicateKind::kCategoryIn:
       if (node.table.empty()) {
-        codes([few = node.few](std::uint32_t code) {
-          return static_cast<std::uint8_t>(equals_one(few, code));
+        fill(column.codes.data(), [&](const std::uint32_t* values, std::size_t count) {
+          return bits_by(values, count,
+                         [&](const std::uint32_t* of) { return match.few(of, node.few.data()); });
         });
       } else {
-        codes([table = node.table.data()](std::uint32_t code) { return table[code]; });
+        fill(column.codes.data(), [&](const std::uint32_t* values, std::size_t count) {
+          return bits_one_by_one(values, count,
+                                 [&](std::uint32_t code) { return node.table[code]; });
+        });
       }
       return;
     case PredicateKind::kTagsAny:
-      tags([signature](std::uint64_t tags_of_row) {
-        return static_cast<std::uint8_t>((tags_of_row & signature) != 0);
-      });
+      tags(match.any_bit, node.signature);
       return;
     case PredicateKind::kTagsAll:
-      tags([signature](std::uint64_t tags_of_row) {
-        return static_cast<std::uint8_t>((tags_of_row & signature) == signature);
-      });
+      tags(match.all_bits, node.signature);
       return;
     case PredicateKind::kPresent:
       if (column.spec.kind == AttributeKind::kNumber) {
-        numbers([](double value) { return static_cast<std::uint8_t>(value == value); });
+        numbers(-kInfinity, kInfinity);
       } else if (column.spec.kind == AttributeKind::kCategory) {
-        codes([](std::uint32_t code) { return static_cast<std::uint8_t>(code != 0); });
+        fill(column.codes.data(), [&](const std::uint32_t* values, std::size_t count) {
+          return bits_one_by_one(values, count, [](std::uint32_t code) { return code != 0; });
+        });
       } else {
-        tags([](std::uint64_t bits) { return static_cast<std::uint8_t>(bits != 0); });
+        tags(match.any_bit, ~std::uint64_t{0});
       }
       return;
     case PredicateKind::kNumberIn:
-      numbers([&ascending = node.numbers](double value) {
-        return static_cast<std::uint8_t>(contains(ascending, value));
+      fill(column.numbers.data(), [&](const double* values, std::size_t count) {
+        return bits_one_by_one(values, count,
+                               [&](double value) { return contains(node.numbers, value); });
       });
       return;
     case PredicateKind::kAnd:

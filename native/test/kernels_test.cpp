@@ -2,6 +2,7 @@
 
 #include "kernels/kernels.hpp"
 
+#include <algorithm>
 #include <cfloat>
 #include <cmath>
 #include <cstdlib>
@@ -333,6 +334,37 @@ TEST_CASE("kernels: nearest sorts the least values") {
     CHECK_EQUAL(table->nearest(alike.data(), 5000, 10, positions.data()), kTooManyNearest);
     CHECK_EQUAL(table->nearest(alike.data(), 100, 10, positions.data()), 10);
     CHECK_EQUAL(positions[9], 9);
+  }
+}
+
+TEST_CASE("kernels: tests of 64 values give a bit each") {
+  for (const Kernels* table : runnable_kernels()) {
+    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+      std::vector<double> numbers(64);
+      std::vector<std::uint32_t> codes(64);
+      std::vector<std::uint64_t> sets(64);
+      for (std::size_t i = 0; i < 64; ++i) {
+        const std::uint64_t random = splitmix64(seed, i);
+        numbers[i] = random % 11 == 0 ? NAN : static_cast<double>(random % 7) - 3.0;
+        if (random % 13 == 0) numbers[i] = -INFINITY;
+        codes[i] = static_cast<std::uint32_t>(random % 9);
+        sets[i] = random & (random >> 7) & (random >> 19);
+      }
+      const double low = static_cast<double>(seed % 5) - 3.0;
+      const double high = seed % 3 == 0 ? INFINITY : low + 2.0;
+      const std::uint32_t few[4] = {1, static_cast<std::uint32_t>(seed % 9), 7, 7};
+      const std::uint64_t signature = splitmix64(seed, 99) & splitmix64(seed, 98) & 0xF0F0;
+      const std::uint64_t in_range = table->match.range(numbers.data(), low, high);
+      const std::uint64_t is_few = table->match.few(codes.data(), few);
+      const std::uint64_t any = table->match.any_bit(sets.data(), signature);
+      const std::uint64_t all = table->match.all_bits(sets.data(), signature);
+      for (std::size_t i = 0; i < 64; ++i) {
+        CHECK_EQUAL(in_range >> i & 1, numbers[i] >= low && numbers[i] <= high);
+        CHECK_EQUAL(is_few >> i & 1, std::count(few, few + 4, codes[i]) > 0);
+        CHECK_EQUAL(any >> i & 1, (sets[i] & signature) != 0);
+        CHECK_EQUAL(all >> i & 1, (sets[i] & signature) == signature);
+      }
+    }
   }
 }
 

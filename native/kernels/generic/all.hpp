@@ -7,4 +7,5 @@
 #include "kernels/generic/tiles.hpp"
 #include "kernels/generic/prepare.hpp"
 #include "kernels/generic/nearest.hpp"
+#include "kernels/generic/match.hpp"
 #include "kernels/generic/table.hpp"

@@ -25,5 +25,6 @@ constexpr Kernels make_table(const char* isa) {
           kTileRows,
           float_tile,
           code_tile,
-          {scale_query, sum_values, centred_square, product, quantize_query, rotate, rotate_back}};
+          {scale_query, sum_values, centred_square, product, quantize_query, rotate, rotate_back},
+          {match_range, match_few, match_any_bit, match_all_bits}};
 }
