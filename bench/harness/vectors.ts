@@ -1,5 +1,6 @@
-import { basename } from 'node:path';
-import { readMatrix, type Matrix, Random } from '../../src/index.js';
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { parseMetric, readMatrix, type Matrix, type Metric, Random } from '../../src/index.js';
 import { grouped } from '../../src/cli/terminal.js';
 import { integerOption, type SuiteContext } from './suite.js';
 
@@ -12,10 +13,25 @@ export interface VectorDefaults {
 
 const DEFAULTS: VectorDefaults = { rows: 20_000, dim: 64, limit: 2000 };
 
+/** Data sets by name: files in a folder of that name, and what they are compared by. */
+const DATA_SETS: Readonly<
+  Record<string, { readonly base: string; readonly queries: string; readonly metric: Metric }>
+> = {
+  'gowalla-ials64': { base: 'items.f16.npy', queries: 'users.f16.npy', metric: 'dot' },
+  'mnist-784-63k': {
+    base: 'base.60000x784.u8.npy.gz',
+    queries: 'query.3000x784.u8.npy.gz',
+    metric: 'l2',
+  },
+  'sift-5k': { base: 'base.u8.npy', queries: 'query.u8.npy', metric: 'l2' },
+};
+const DATA_FOLDER = join(__dirname, '..', '..', '..', 'shared', 'data');
+
 /** Options of suites that need base vectors and queries. */
 export function vectorOptions(defaults: VectorDefaults) {
   const [rows, dim, limit] = [defaults.rows, defaults.dim, defaults.limit].map((n) => grouped(n));
   return {
+    data: `${Object.keys(DATA_SETS).join(', ')}, in LICHEN_DATA or ../shared/data, with its own metric`,
     input: 'vectors to index, any file that lichen build reads (default: made from a seed)',
     queries: 'vectors to search for (default: made like the others)',
     rows: `vectors that are made (default ${rows})`,
@@ -34,17 +50,17 @@ export const VECTOR_OPTIONS = vectorOptions(DEFAULTS);
 export async function vectorsOf(
   context: SuiteContext,
   defaults = DEFAULTS,
-): Promise<{ base: Matrix; queries: Matrix; label: string }> {
+): Promise<{ base: Matrix; queries: Matrix; label: string; metric: Metric }> {
   const limit = integerOption(context, 'limit', defaults.limit);
-  const input = context.options.get('input');
-  if (input !== undefined) {
-    const queriesFile = context.options.get('queries');
-    if (queriesFile === undefined) throw new Error('--input needs --queries');
+  const files = filesOf(context);
+  const metric = parseMetric(context.options.get('metric') ?? files?.metric ?? 'l2');
+  if (files !== undefined) {
+    const { input, queriesFile } = files;
     const base = await readMatrix(input);
     const all = await readMatrix(queriesFile);
     const rows = Math.min(limit, all.rows);
     const queries = { data: all.data.subarray(0, rows * all.dim), rows, dim: all.dim };
-    return { base, queries, label: `${basename(input)}, ${base.rows} × ${base.dim}` };
+    return { base, queries, label: `${files.name}, ${base.rows} × ${base.dim}`, metric };
   }
   const rows = integerOption(context, 'rows', defaults.rows);
   const dim = integerOption(context, 'dim', defaults.dim);
@@ -53,7 +69,31 @@ export async function vectorsOf(
     base: { data: drawn.subarray(0, rows * dim), rows, dim },
     queries: { data: drawn.subarray(rows * dim), rows: limit, dim },
     label: `seeded mixture, ${rows} × ${dim}`,
+    metric,
   };
+}
+
+/** The files that --data or --input and --queries name; undefined if neither is there. */
+function filesOf({ options }: SuiteContext) {
+  const [data, input, queriesFile] = ['data', 'input', 'queries'].map((name) => options.get(name));
+  if (data === undefined) {
+    if (input === undefined && queriesFile === undefined) return undefined;
+    if (input === undefined || queriesFile === undefined) {
+      throw new Error('--input and --queries belong together');
+    }
+    return { name: basename(input), input, queriesFile, metric: undefined };
+  }
+  if (input !== undefined || queriesFile !== undefined) {
+    throw new Error('--data has vectors and queries: --input and --queries are not for it');
+  }
+  const set = Object.entries(DATA_SETS).find(([name]) => name === data)?.[1];
+  if (set === undefined) {
+    throw new Error(`no data set ${data}, expected ${Object.keys(DATA_SETS).join(', ')}`);
+  }
+  const folder = join(process.env.LICHEN_DATA ?? DATA_FOLDER, data);
+  if (!existsSync(folder)) throw new Error(`${folder} is missing: skipped`);
+  const [base, queries] = [join(folder, set.base), join(folder, set.queries)];
+  return { name: data, input: base, queriesFile: queries, metric: set.metric };
 }
 
 /** `rows * dim` values of the seeded mixture, each row of length 1. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { machine, parseMetric } from '../../src/index.js';
+import { machine } from '../../src/index.js';
 import { alternate, ratioText, type Comparison, type Side } from '../harness/alternate.js';
 import { usearchSides } from '../harness/ann-peers.js';
 import {
@@ -79,8 +79,7 @@ async function run(context: SuiteContext): Promise<Result[]> {
 async function measure(context: SuiteContext, folder: string, sides: AnnSide[]): Promise<Result[]> {
   const peers = listOption(context, 'peers', PEERS);
   const storages = (context.options.get('storage') ?? STORAGES).split(',').map(storedOf);
-  const { base, queries, label } = await vectorsOf(context);
-  const metric = parseMetric(context.options.get('metric') ?? 'l2');
+  const { base, queries, label, metric } = await vectorsOf(context);
   const k = integerOption(context, 'k', 10);
   const m = integerOption(context, 'm', 16);
   const efConstruction = integerOption(context, 'ef-construction', 200);

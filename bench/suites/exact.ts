@@ -2,7 +2,6 @@ import {
   FlatIndex,
   machine,
   matrixRow,
-  parseMetric,
   STORAGE_TYPES,
   type Matrix,
   type Metric,
@@ -71,8 +70,7 @@ interface Given {
 
 async function run(context: SuiteContext): Promise<Result[]> {
   const types = listOption(context, 'storage', STORAGE_TYPES);
-  const { base, queries, label } = await vectorsOf(context, DEFAULTS);
-  const metric = parseMetric(context.options.get('metric') ?? 'l2');
+  const { base, queries, label, metric } = await vectorsOf(context, DEFAULTS);
   const rounds = integerOption(context, 'rounds', 5);
   const given = { base, queries, metric };
   context.say(`${label}, ${metric}, ${queries.rows} queries, k ${K}, no reranking`);

@@ -1,4 +1,4 @@
-import { HnswIndex, parseMetric, parseStorageType, Random, type Matrix } from '../../src/index.js';
+import { HnswIndex, parseStorageType, Random, type Matrix } from '../../src/index.js';
 import { alternate, type Side } from '../harness/alternate.js';
 import { integerOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
 import { vectorOptions, vectorsOf } from '../harness/vectors.js';
@@ -22,8 +22,7 @@ export const filterSuite: Suite = {
 };
 
 async function run(context: SuiteContext): Promise<Result[]> {
-  const { base, queries, label } = await vectorsOf(context, DEFAULTS);
-  const metric = parseMetric(context.options.get('metric') ?? 'l2');
+  const { base, queries, label, metric } = await vectorsOf(context, DEFAULTS);
   const storage = parseStorageType(context.options.get('storage') ?? 'i8');
   const recall = Number(context.options.get('recall') ?? 0.97);
   const rounds = integerOption(context, 'rounds', 3);

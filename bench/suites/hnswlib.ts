@@ -5,7 +5,6 @@ import {
   FlatIndex,
   HnswIndex,
   matrixRow,
-  parseMetric,
   recallAtKByScore,
   type Matrix,
   type Metric,
@@ -46,8 +45,7 @@ interface Peer {
 }
 
 async function run(context: SuiteContext): Promise<Result[]> {
-  const { base, queries, label } = await vectorsOf(context);
-  const metric = parseMetric(context.options.get('metric') ?? 'l2');
+  const { base, queries, label, metric } = await vectorsOf(context);
   const m = integerOption(context, 'm', 16);
   const efConstruction = integerOption(context, 'ef-construction', 200);
   const rounds = integerOption(context, 'rounds', 5);

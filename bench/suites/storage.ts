@@ -1,7 +1,6 @@
 import {
   FlatIndex,
   matrixRow,
-  parseMetric,
   STORAGE_TYPES,
   type Matrix,
   type Metric,
@@ -46,8 +45,7 @@ interface Given {
 
 async function run(context: SuiteContext): Promise<Result[]> {
   const types = listOption(context, 'storage', STORAGE_TYPES);
-  const { base, queries, label } = await vectorsOf(context, DEFAULTS);
-  const metric = parseMetric(context.options.get('metric') ?? 'l2');
+  const { base, queries, label, metric } = await vectorsOf(context, DEFAULTS);
   const rounds = integerOption(context, 'rounds', 3);
   context.say(`${label}, ${metric}, ${queries.rows} queries; recall@${K} by exact scores`);
   context.say(

@@ -1,12 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { alternate, ratioText, spread } from '../../bench/harness/alternate.js';
 import { loadPeer, toInt8 } from '../../bench/harness/peers.js';
 import { recallJudge } from '../../bench/harness/recall.js';
 import { ratioFields, sectionTables } from '../../bench/harness/report.js';
 import { mixture, vectorOptions, vectorsOf } from '../../bench/harness/vectors.js';
+import { npyHeader } from '../../src/vectors/npy.js';
+import { sharedData } from '../vectors/shared-data.js';
 import { temporaryFolder } from '../vectors/temporary-folder.js';
 
 const ROOT = join(__dirname, '..', '..');
@@ -46,6 +48,37 @@ describe('the benchmark harness', () => {
     const { base, queries } = await vectorsOf(context, defaults);
     expect([base.rows, base.dim, queries.rows]).toEqual([20, 4, 5]);
     expect(vectorOptions(defaults).limit).toContain('(default 5)');
+  });
+
+  it('reads files, or a data set of a name with its own metric', async () => {
+    const asked = (options: Record<string, string>) =>
+      vectorsOf({ options: new Map(Object.entries(options)), say: () => undefined });
+    const file = at('some.npy');
+    const values = new Uint8Array(Float32Array.of(1, 2, 3, 4, 5, 6).buffer);
+    writeFileSync(file, Buffer.concat([npyHeader('<f4', 3, 2), values]));
+    const read = await asked({ input: file, queries: file, limit: '2', metric: 'cosine' });
+    expect([...read.base.data]).toEqual([1, 2, 3, 4, 5, 6]);
+    expect([read.queries.rows, read.metric]).toEqual([2, 'cosine']);
+    expect(read.label).toBe('some.npy, 3 × 2');
+    for (const [options, message] of [
+      [{ input: file }, /belong together/],
+      [{ queries: file }, /belong together/],
+      [{ data: 'sift-5k', input: file }, /not for it/],
+      [{ data: 'nothing' }, /no data set nothing, expected gowalla-ials64/],
+    ] as const) {
+      await expect(asked(options)).rejects.toThrow(message);
+    }
+    vi.stubEnv('LICHEN_DATA', at('nowhere'));
+    await expect(asked({ data: 'sift-5k' })).rejects.toThrow(/sift-5k is missing: skipped/);
+    vi.unstubAllEnvs();
+  });
+
+  const sift = sharedData('sift-5k', 'base.u8.npy');
+  it.skipIf(sift.missing)(`reads a shared data set by its name${sift.note}`, async () => {
+    const options = new Map([['data', 'sift-5k']]);
+    const { base, metric, label } = await vectorsOf({ options, say: () => undefined });
+    expect([base.dim, metric]).toEqual([128, 'l2']);
+    expect(label).toBe(`sift-5k, ${base.rows} × 128`);
   });
 
   it('judges found keys by their exact scores', async () => {
