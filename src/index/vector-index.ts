@@ -88,9 +88,10 @@ export abstract class VectorIndex<K extends Key = number> {
   /** The native index. */
   protected readonly handle: IndexHandle;
   readonly #schema: ResolvedSchema;
-  /** Made by the kind of keys, which the first rows decide: an add may change it. */
+  /** Made by the kind of keys, which the first rows decide: after an add it is asked for anew. */
   #arrays: ResultPlaces | undefined;
   #sync: SyncSearch | undefined;
+  #isKindKnown = false;
 
   protected constructor(handle: IndexHandle) {
     const { dim, metric, storage, rerank, attributes } = native().indexDescribe(handle);
@@ -211,7 +212,8 @@ export abstract class VectorIndex<K extends Key = number> {
     const k = resolveK(given, () => this.size);
     const ef = resolveEf(given);
     const restrictions = resolveRestrictions(this.#schema, given);
-    const search = (this.#sync ??= new SyncSearch(this.handle, this.dim, this.#resultArrays()));
+    const arrays = this.#resultArrays();
+    const search = (this.#sync ??= new SyncSearch(this.handle, this.dim, arrays));
     return search.search(vector, k, ef, restrictions, given.into) as SearchResult<K>;
   }
 
@@ -346,8 +348,7 @@ export abstract class VectorIndex<K extends Key = number> {
         native().indexAdd(this.handle, keys, data, threads, progress, how, attributes),
       );
     } finally {
-      this.#arrays = undefined;
-      this.#sync = undefined;
+      this.#isKindKnown = false;
     }
     if (mode !== 'add') await this.#compactIfWorth();
   }
@@ -375,8 +376,7 @@ export abstract class VectorIndex<K extends Key = number> {
   }
 
   #resolveAdd(vectors: VectorsInput, options: AddSyncOptions<K>) {
-    this.#arrays = undefined;
-    this.#sync = undefined;
+    this.#isKindKnown = false;
     const data = toVectors('vectors', vectors, this.dim);
     const count = data.length / this.dim;
     return {
@@ -433,6 +433,13 @@ export abstract class VectorIndex<K extends Key = number> {
   }
 
   #resultArrays(): ResultPlaces {
-    return (this.#arrays ??= new ResultPlaces(this.keyKind));
+    if (this.#isKindKnown) return this.#arrays!;
+    const kind = this.keyKind;
+    if (this.#arrays?.kind !== kind) {
+      this.#arrays = new ResultPlaces(kind);
+      this.#sync = undefined;
+    }
+    this.#isKindKnown = true;
+    return this.#arrays;
   }
 }
