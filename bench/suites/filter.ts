@@ -1,5 +1,6 @@
-import { HnswIndex, parseStorageType, Random, type Matrix } from '../../src/index.js';
+import { HnswIndex, parseStorageType, Random } from '../../src/index.js';
 import { alternate, type Side } from '../harness/alternate.js';
+import { rowsOf } from '../harness/ann-sides.js';
 import { integerOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
 import { vectorOptions, vectorsOf } from '../harness/vectors.js';
 
@@ -7,11 +8,12 @@ const DEFAULTS = { rows: 100_000, dim: 64, limit: 500 };
 const SHARES = [0.0001, 0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1];
 const K = 10;
 const EXCLUDED = 1000;
+const NEAREST = [10, 100, 1000];
 
 /** What conditions, groups and excluded keys do to the time and the recall of a graph search. */
 export const filterSuite: Suite = {
   name: 'filter',
-  description: 'graph search under conditions of every selectivity, in groups, without seen items',
+  description: 'graph search under conditions of every selectivity, in groups, within a score',
   options: {
     ...vectorOptions(DEFAULTS),
     storage: 'storage of the vectors (default i8); rerank is f16',
@@ -22,7 +24,8 @@ export const filterSuite: Suite = {
 };
 
 async function run(context: SuiteContext): Promise<Result[]> {
-  const { base, queries, label, metric } = await vectorsOf(context, DEFAULTS);
+  const { base, queries: matrix, label, metric } = await vectorsOf(context, DEFAULTS);
+  const queries = rowsOf(matrix);
   const storage = parseStorageType(context.options.get('storage') ?? 'i8');
   const recall = Number(context.options.get('recall') ?? 0.97);
   const rounds = integerOption(context, 'rounds', 3);
@@ -74,11 +77,32 @@ async function run(context: SuiteContext): Promise<Result[]> {
     groups: (query) => index.searchSync(query, grouped),
     exclude: (query) => index.searchSync(query, { ...plain, exclude: seen }),
   });
+  for (const count of NEAREST) results.push(await within(index, queries, rounds, count));
   return [
     ...results,
     { name: 'at most 1 of each of 1000 groups', where: others.groups! },
     { name: `${EXCLUDED} keys excluded`, where: others.exclude! },
   ];
+}
+
+/** All that scores as much as the nearest one of a rank, found by the graph and by a scan. */
+async function within(
+  index: HnswIndex,
+  vectors: readonly Float32Array[],
+  rounds: number,
+  count: number,
+): Promise<Result> {
+  const limits = new Map<Float32Array, number>();
+  for (const query of vectors) {
+    limits.set(query, index.searchSync(query, { k: count, exact: true }).scores[count - 1]!);
+  }
+  const graph = (query: Float32Array) =>
+    index.searchWithinSync(query, { score: limits.get(query)! }).keys;
+  const scan = (query: Float32Array) =>
+    index.searchWithinSync(query, { score: limits.get(query)!, exact: true }).keys;
+  const recall = meanRecall(vectors, graph, scan);
+  const times = await microseconds(vectors, rounds, { where: graph, scan });
+  return { name: `within the score of the nearest ${count}`, recall, ...times };
 }
 
 /** The numbers below `count`, in an order that has nothing to do with the vectors. */
@@ -93,16 +117,15 @@ function shuffled(count: number): Float64Array {
 }
 
 async function microseconds(
-  queries: Matrix,
+  queries: readonly Float32Array[],
   rounds: number,
   works: Record<string, (query: Float32Array) => unknown>,
 ): Promise<Record<string, number>> {
-  const { rows, dim } = queries;
   const sides = Object.entries(works).map(([name, search]): Side => ({
     name,
     work: () => {
-      for (let q = 0; q < rows; q++) search(queries.data.subarray(q * dim, (q + 1) * dim));
-      return rows;
+      for (const query of queries) search(query);
+      return queries.length;
     },
   }));
   const { rates } = await alternate(sides, { rounds, secondsASide: 0.1 });
@@ -110,14 +133,13 @@ async function microseconds(
 }
 
 function meanRecall(
-  { data, rows, dim }: Matrix,
+  queries: readonly Float32Array[],
   search: (query: Float32Array) => Float64Array,
   exact: (query: Float32Array) => Float64Array,
 ): number {
   let right = 0;
   let wanted = 0;
-  for (let q = 0; q < rows; q++) {
-    const query = data.subarray(q * dim, (q + 1) * dim);
+  for (const query of queries) {
     const truth = new Set(exact(query));
     wanted += truth.size;
     for (const key of search(query)) right += Number(truth.has(key));
