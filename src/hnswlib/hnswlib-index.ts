@@ -2,6 +2,7 @@ import { LichenArgumentError, throwIfAborted } from '../errors.js';
 import {
   MAX_ROWS,
   requireDim,
+  requireFinite as requireFiniteNumber,
   requireInteger,
   requireKey,
   requireOptions,
@@ -27,6 +28,7 @@ import type {
   SearchOptions,
   SearchResult,
   SearchSyncOptions,
+  SearchWithinOptions,
   VectorInput,
   VectorsInput,
 } from '../index/types.js';
@@ -49,10 +51,15 @@ const BYTES_A_KEY = 64;
 /** A key and a score. */
 const BYTES_A_PLACE = 12;
 
+/** Results that a search within a score asks for first, and how many times as many next. */
+const FIRST_WITHIN = 64;
+const WIDER_WITHIN = 4;
+
 const ADD_SYNC_OPTIONS = ['keys', 'threads'] as const;
 const ADD_OPTIONS = [...ADD_SYNC_OPTIONS, 'signal', 'onProgress'] as const;
 const SEARCH_SYNC_OPTIONS = ['k', 'ef', 'exact', 'oversample', 'filter'] as const;
 const SEARCH_OPTIONS = [...SEARCH_SYNC_OPTIONS, 'signal', 'threads'] as const;
+const SEARCH_WITHIN_OPTIONS = ['score', 'ef', 'exact', 'filter'] as const;
 const SEARCH_BATCH_OPTIONS = [...SEARCH_OPTIONS, 'onProgress'] as const;
 
 /**
@@ -254,6 +261,41 @@ export class HnswlibIndex<K extends Key = number> {
       });
       return { keys: places.keys as KeysOf<K>, scores: places.scores, counts, rows, k };
     });
+  }
+
+  /**
+   * All vectors that score at least `score` (l2: whose squared distance is at most that), best first, by searches for
+   * more and more.
+   * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_ARGUMENT, and what a function given as a filter
+   * throws.
+   */
+  searchWithinSync(
+    query: VectorInput,
+    options: WithHnswlibFilter<SearchWithinOptions, K>,
+  ): SearchResult<K> {
+    const { score, ...others } = requireOptions(options, SEARCH_WITHIN_OPTIONS);
+    const limit = Math.fround(requireFiniteNumber('score', score));
+    const isNear = (found: number) => (this.metric === 'l2' ? found <= limit : found >= limit);
+    if (this.size === 0) {
+      requireFinite('query', toVector('query', query, this.dim), this.dim);
+      return { keys: this.keys(), scores: new Float32Array() };
+    }
+    for (let k = FIRST_WITHIN; ; k *= WIDER_WITHIN) {
+      const wanted = Math.min(k, this.size);
+      const { keys, scores } = this.#searchOne(query, { ...others, k: wanted });
+      const beyond = scores.findIndex((found) => !isNear(found));
+      if (beyond < 0 && scores.length === wanted && wanted < this.size) continue;
+      const count = beyond < 0 ? scores.length : beyond;
+      return { keys: keys.slice(0, count) as KeysOf<K>, scores: scores.slice(0, count) };
+    }
+  }
+
+  /** As {@link searchWithinSync}, also on this thread. */
+  async searchWithin(
+    query: VectorInput,
+    options: WithHnswlibFilter<SearchWithinOptions, K>,
+  ): Promise<SearchResult<K>> {
+    return Promise.resolve(this.searchWithinSync(query, options));
   }
 
   /** All keys, in the order in which the vectors were added first. */

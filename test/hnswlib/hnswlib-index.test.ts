@@ -101,6 +101,46 @@ describe('hnswlib index', () => {
     expect(Array.from(index.get(1)!, (value) => Math.fround(value * 5))).toEqual([3, 4]);
   });
 
+  it.each(METRICS)('finds all within a score: %s', async (metric) => {
+    const index = new HnswlibIndex({ dim: DIM, metric, m: 12, efConstruction: 80 });
+    index.addSync(vectors);
+    const isEven = (key: number): boolean => key % 2 === 0;
+    for (const count of [0, 1, 63, 64, 300, ROWS]) {
+      const ranked = exactRows(vectors, queryAt(3), metric, ROWS);
+      const [last, next] = [ranked[count - 1]?.score, ranked[count]?.score];
+      const beyond = metric === 'l2' ? 1 : -1;
+      const score =
+        last === undefined
+          ? next! - beyond
+          : next === undefined
+            ? last + beyond
+            : (last + next) / 2;
+      const expected = ranked.slice(0, count).map(({ row }) => row);
+      const found = index.searchWithinSync(queryAt(3), { score, ef: 500 });
+      expect(Array.from(found.keys).every((key) => expected.includes(key))).toBe(true);
+      expect(found.keys.length).toBeGreaterThanOrEqual(0.95 * count);
+      expect(found.scores).toHaveLength(found.keys.length);
+      expect(await index.searchWithin(queryAt(3), { score, ef: 500 })).toEqual(found);
+      const even = index.searchWithinSync(queryAt(3), { score, ef: 500, filter: isEven });
+      expect(Array.from(even.keys).every((key) => isEven(key) && expected.includes(key))).toBe(
+        true,
+      );
+    }
+    const wrong = (options: object): unknown =>
+      index.searchWithinSync(queryAt(3), options as never);
+    expect(() => wrong({ score: NaN })).toThrow(/score must be a finite number, got NaN/);
+    expect(() => wrong({ score: 1, k: 3 })).toThrow(/unknown option 'k'/);
+    expect(() => wrong({ score: 1, exact: true })).toThrow(/no exact search/);
+    index.close();
+    expect(() => wrong({ score: 1 })).toThrow(/closed/);
+  });
+
+  it('finds nothing within a score where nothing is', () => {
+    const index = new HnswlibIndex({ dim: 2, metric: 'l2' });
+    expect(() => index.searchWithinSync([1], { score: 1 })).toThrow(/dim is 2/);
+    expect(index.searchWithinSync([1, 2], { score: 1 }).keys).toHaveLength(0);
+  });
+
   it('filters by keys, by bits and by a function', () => {
     const index = line();
     const search = (filter: NonNullable<Parameters<typeof index.searchSync>[1]>['filter']) => [
