@@ -38,6 +38,18 @@ std::optional<std::uint32_t> write_hits(const VectorIndex& index, std::uint64_t 
   return static_cast<std::uint32_t>(written);
 }
 
+std::uint32_t search_one(const VectorIndex& index, const float* query, const SearchOptions& options,
+                         const Output& out) {
+  thread_local std::vector<Hit> hits;
+  hits.resize(options.k);
+  std::uint32_t count = 0;
+  const auto search = [&] {
+    count = static_cast<std::uint32_t>(index.search(query, options, hits.data()));
+  };
+  search_and_write(index, 1, options.k, search, hits.data(), &count, out);
+  return count;
+}
+
 Output output_argument(const Napi::Value& keys, const Napi::Value& scores, std::size_t slots,
                        std::vector<std::string>& strings) {
   Output out;

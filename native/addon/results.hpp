@@ -49,6 +49,10 @@ void search_and_write(const VectorIndex& index, std::size_t queries, std::size_t
   }
 }
 
+// Searches for one query and writes its results; returns how many there are.
+std::uint32_t search_one(const VectorIndex& index, const float* query, const SearchOptions& options,
+                         const Output& out);
+
 // Where results go: keys into a Float64Array of at least `slots` places, or, if null is given,
 // into strings; and as many scores.
 Output output_argument(const Napi::Value& keys, const Napi::Value& scores, std::size_t slots,

@@ -34,15 +34,7 @@ Napi::Value search_sync(const Napi::CallbackInfo& info) {
     // the rows.
     std::vector<std::string> strings;
     const Output out = output_argument(info[4], info[5], options.k, strings);
-    thread_local std::vector<Hit> hits;
-    hits.resize(options.k);
-    std::uint32_t count = 0;
-    search_and_write(
-        *index, 1, options.k,
-        [&] {
-          count = static_cast<std::uint32_t>(index->search(query.data, options, hits.data()));
-        },
-        hits.data(), &count, out);
+    const std::uint32_t count = search_one(*index, query.data, options, out);
     if (out.strings != nullptr) return strings_value(info.Env(), strings, count);
     return Napi::Number::New(info.Env(), count);
   });

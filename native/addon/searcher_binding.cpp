@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <vector>
 
 #include "addon/arguments.hpp"
 #include "addon/index_binding.hpp"
@@ -44,15 +43,7 @@ class Searcher {
     Output out;
     out.keys = keys_.data + first;
     out.scores = scores_.data + first;
-    hits_.resize(options.k);
-    std::uint32_t count = 0;
-    search_and_write(
-        *index, 1, options.k,
-        [&] {
-          count = static_cast<std::uint32_t>(index->search(query_.data, options, hits_.data()));
-        },
-        hits_.data(), &count, out);
-    return count;
+    return search_one(*index, query_.data, options, out);
   }
 
  private:
@@ -66,7 +57,6 @@ class Searcher {
   Span<double> numbers_;
   Span<double> keys_{nullptr, 0};
   Span<float> scores_{nullptr, 0};
-  std::vector<Hit> hits_;
 };
 
 // () -> number of results; or (keys, scores) -> undefined: where results go from now on.

@@ -66,16 +66,22 @@ class Beam {
     if (found == kTooManyNearest) {
       const float limit = limit_of_groups(distances, count);
       found = kernels().collect(distances, count, limit, places_.data());
+      // NaN would break the order that the sort relies on.
+      found = static_cast<std::size_t>(
+          std::remove_if(places_.data(), places_.data() + found,
+                         [&](std::uint32_t at) {
+                           return !(distances[at] < std::numeric_limits<float>::infinity());
+                         }) -
+          places_.data());
       std::sort(places_.data(), places_.data() + found, [&](std::uint32_t a, std::uint32_t b) {
         const auto order = [&](std::uint32_t at) { return Hit{distances[at], at}; };
         return nearer(order(a), order(b));
       });
     }
-    entries_.resize(std::max(entries_.size(), std::min(found, capacity_)));
-    for (std::size_t i = 0; i < found && size_ < capacity_; ++i) {
-      const std::uint32_t at = places_[i];
-      entries_[size_] = {distances[at], rows[at]};
-      size_ += distances[at] < std::numeric_limits<float>::infinity();
+    size_ = std::min(found, capacity_);
+    entries_.resize(std::max(entries_.size(), size_));
+    for (std::size_t i = 0; i < size_; ++i) {
+      entries_[i] = {distances[places_[i]], rows[places_[i]]};
     }
     if (size_ == capacity_) worst_ = entries_[size_ - 1].distance;
   }

@@ -105,8 +105,16 @@ class GraphSearch {
   // Rows met by a search for all within a distance.
   struct Spread {
     std::vector<Hit>& rows;    // within it, each once; those up to `expanded` are expanded
-    std::vector<Hit>& beyond;  // farther, each once
+    std::vector<Hit>& beyond;  // farther, each once, and no NaN
     std::size_t expanded = 0;
+
+    void take(const Hit& hit, float limit) {
+      if (hit.distance <= limit) {
+        rows.push_back(hit);
+      } else if (hit.distance == hit.distance) {
+        beyond.push_back(hit);
+      }
+    }
   };
   // Expands rows on level 0 that are not farther than `limit`, and those that they lead to, until
   // no such is left; returns false if that would be more than `budget` nodes.
@@ -128,8 +136,7 @@ class GraphSearch {
       }
       store_.distances(query, scratch_.fresh.data(), fresh, scratch_.distances.data());
       for (std::size_t i = 0; i < fresh; ++i) {
-        const Hit hit{scratch_.distances[i], scratch_.fresh[i]};
-        (within(hit) ? rows : met.beyond).push_back(hit);
+        met.take({scratch_.distances[i], scratch_.fresh[i]}, limit);
       }
     }
     return true;

@@ -9,6 +9,7 @@ namespace lichen {
 
 std::vector<Hit> HnswIndex::within_locked(const float* query, float limit,
                                           const SearchOptions& options) const {
+  if (options.exact) return VectorIndex::within_locked(query, limit, options);
   const std::size_t shown = shown_rows();
   const RowFilter* const filter = admitted(options);
   const std::size_t selected = filter == nullptr ? shown : filter->selected();
@@ -16,14 +17,13 @@ std::vector<Hit> HnswIndex::within_locked(const float* query, float limit,
   const SearchCost cost(shown, finest().row_bytes(), store_.bytes() + graph_->bytes(),
                         graph_->capacity(0));
   // The beam, what lies within the distance and what lies beyond are expanded.
-  const SearchWay way = cost.way(selected, 2 * ef);
-  if (options.exact || (way == SearchWay::kScan && options.may_scan)) {
-    return VectorIndex::within_locked(query, limit, options);
+  if (options.may_scan && cost.way(selected, 2 * ef) == SearchWay::kScan) {
+    return scan_rows_within(query, limit, filter);
   }
   ScratchPool::Loan loan = scratch_.borrow();
   SearchScratch& scratch = *loan;
   if (!within_graph(query, limit, ef, cost.budget(selected) / 2, scratch)) {
-    return VectorIndex::within_locked(query, limit, options);
+    return scan_rows_within(query, limit, filter);
   }
   std::vector<Hit>& near = scratch.within;
   near.erase(std::remove_if(near.begin(), near.end(),
@@ -92,6 +92,7 @@ bool HnswIndex::within_graph(const float* query, float limit, std::size_t ef, st
 
   std::vector<Hit>& beyond = scratch.beyond;
   beyond.clear();
+  GraphSearch::Spread met{near, beyond};
   scratch.visited.start(graph_->rows());
   for (const Hit& hit : near) scratch.visited.meet(hit.row);
   if (by_hubs) {
@@ -99,11 +100,10 @@ bool HnswIndex::within_graph(const float* query, float limit, std::size_t ef, st
                  [&](const float* distances, const std::uint32_t* rows, std::size_t count) {
                    for (std::size_t i = 0; i < count; ++i) {
                      if (!scratch.visited.meet(rows[i])) continue;
-                     (distances[i] <= limit ? near : beyond).push_back({distances[i], rows[i]});
+                     met.take({distances[i], rows[i]}, limit);
                    }
                  });
   }
-  GraphSearch::Spread met{near, beyond};
   if (!search.spread(prepared, limit, budget, met)) return false;
   // Links lead to some over rows that are a little farther: as many again.
   const std::size_t more = std::min(near.size(), beyond.size());

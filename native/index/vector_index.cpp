@@ -358,9 +358,14 @@ std::vector<Hit> VectorIndex::search_within(const float* query, float score,
 
 std::vector<Hit> VectorIndex::within_locked(const float* query, float limit,
                                             const SearchOptions& options) const {
+  return scan_rows_within(query, limit, admitted(options));
+}
+
+std::vector<Hit> VectorIndex::scan_rows_within(const float* query, float limit,
+                                               const RowFilter* filter) const {
   QueryBatch prepared;
   prepared.prepare(finest(), query, 1);
-  return scan_within(finest(), prepared, limit, admitted(options));
+  return scan_within(finest(), prepared, limit, filter);
 }
 
 std::uint32_t VectorIndex::find(std::int64_t key) const {

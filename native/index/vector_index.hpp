@@ -210,6 +210,8 @@ class VectorIndex {
   // scored. Called with the lock held.
   virtual std::vector<Hit> within_locked(const float* query, float limit,
                                          const SearchOptions& options) const;
+  // The same of the rows that a filter admits; all, if it is null.
+  std::vector<Hit> scan_rows_within(const float* query, float limit, const RowFilter* filter) const;
   virtual void describe(SnapshotHeader& header, std::vector<SectionData>& sections) const = 0;
   virtual void load(const SnapshotReader& reader) = 0;
   // Of all that indexes share.

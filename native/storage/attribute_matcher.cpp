@@ -231,7 +231,9 @@ void AttributeMatcher::evaluate_leaf(const Node& node, const Block& block,
         numbers(-kInfinity, kInfinity);
       } else if (column.spec.kind == AttributeKind::kCategory) {
         fill(column.codes.data(), [&](const std::uint32_t* values, std::size_t count) {
-          return bits_one_by_one(values, count, [](std::uint32_t code) { return code != 0; });
+          constexpr std::uint32_t kNone[kFewValues] = {};
+          return bits_by(values, count,
+                         [&](const std::uint32_t* of) { return ~match.few(of, kNone); });
         });
       } else {
         tags(match.any_bit, ~std::uint64_t{0});

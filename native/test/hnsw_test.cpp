@@ -182,6 +182,27 @@ TEST_CASE("hnsw: what the graph finds within a distance is there, and most of wh
   }
 }
 
+TEST_CASE("hnsw: distances that are no numbers do no harm to a search within a distance") {
+  const std::size_t rows = 1500;
+  std::vector<float> vectors = test::clustered(16, rows + 1, kDim, 6);
+  for (std::size_t i = 0; i < vectors.size(); i += 3) vectors[i] *= 1e38f;
+  for (const Metric metric : {Metric::kDot, Metric::kL2}) {
+    HnswIndex index(kDim, metric, {8, 40, 42});
+    add(index, vectors.data(), rows);
+    SearchOptions options;
+    options.may_scan = false;
+    for (const float score : {-1e38f, 0.0f, 1e38f, 3e38f}) {
+      for (const std::size_t ef : {10, 500}) {
+        options.ef = ef;
+        const float* const query = vectors.data() + rows * kDim;
+        for (const Hit& hit : index.search_within(query, score, options)) {
+          CHECK(metric == Metric::kL2 ? hit.distance <= score : -hit.distance >= score);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("hnsw: one thread and one seed give one graph") {
   const test::ScratchFolder folder;
   const std::vector<float> vectors = test::clustered(12, 800, kDim, 10);

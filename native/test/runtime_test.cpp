@@ -139,7 +139,7 @@ TEST_CASE("beam: is filled with the nearest of many rows") {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   Beam beam;
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
-    const std::size_t capacity = 1 + splitmix64(seed, 0) % 40;
+    const std::size_t capacity = 1 + splitmix64(seed, 0) % 120;
     const std::size_t count = splitmix64(seed, 1) % 1500;
     // Of a few values, so that many are alike; some seeds have hardly any that is near at all.
     const std::uint64_t values = seed % 3 == 0 ? 5 : 100000;

@@ -266,8 +266,8 @@ export class HnswlibIndex<K extends Key = number> {
   /**
    * All vectors that score at least `score` (l2: whose squared distance is at most that), best first, by searches for
    * more and more.
-   * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_ARGUMENT, and what a function given as a filter
-   * throws.
+   * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_ARGUMENT, ERR_LICHEN_UNSUPPORTED for an exact
+   * search, and what a function given as a filter throws.
    */
   searchWithinSync(
     query: VectorInput,
