@@ -20,9 +20,9 @@ const DASHES = ['', '7 3', '2 3', '10 3 2 3'];
 
 /**
  * A picture of curves: recall to the right, on a scale that widens towards 1, queries a second upwards, by powers of
- * ten. Points below a recall of 0.8 and those where a curve rises no more are left out.
+ * ten, on so many threads. Points below a recall of 0.8 and those where a curve rises no more are left out.
  */
-export function curvesSvg(title: string, curves: readonly Curve[]): string {
+export function curvesSvg(title: string, curves: readonly Curve[], threads = 1): string {
   const shown = curves.map(({ points }) =>
     rising(points.filter(({ recall, qps }) => recall >= LEAST_RECALL && qps > 0)),
   );
@@ -39,7 +39,7 @@ export function curvesSvg(title: string, curves: readonly Curve[]): string {
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${HEIGHT}" font-family="sans-serif" font-size="13">`,
     `<rect width="${width}" height="${HEIGHT}" fill="#fff"/>`,
     text(PLOT.left, 30, title, 'font-size="16"'),
-    ...axes(ticks, y),
+    ...axes(ticks, y, threads),
     ...shown.map((points, at) => drawn(points, y, styles[at]!)),
     ...labels.map((label, at) => {
       const height = PLOT.top + 12 + at * lead;
@@ -53,7 +53,7 @@ export function curvesSvg(title: string, curves: readonly Curve[]): string {
 const MIDDLE = 'text-anchor="middle"';
 const END = 'text-anchor="end"';
 
-function axes(ticks: readonly number[], y: (rate: number) => number): string[] {
+function axes(ticks: readonly number[], y: (rate: number) => number, threads: number): string[] {
   const { left, right, top, bottom } = PLOT;
   const [centre, middle] = [(left + right) / 2, (top + bottom) / 2];
   return [
@@ -70,7 +70,9 @@ function axes(ticks: readonly number[], y: (rate: number) => number): string[] {
     text(
       24,
       middle,
-      'queries a second, one thread',
+      threads === 1
+        ? 'queries a second, one thread'
+        : `queries a second, batches on ${threads} threads`,
       `${MIDDLE} transform="rotate(-90 24 ${middle})"`,
     ),
   ];

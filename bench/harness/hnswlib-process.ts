@@ -7,5 +7,6 @@ export async function hnswlibNativeSide(task: AnnTask): Promise<AnnSide> {
   const { base, metric, m, efConstruction, k } = task;
   const program = buildHnswlibBench();
   const numbers = [base.dim, metric, m, efConstruction, k].map(String);
-  return processSide('hnswlib C++', program, [...writeVectorFiles(task), ...numbers], task);
+  const args = [...writeVectorFiles(task), ...numbers];
+  return processSide('hnswlib C++', program, args, task, { batches: true });
 }

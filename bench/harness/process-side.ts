@@ -22,13 +22,15 @@ export function writeVectorFiles({ base, queries, folder }: AnnTask): string[] {
 
 /**
  * A side in a process of its own, which searches when it is asked and sleeps else. The program says what it
- * {@link Built}, then answers each command by a line of JSON: `run EF SECONDS`, `latency EF` and `keys EF FILE`.
+ * {@link Built}, then answers each command by a line of JSON: `run EF SECONDS`, `latency EF` and `keys EF FILE`, and
+ * `batch EF THREADS` if it `batches`.
  */
 export async function processSide(
   name: string,
   program: string,
   args: readonly string[],
   { base, k, folder }: AnnTask,
+  { batches = false } = {},
 ): Promise<AnnSide> {
   const ask = openProcess(name, program, args);
   let beam = k;
@@ -54,6 +56,7 @@ export async function processSide(
         const bytes = readFileSync(file);
         return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
       },
+      ...(batches ? { batch: (threads: number) => ask.command(`batch ${beam} ${threads}`) } : {}),
       close: ask.close,
     };
   } catch (error) {

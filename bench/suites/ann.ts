@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, parse } from 'node:path';
 import { machine } from '../../src/index.js';
 import { alternate, ratioText, type Comparison, type Side } from '../harness/alternate.js';
 import { usearchSides } from '../harness/ann-peers.js';
@@ -14,7 +14,7 @@ import {
   type AnnTask,
   type Stored,
 } from '../harness/ann-sides.js';
-import { beamLadder, leastBeam, type RecallPoint } from '../harness/curves.js';
+import { beamLadder, leastBeam, type Curve, type RecallPoint } from '../harness/curves.js';
 import { curvesSvg } from '../harness/curves-svg.js';
 import { hnswlibNativeSide } from '../harness/hnswlib-process.js';
 import { recallJudge } from '../harness/recall.js';
@@ -59,7 +59,7 @@ export const annSuite: Suite = {
     'ef-construction': 'beam while building (default 200)',
     rounds: 'rounds of searching that count (default 3)',
     threads: 'threads of batches (default 2, or 1 on a machine of one)',
-    svg: 'file for a picture of the curves',
+    svg: 'file for a picture of the curves; that of batches has -batch in its name',
   },
   run,
   report,
@@ -86,7 +86,9 @@ async function measure(context: SuiteContext, folder: string, sides: AnnSide[]):
   const rounds = integerOption(context, 'rounds', 3);
   const threads = integerOption(context, 'threads', Math.min(2, machine().threads));
   context.say(`${label}, ${metric}, ${queries.rows} queries, recall@${k} by exact scores`);
-  context.say(`m ${m}, efConstruction ${efConstruction}; builds and single searches: one thread`);
+  context.say(
+    `m ${m}, efConstruction ${efConstruction}; builds and single searches: one thread, batches: ${threads}`,
+  );
 
   const task = { base, queries, metric, m, efConstruction, k, folder };
   await addSides(context, task, storages, peers, sides);
@@ -96,11 +98,11 @@ async function measure(context: SuiteContext, folder: string, sides: AnnSide[]):
     return { ef, recall: judge(await side.keys()) };
   };
 
-  const curves = await curvesOf(sides, k, rounds, recallAt, context);
-  const title = `recall@${k}, ${label}, ${metric}`;
-  saveSvg(context, title, sides, curves);
+  const how = { k, queryRows: queries.rows, rounds, threads, recallAt };
+  const curves = await curvesOf(sides, how, context);
+  saveSvg(context, `recall@${k}, ${label}, ${metric}`, sides, curves, threads);
   const results = [...sides.map(buildResult), ...curves];
-  const given = { sides, curves, k, queryRows: queries.rows, rounds, threads, recallAt };
+  const given = { sides, curves, ...how };
   for (const target of TARGETS) {
     results.push(...(await atRecall(target, given)));
     context.say(`recall ≥ ${target}: done`);
@@ -154,24 +156,34 @@ async function addSides(
 
 type RecallAt = (side: AnnSide, ef: number) => Promise<RecallPoint>;
 
-/** Every side at every beam, in turns, until its recall is as good as it gets. */
+/** How sides are measured. */
+interface How {
+  readonly k: number;
+  readonly queryRows: number;
+  readonly rounds: number;
+  readonly threads: number;
+  readonly recallAt: RecallAt;
+}
+
+/** Every side at every beam, one query at a time and in batches, in turns, until its recall is as good as it gets. */
 async function curvesOf(
   sides: readonly AnnSide[],
-  k: number,
-  rounds: number,
-  recallAt: RecallAt,
+  how: How,
   context: SuiteContext,
 ): Promise<Result[]> {
+  const { k, rounds, recallAt } = how;
   const results: Result[] = [];
   let open = sides;
   for (const ef of beamLadder(k, LADDER_END)) {
     const recalls = new Map<string, number>();
     for (const side of open) recalls.set(side.name, (await recallAt(side, ef)).recall);
     const compared = await alternate(open, { rounds, secondsASide: SECONDS_A_SIDE });
+    const batches = await compareBatches(open, how);
     for (const { name } of open) {
       const { median: qps, min: qpsMin, max: qpsMax } = compared.rates.get(name)!;
       const recall = recalls.get(name)!;
-      results.push({ name, section: 'curve', ef, recall, qps, qpsMin, qpsMax });
+      const inBatches = batchFields(batches, name, how.threads);
+      results.push({ name, section: 'curve', ef, recall, qps, qpsMin, qpsMax, ...inBatches });
     }
     open = open.filter(({ name }) => recalls.get(name)! < ENOUGH);
     context.say(`ef ${ef}: done`);
@@ -180,19 +192,14 @@ async function curvesOf(
   return results;
 }
 
-interface Measured {
+interface Measured extends How {
   readonly sides: readonly AnnSide[];
   readonly curves: readonly Result[];
-  readonly k: number;
-  readonly queryRows: number;
-  readonly rounds: number;
-  readonly threads: number;
-  readonly recallAt: RecallAt;
 }
 
 /** The sides at equal recall: each with the least beam that reaches it. */
 async function atRecall(target: number, given: Measured): Promise<Result[]> {
-  const { sides, curves, k, rounds, threads, recallAt } = given;
+  const { sides, curves, k, rounds, recallAt } = given;
   const section = `recall ≥ ${target}`;
   const points = new Map<AnnSide, RecallPoint>();
   const results: Result[] = [];
@@ -217,7 +224,6 @@ async function atRecall(target: number, given: Measured): Promise<Result[]> {
     const { name } = side;
     const { median: qps, min: qpsMin, max: qpsMax } = single.rates.get(name)!;
     const latency = await side.latency();
-    const inBatch = batches?.rates.get(name);
     results.push({
       name,
       section,
@@ -227,14 +233,7 @@ async function atRecall(target: number, given: Measured): Promise<Result[]> {
       qpsMax,
       p50us: latency.p50us,
       p99us: latency.p99us,
-      ...(inBatch === undefined
-        ? {}
-        : {
-            batchQps: inBatch.median,
-            batchQpsMin: inBatch.min,
-            batchQpsMax: inBatch.max,
-            threads,
-          }),
+      ...batchFields(batches, name, given.threads),
     });
   }
   return [...results, ...ratiosOf(single, reaching, section)];
@@ -243,7 +242,7 @@ async function atRecall(target: number, given: Measured): Promise<Result[]> {
 /** Batches of those sides that have them, in turns. */
 async function compareBatches(
   sides: readonly AnnSide[],
-  { queryRows, rounds, threads }: Measured,
+  { queryRows, rounds, threads }: How,
 ): Promise<Comparison | undefined> {
   const inBatches = sides.flatMap(({ name, batch }): Side[] => {
     if (batch === undefined) return [];
@@ -255,6 +254,17 @@ async function compareBatches(
   });
   if (inBatches.length === 0) return undefined;
   return alternate(inBatches, { rounds, secondsASide: SECONDS_A_SIDE });
+}
+
+function batchFields(
+  batches: Comparison | undefined,
+  name: string,
+  threads: number,
+): Record<string, number> {
+  const rate = batches?.rates.get(name);
+  if (rate === undefined) return {};
+  const { median: batchQps, min: batchQpsMin, max: batchQpsMax } = rate;
+  return { batchQps, batchQpsMin, batchQpsMax, threads };
 }
 
 /** What lichen's rates are divided by those of each peer. */
@@ -276,21 +286,29 @@ function buildResult({ name, buildSeconds, bytesAVector, bytesBy }: AnnSide): Re
   return { name, section: 'build', buildSeconds, bytesAVector, bytesBy };
 }
 
+/** Two pictures: one query at a time, and batches, with those sides that have them. */
 function saveSvg(
   context: SuiteContext,
   title: string,
   sides: readonly AnnSide[],
   results: readonly Result[],
+  threads: number,
 ): void {
   const file = context.options.get('svg');
   if (file === undefined) return;
-  const curves = sides.map((side) => ({
-    name: side.name,
-    points: results
-      .filter(({ name }) => name === side.name)
-      .map(({ recall, qps }) => ({ recall: Number(recall), qps: Number(qps) })),
-  }));
-  writeFileSync(file, curvesSvg(title, curves));
+  const curves = (some: readonly AnnSide[], rate: 'qps' | 'batchQps'): Curve[] =>
+    some.map(({ name }) => ({
+      name,
+      points: results
+        .filter((result) => result.name === name)
+        .map((result) => ({ recall: Number(result.recall), qps: Number(result[rate]) })),
+    }));
+  writeFileSync(file, curvesSvg(title, curves(sides, 'qps')));
+  const inBatches = sides.filter(({ batch }) => batch !== undefined);
+  if (inBatches.length === 0) return;
+  const { dir, name, ext } = parse(file);
+  const ofBatches = curvesSvg(title, curves(inBatches, 'batchQps'), threads);
+  writeFileSync(join(dir, `${name}-batch${ext}`), ofBatches);
 }
 
 /** A table a section; at equal recall with how many times a peer's rate each lichen side has. */

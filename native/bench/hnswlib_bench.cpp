@@ -2,13 +2,15 @@
 // files, builds, and then serves commands on stdin, each answered by one line of JSON.
 //
 //   hnswlib_bench BASE QUERIES DIM METRIC M EF_CONSTRUCTION K
-//     run EF SECONDS   searches on one thread, at least so long
-//     latency EF       searches for each query once, by the clock
-//     keys EF FILE     writes the row numbers found as int32, K a query, -1 where there is none
+//     run EF SECONDS     searches on one thread, at least so long
+//     batch EF THREADS   searches for each query once, on so many threads
+//     latency EF         searches for each query once, by the clock
+//     keys EF FILE       writes the row numbers found as int32, K a query, -1 where there is none
 
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -20,6 +22,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "hnswlib.h"
@@ -105,6 +108,10 @@ class Bench {
       double seconds = 0;
       words >> seconds;
       run(seconds);
+    } else if (command == "batch") {
+      std::size_t threads = 1;
+      words >> threads;
+      batch(threads);
     } else if (command == "latency") {
       latency();
     } else if (command == "keys") {
@@ -136,6 +143,28 @@ class Bench {
     } while (seconds < least);
     std::printf("{\"queries\": %zu, \"qps\": %.3f, \"found\": %zu}\n", count,
                 static_cast<double>(count) / seconds, found_);
+  }
+
+  // Each thread takes some queries after the others, until there are no more.
+  void batch(std::size_t threads) {
+    std::atomic<std::size_t> taken{0};
+    std::atomic<std::size_t> found{0};
+    const auto work = [&] {
+      std::size_t here = 0;
+      for (;;) {
+        const std::size_t first = taken.fetch_add(kQueriesAtOnce);
+        if (first >= queries_.rows()) break;
+        const std::size_t end = std::min(first + kQueriesAtOnce, queries_.rows());
+        for (std::size_t query = first; query < end; ++query) here += search(query).size();
+      }
+      found += here;
+    };
+    std::vector<std::thread> others;
+    for (std::size_t i = 1; i < threads; ++i) others.emplace_back(work);
+    work();
+    for (std::thread& other : others) other.join();
+    found_ += found;
+    std::printf("{\"queries\": %zu, \"found\": %zu}\n", queries_.rows(), found_);
   }
 
   void latency() {

@@ -135,15 +135,34 @@ describe('the benchmark harness', () => {
   });
 
   it('draws curves, and says which peers are left out', () => {
-    const sizes = ['--rows', '300', '--dim', '8', '--limit', '20', '--rounds', '1'];
+    const sizes = [
+      '--rows',
+      '300',
+      '--dim',
+      '8',
+      '--limit',
+      '20',
+      '--rounds',
+      '1',
+      '--threads',
+      '2',
+    ];
     const files = ['--svg', at('curves.svg'), '--json', at('ann.json')];
     const run = bench('ann', ...sizes, '--storage', 'f32,i8', '--peers', 'hnswlib,zvec', ...files);
     expect(run.status, run.stderr).toBe(0);
     expect(run.stdout).toMatch(/^zvec (f32: built|is not installed: left out \(npm install )/m);
     expect(readFileSync(at('curves.svg'), 'utf8')).toContain('>lichen f32<');
+    const ofBatches = readFileSync(at('curves-batch.svg'), 'utf8');
+    expect(ofBatches).toContain('>lichen f32<');
+    expect(ofBatches).not.toContain('>hnswlib-node<');
+    expect(ofBatches).toContain(', batches on 2 threads<');
     const { results } = JSON.parse(readFileSync(at('ann.json'), 'utf8')) as {
-      results: { name: string; section: string }[];
+      results: { name: string; section: string; batchQps?: number }[];
     };
+    const points = results.filter(({ section }) => section === 'curve');
+    for (const { name, batchQps } of points) {
+      expect(batchQps !== undefined && batchQps > 0, name).toBe(name.startsWith('lichen'));
+    }
     const named = results.filter(({ name }) => name === 'lichen i8');
     expect(named.map(({ section }) => section)).toEqual(
       expect.arrayContaining(['build', 'curve', 'recall ≥ 0.9']),

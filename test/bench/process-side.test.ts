@@ -15,6 +15,7 @@ const PROGRAM = `
     const [command, ef, argument] = line.split(' ');
     if (command === 'keys') writeFileSync(argument, Int32Array.of(1, -1));
     if (command === 'latency') say({ p50us: Number(ef), p99us: 2 });
+    else if (command === 'batch') say({ queries: Number(ef) * Number(argument) });
     else say({ queries: Number(ef) });
   });`;
 
@@ -29,7 +30,8 @@ describe('a side in a process of its own', () => {
     k: 2,
     folder: at('.'),
   });
-  const open = (program: string) => processSide('other', process.execPath, ['-e', program], task());
+  const open = (program: string, how = {}) =>
+    processSide('other', process.execPath, ['-e', program], task(), how);
 
   it('is asked by lines, with the beam that was set last', async () => {
     const side = await open(PROGRAM);
@@ -42,6 +44,16 @@ describe('a side in a process of its own', () => {
     expect(Array.from(await side.keys(), Number)).toEqual([1, -1]);
     await side.close!();
     await expect(side.work()).rejects.toThrow('the process of other has ended');
+  });
+
+  it('is asked for batches where it has them', async () => {
+    const without = await open(PROGRAM);
+    expect(without.batch).toBeUndefined();
+    await without.close!();
+    const side = await open(PROGRAM, { batches: true });
+    await side.aim(7);
+    expect(JSON.parse(String(await side.batch!(3)))).toEqual({ queries: 21 });
+    await side.close!();
   });
 
   it('tells why nothing was built', async () => {
