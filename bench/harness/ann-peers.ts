@@ -34,8 +34,8 @@ function usearchSide(task: AnnTask, Index: typeof UsearchIndex, kind: string): A
       expansion_search: ef,
       multi: false,
     });
-  let beam = k;
-  let index = make(beam);
+  let beam = 0;
+  let index = make(k);
   const keys = BigUint64Array.from({ length: base.rows }, (_, row) => BigInt(row));
   const start = performance.now();
   index.add(keys, base.data, 1);
@@ -48,7 +48,8 @@ function usearchSide(task: AnnTask, Index: typeof UsearchIndex, kind: string): A
     buildSeconds,
     bytesAVector: statSync(file).size / base.rows,
     bytesBy: 'size of its file',
-    // The beam of an index is fixed when it is made, so another is made and loaded.
+    // The beam of an index is fixed when it is made, so another is made and loaded; one that was built on one thread
+    // would refuse to search on more.
     aim(ef) {
       if (ef === beam) return;
       index = make((beam = ef));
