@@ -2,6 +2,7 @@
   "variables": {
     "core_files": [
       "runtime/crc32c.cpp",
+      "runtime/mapping.cpp",
       "runtime/thread_pool.cpp",
       "kernels/cpu_features.cpp",
       "kernels/dispatch.cpp",
@@ -29,6 +30,7 @@
       "index/live_store.cpp",
       "index/restricted_search.cpp",
       "index/scan.cpp",
+      "index/store_file.cpp",
       "index/store_sections.cpp",
       "index/condition_cache.cpp",
       "index/flat_index.cpp",

@@ -73,6 +73,7 @@ export {
   type StoreScores,
 } from './index/embedding-store.js';
 export { openIndex } from './index/open.js';
+export type { OpenOptions, SaveOptions, SnapshotLabel } from './index/file-options.js';
 export { inspectSnapshot, type SnapshotReport } from './index/snapshot.js';
 
 export { HnswlibIndex } from './hnswlib/hnswlib-index.js';

@@ -35,14 +35,20 @@ export interface IndexDescription {
   readonly subspaces?: number;
   readonly keys: KeyKind;
   readonly attributes: NativeSchema;
-  /** Rows that were removed or replaced and still take memory; not told of a file. */
-  readonly dead?: number;
+  /** Rows that were removed or replaced and still take memory. */
+  readonly dead: number;
   /** Memory held: vectors, keys, links. */
   readonly bytes: number;
   readonly m?: number;
   readonly efConstruction?: number;
   readonly seed?: number;
+  /** The version of the model that made the vectors, if it was told. */
+  readonly modelVersion?: string;
+  readonly snapshotVersion: number;
 }
+
+/** How a file is looked at: read, mapped, or mapped with a look at all checksums. */
+export type Access = 'read' | 'map' | 'verify';
 
 /** A section of a snapshot file and whether its bytes have the checksum that the file gives. */
 export interface SnapshotSection {
@@ -54,7 +60,8 @@ export interface SnapshotSection {
 }
 
 /** What stands in a snapshot file. */
-export interface NativeSnapshotReport extends IndexDescription {
+export interface NativeSnapshotReport extends Omit<IndexDescription, 'index'> {
+  readonly index: 'flat' | 'hnsw' | 'store';
   /** Version of the file format. */
   readonly version: number;
   readonly rows: number;
@@ -68,6 +75,7 @@ export interface StoreDescription {
   readonly metric: 'dot' | 'cosine' | 'l2';
   readonly storage: StorageName;
   readonly subspaces?: number;
+  readonly seed: number;
   /** Rows, deleted ones included. */
   readonly rows: number;
   readonly deleted: number;
@@ -212,7 +220,7 @@ export interface Addon {
   indexCalibrate(index: IndexHandle, queries: Float32Array): Promise<void>;
   /** Pairs of a beam and the recall it reached. */
   indexCalibration(index: IndexHandle): Float64Array;
-  indexOpen(path: string): Promise<IndexHandle>;
+  indexOpen(path: string, access: Access): Promise<IndexHandle>;
   indexInspect(path: string): Promise<NativeSnapshotReport>;
   indexDescribe(index: IndexHandle): IndexDescription;
   indexSize(index: IndexHandle): number;
@@ -287,7 +295,14 @@ export interface Addon {
     ef: number,
     restrictions: NativeRestrictions | undefined,
   ): NativeHits<Keys>;
-  indexSave(index: IndexHandle, path: string, progress: ProgressHandle): Promise<number>;
+  /** A label that is null is the one the index was opened with. */
+  indexSave(
+    index: IndexHandle,
+    path: string,
+    progress: ProgressHandle,
+    modelVersion: string | null,
+    snapshotVersion: number | null,
+  ): Promise<number>;
   indexClose(index: IndexHandle): void;
   createProgress(): ProgressHandle;
   progressState(progress: ProgressHandle, state: Float64Array): void;
@@ -323,6 +338,9 @@ export interface Addon {
   ): void;
   storeErrors(store: StoreHandle, vectors: Float32Array, first: number): StorageErrors;
   storeConvert(store: StoreHandle, storage: string, subspaces: number, seed: number): StoreHandle;
+  /** Returns the file's size. */
+  storeSave(store: StoreHandle, path: string): number;
+  storeOpen(path: string, access: Access): StoreHandle;
   storeClose(store: StoreHandle): void;
   /** Reads an index file of hnswlib and checks all that a search would follow; keeps nothing of it. */
   hnswlibCheck(path: string, dim: number): Promise<HnswlibReport>;

@@ -42,6 +42,14 @@ Metric metric_argument(const Napi::Value& value) {
   }
   throw Error(Code::kArgument, "metric must be dot, cosine or l2, got '" + name + "'");
 }
+Access access_argument(const Napi::Value& value) {
+  const std::string name = string_argument(value, "access");
+  if (name == "read") return Access::kRead;
+  if (name == "map") return Access::kMap;
+  if (name == "verify") return Access::kMapVerified;
+  throw Error(Code::kArgument, "access is not one of read, map, verify");
+}
+
 StorageType storage_argument(const Napi::Value& value) {
   const std::string name = string_argument(value, "storage");
   for (std::size_t i = 0; i < kStorageTypeNames.size(); ++i) {

@@ -33,6 +33,8 @@ std::shared_ptr<Progress> progress_argument(const Napi::Value& value);
 
 Metric metric_argument(const Napi::Value& value);
 StorageType storage_argument(const Napi::Value& value);
+// "read", "map" or "verify": mapped, with a look at all checksums.
+Access access_argument(const Napi::Value& value);
 // Arguments `at` and on: dim, metric, storage; at + 4 and on: subspaces (0 = by dim), seed.
 CodecOptions codec_argument(const Napi::CallbackInfo& info, std::size_t at);
 // null or undefined, or a Uint8Array: a bit a row. Valid until JavaScript runs again.

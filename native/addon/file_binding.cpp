@@ -4,7 +4,6 @@
 #include "addon/attribute_arguments.hpp"
 #include "addon/index_binding.hpp"
 #include "addon/jobs.hpp"
-#include "runtime/thread_pool.hpp"
 #include "storage/attribute_sections.hpp"
 #include "storage/snapshot.hpp"
 
@@ -13,60 +12,65 @@ namespace {
 
 class SaveJob final : public Job {
  public:
-  SaveJob(Napi::Env env, IndexPointer index, std::string path, std::shared_ptr<Progress> progress)
+  SaveJob(Napi::Env env, IndexPointer index, std::string path, SnapshotLabel label,
+          std::shared_ptr<Progress> progress)
       : Job(env),
         index_(std::move(index)),
         path_(std::move(path)),
+        label_(std::move(label)),
         progress_(std::move(progress)) {}
-  void run() override {
-    // A file holds no dead rows.
-    if (index_->dead() > 0 && !index_->compact(usable_processors(), compaction_)) {
-      throw Error(Code::kAborted, "saving was aborted");
-    }
-    bytes_ = index_->save(path_, *progress_);
-  }
+  void run() override { bytes_ = index_->save(path_, label_, *progress_); }
   Napi::Value result(Napi::Env env) override {
     return Napi::Number::New(env, static_cast<double>(bytes_));
   }
-  void cancel() override {
-    compaction_.cancel.store(true);
-    progress_->cancel.store(true);
-  }
+  void cancel() override { progress_->cancel.store(true); }
 
  private:
   IndexPointer index_;
   std::string path_;
-  Progress compaction_;
+  SnapshotLabel label_;
   std::shared_ptr<Progress> progress_;
   std::uint64_t bytes_ = 0;
 };
 
-// (handle, path, progress) -> Promise<bytes>
+// (handle, path, progress, model | null, version | null) -> Promise<bytes>; null: as the index has it
 Napi::Value save(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
+    const IndexPointer index = index_argument(info[0]);
+    SnapshotLabel label = index->label();
+    if (!info[3].IsNull()) label.model = string_argument(info[3], "modelVersion");
+    if (!info[4].IsNull()) label.version = size_argument(info[4], "snapshotVersion");
+    if (label.model.size() > kMaxModelBytes) {
+      throw Error(Code::kArgument, "modelVersion must have at most " +
+                                       std::to_string(kMaxModelBytes) + " bytes, got " +
+                                       std::to_string(label.model.size()));
+    }
     return Jobs::of(info.Env())
-        .start(
-            std::make_unique<SaveJob>(info.Env(), index_argument(info[0]),
-                                      string_argument(info[1], "path"), progress_argument(info[2])),
-            Jobs::Where::kOwnThread);
+        .start(std::make_unique<SaveJob>(info.Env(), index, string_argument(info[1], "path"),
+                                         std::move(label), progress_argument(info[2])),
+               Jobs::Where::kOwnThread);
   });
 }
 
 class OpenJob final : public Job {
  public:
-  OpenJob(Napi::Env env, std::string path) : Job(env), path_(std::move(path)) {}
-  void run() override { index_ = VectorIndex::open(path_); }
+  OpenJob(Napi::Env env, std::string path, Access access)
+      : Job(env), path_(std::move(path)), access_(access) {}
+  void run() override { index_ = VectorIndex::open(path_, access_); }
   Napi::Value result(Napi::Env env) override { return wrap_index(env, std::move(index_)); }
 
  private:
   std::string path_;
+  Access access_;
   IndexPointer index_;
 };
 
+// (path, access) -> Promise<handle>
 Napi::Value open(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     return Jobs::of(info.Env())
-        .start(std::make_unique<OpenJob>(info.Env(), string_argument(info[0], "path")),
+        .start(std::make_unique<OpenJob>(info.Env(), string_argument(info[0], "path"),
+                                         access_argument(info[1])),
                Jobs::Where::kOwnThread);
   });
 }
@@ -81,6 +85,8 @@ class InspectJob final : public Job {
       sound_.push_back(reader_->verify(section));
     }
     schema_ = read_attribute_schema(*reader_);
+    label_ = read_label(*reader_);
+    dead_ = read_dead_rows(*reader_, reader_->header().rows).count;
   }
 
   Napi::Value result(Napi::Env env) override {
@@ -90,9 +96,13 @@ class InspectJob final : public Job {
     };
     Napi::Object report = Napi::Object::New(env);
     const bool hnsw = header.kind == static_cast<std::uint32_t>(IndexKind::kHnsw);
+    const bool store = header.kind == static_cast<std::uint32_t>(IndexKind::kStore);
     report.Set("version", header.version);
-    report.Set("index", hnsw ? "hnsw" : "flat");
+    report.Set("index", hnsw ? "hnsw" : store ? "store" : "flat");
+    if (!label_.model.empty()) report.Set("modelVersion", label_.model);
+    report.Set("snapshotVersion", static_cast<double>(label_.version));
     report.Set("rows", static_cast<double>(header.rows));
+    report.Set("dead", static_cast<double>(dead_));
     report.Set("dim", header.dim);
     report.Set("metric", name(kMetricNames, header.metric));
     report.Set("storage", name(kStorageTypeNames, header.storage));
@@ -127,6 +137,8 @@ class InspectJob final : public Job {
   std::unique_ptr<SnapshotReader> reader_;
   std::vector<bool> sound_;
   std::vector<AttributeSpec> schema_;
+  SnapshotLabel label_;
+  std::size_t dead_ = 0;
 };
 
 Napi::Value inspect(const Napi::CallbackInfo& info) {

@@ -39,6 +39,7 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
     if (store.type() == StorageType::kPq) {
       object.Set("subspaces", static_cast<double>(store.codec().options().subspaces));
     }
+    object.Set("seed", static_cast<double>(store.codec().options().seed));
     object.Set("rows", static_cast<double>(live->rows()));
     object.Set("deleted", static_cast<double>(live->deleted()));
     object.Set("bytes", static_cast<double>(live->bytes()));
@@ -179,6 +180,24 @@ Napi::Value convert(const Napi::CallbackInfo& info) {
   });
 }
 
+// (handle, path) -> bytes
+Napi::Value save(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    Progress progress;
+    const std::uint64_t bytes =
+        store_argument(info[0])->save(string_argument(info[1], "path"), progress);
+    return Napi::Number::New(info.Env(), static_cast<double>(bytes));
+  });
+}
+
+// (path, access) -> handle
+Napi::Value open(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    return wrap_store(info.Env(), LiveStore::open(string_argument(info[0], "path"),
+                                                  access_argument(info[1])));
+  });
+}
+
 Napi::Value close(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     unwrap_handle<LiveStore>(info[0], kStoreTag).reset();
@@ -200,6 +219,8 @@ void export_store_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "storeScore", score);
   export_function(env, exports, "storeErrors", errors);
   export_function(env, exports, "storeConvert", convert);
+  export_function(env, exports, "storeSave", save);
+  export_function(env, exports, "storeOpen", open);
   export_function(env, exports, "storeClose", close);
 }
 

@@ -147,11 +147,12 @@ class GraphSearch {
   std::size_t fresh_neighbours(std::uint32_t row, std::size_t level, std::size_t fresh) const {
     const std::uint32_t* const list = graph_.links(row, level);
     const std::size_t capacity = graph_.capacity(level);
+    const std::size_t rows = graph_.rows();
     std::uint32_t* const into = scratch_.fresh.data();
     const std::size_t before = fresh;
     for (std::size_t i = 0; i < capacity; ++i) {
       const std::uint32_t neighbour = HnswGraph::link(list + i);
-      if (neighbour == kNoRow) break;
+      if (neighbour >= rows) break;
       into[fresh] = neighbour;
       fresh += scratch_.visited.meet(neighbour);
     }
@@ -166,15 +167,16 @@ class GraphSearch {
   std::size_t fresh_beyond(std::uint32_t row, std::size_t level, const Admits& admits) const {
     const std::uint32_t* const list = graph_.links(row, level);
     const std::size_t capacity = graph_.capacity(level);
+    const std::size_t rows = graph_.rows();
     const std::size_t most = (kMostFresh - 1) * capacity;
     std::uint32_t* const into = scratch_.fresh.data();
     std::size_t fresh = 0;
     for (std::size_t i = 0; i < capacity && fresh < most; ++i) {
       const std::uint32_t neighbour = HnswGraph::link(list + i);
-      if (neighbour == kNoRow) break;
+      if (neighbour >= rows) break;
       if (i + 1 < capacity) {
         const std::uint32_t next = HnswGraph::link(list + i + 1);
-        if (next != kNoRow) graph_.prefetch_list(next, level);
+        if (next < rows) graph_.prefetch_list(next, level);
       }
       if (!scratch_.visited.meet(neighbour)) continue;
       if (admits(neighbour)) {
@@ -184,7 +186,7 @@ class GraphSearch {
       const std::uint32_t* const beyond = graph_.links(neighbour, level);
       for (std::size_t j = 0; j < capacity; ++j) {
         const std::uint32_t other = HnswGraph::link(beyond + j);
-        if (other == kNoRow) break;
+        if (other >= rows) break;
         if (admits(other) && scratch_.visited.meet(other)) into[fresh++] = other;
       }
     }

@@ -170,6 +170,13 @@ void HnswIndex::describe(SnapshotHeader& header, std::vector<SectionData>& secti
                       graph_->base_links().size() * sizeof(std::uint32_t)});
   sections.push_back({SectionType::kUpperLinks, graph_->upper_links().data(),
                       graph_->upper_links().size() * sizeof(std::uint32_t)});
+  if (!norms_.empty()) {
+    sections.push_back({SectionType::kNorms, norms_.data(), norms_.size() * sizeof(float)});
+  }
+  if (hubs_ != nullptr) {
+    sections.push_back({SectionType::kHubs, hubs_->rows().data(),
+                        hubs_->rows().size() * sizeof(std::uint32_t)});
+  }
   if (calibration_.rows == 0) return;
   calibration_words_ = {static_cast<std::uint32_t>(calibration_.rows),
                         calibration_.plan.hubs_a_place, calibration_.plan.patience_of};
@@ -181,6 +188,34 @@ void HnswIndex::describe(SnapshotHeader& header, std::vector<SectionData>& secti
                       calibration_words_.size() * sizeof(std::uint32_t)});
 }
 
+void HnswIndex::load_hubs(const SnapshotReader& reader) {
+  const std::size_t rows = store_.rows();
+  const auto refuse = [] { throw Error(Code::kFormat, "its norms or hubs make no sense"); };
+  if (metric() == Metric::kDot && reader.has(SectionType::kNorms)) {
+    const auto norms = reader.read<float>(SectionType::kNorms, rows);
+    norms_.assign(norms.data(), norms.data() + rows);
+    // Sorting by them relies on it.
+    for (const float norm : norms_) {
+      if (!(norm >= 0.0f)) refuse();
+    }
+    if (reader.has(SectionType::kHubs)) {
+      const std::uint64_t count = reader.bytes_of(SectionType::kHubs) / sizeof(std::uint32_t);
+      if (count != Hubs::wanted(rows)) refuse();
+      const auto section = reader.read<std::uint32_t>(SectionType::kHubs, count);
+      std::vector<std::uint32_t> hubs(section.data(), section.data() + count);
+      for (const std::uint32_t row : hubs) {
+        if (row >= rows) refuse();
+      }
+      const float least = hubs.empty() ? 0.0f : norms_[hubs.back()];
+      hubs_ = std::make_unique<Hubs>(store_, std::move(hubs), least);
+      return;
+    }
+  }
+  learn_norms(0);
+  learn_hubs(0);
+  hubs_before_.reset();
+}
+
 void HnswIndex::load(const SnapshotReader& reader) {
   const std::size_t rows = store_.rows();
   AlignedBuffer<std::uint8_t> levels = reader.read<std::uint8_t>(SectionType::kLevels, rows);
@@ -190,10 +225,8 @@ void HnswIndex::load(const SnapshotReader& reader) {
   AlignedBuffer<std::uint32_t> upper =
       reader.read<std::uint32_t>(SectionType::kUpperLinks, lists * graph_->m());
   graph_->load(std::move(levels), std::move(base), std::move(upper),
-               {reader.header().entry_row, reader.header().max_level});
-  learn_norms(0);
-  learn_hubs(0);
-  hubs_before_.reset();
+               {reader.header().entry_row, reader.header().max_level}, reader.verifies());
+  load_hubs(reader);
   if (!reader.has(SectionType::kCalibration)) return;
   const auto refuse = [] { throw Error(Code::kFormat, "its calibration makes no sense"); };
   const std::uint64_t bytes = reader.bytes_of(SectionType::kCalibration);

@@ -94,7 +94,7 @@ void HnswGraph::check_list(std::size_t row, std::size_t level) const {
 }
 
 void HnswGraph::load(AlignedBuffer<std::uint8_t> levels, AlignedBuffer<std::uint32_t> base,
-                     AlignedBuffer<std::uint32_t> upper, Entry entry) {
+                     AlignedBuffer<std::uint32_t> upper, Entry entry, bool checks_base) {
   const std::size_t rows = levels.size();
   AlignedBuffer<std::uint32_t> starts;
   starts.resize(rows, 0);
@@ -110,7 +110,9 @@ void HnswGraph::load(AlignedBuffer<std::uint8_t> levels, AlignedBuffer<std::uint
   upper_start_ = std::move(starts);
   make_locks(rows);
   for (std::size_t row = 0; row < rows; ++row) {
-    for (std::size_t level = 0; level <= level_of(row); ++level) check_list(row, level);
+    for (std::size_t level = checks_base ? 0 : 1; level <= level_of(row); ++level) {
+      check_list(row, level);
+    }
   }
   if (rows == 0 ? entry.row != kNoRow : entry.row >= rows || level_of(entry.row) != entry.level) {
     throw Error(Code::kFormat, "the entry row is not a row of the highest level");

@@ -1,8 +1,8 @@
 #pragma once
 // HnswGraph: the links of a hierarchical navigable small-world graph, and the row where searches
 // enter it. Level 0 has 2m slots a node in one array of fixed stride; a node of level L > 0 has L
-// further lists of m slots. A list is packed to the front and ends at its first kNoRow or at its
-// last slot.
+// further lists of m slots. A list is packed to the front and ends at its last slot or at the first
+// that holds no row: kNoRow, or what a damaged file may have there.
 //
 // Readers take no lock: a slot is one atomic word, and a list that is being rewritten shows old and
 // new links, which all lead to rows that are there. Writers exclude one another by a spin lock a
@@ -64,7 +64,7 @@ class HnswGraph {
   }
   std::size_t length(const std::uint32_t* list, std::size_t level) const {
     std::size_t length = 0;
-    while (length < capacity(level) && link(list + length) != kNoRow) ++length;
+    while (length < capacity(level) && link(list + length) < rows()) ++length;
     return length;
   }
   // Copies a list into `rows`, which has room for capacity(level); returns its length.
@@ -73,7 +73,7 @@ class HnswGraph {
     std::size_t length = 0;
     for (; length < capacity(level); ++length) {
       rows[length] = link(list + length);
-      if (rows[length] == kNoRow) break;
+      if (rows[length] >= levels_.size()) break;
     }
     return length;
   }
@@ -125,9 +125,10 @@ class HnswGraph {
   const AlignedBuffer<std::uint32_t>& upper_links() const { return upper_; }
   // How many upper lists the given levels need.
   static std::size_t upper_lists(const AlignedBuffer<std::uint8_t>& levels);
-  // Takes what a snapshot held; throws Error(kFormat) if following it could leave the arrays.
+  // Takes what a snapshot held; throws Error(kFormat) if following it could leave the arrays. Links
+  // of level 0, which are many, may be left unchecked: their lists end where no row follows.
   void load(AlignedBuffer<std::uint8_t> levels, AlignedBuffer<std::uint32_t> base,
-            AlignedBuffer<std::uint32_t> upper, Entry entry);
+            AlignedBuffer<std::uint32_t> upper, Entry entry, bool checks_base = true);
 
  private:
   void make_locks(std::size_t rows);

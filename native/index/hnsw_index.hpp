@@ -77,6 +77,7 @@ class HnswIndex final : public VectorIndex {
                                  const SearchOptions& options) const override;
   void describe(SnapshotHeader& header, std::vector<SectionData>& sections) const override;
   void load(const SnapshotReader& reader) override;
+  void load_hubs(const SnapshotReader& reader);
 
  private:
   std::size_t beam_for(const SearchOptions& options) const;

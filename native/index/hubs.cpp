@@ -16,8 +16,17 @@ Hubs::Hubs(const EmbeddingStore& store, const std::vector<float>& norms,
   rows_.resize(count);
   rows_.shrink_to_fit();
   if (count > 0) least_norm_ = norms[rows_.back()];
-  codes_.reserve(count);
-  codes_.copy_rows(store, rows_.data(), count);
+  copy_codes(store);
+}
+
+Hubs::Hubs(const EmbeddingStore& store, std::vector<std::uint32_t> rows, float least_norm)
+    : codes_(store.shared_codec()), rows_(std::move(rows)), least_norm_(least_norm) {
+  copy_codes(store);
+}
+
+void Hubs::copy_codes(const EmbeddingStore& store) {
+  codes_.reserve(rows_.size());
+  codes_.copy_rows(store, rows_.data(), rows_.size());
 }
 
 }  // namespace lichen

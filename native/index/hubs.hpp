@@ -21,6 +21,9 @@ class Hubs {
   Hubs(const EmbeddingStore& store, const std::vector<float>& norms,
        std::vector<std::uint32_t> rows);
 
+  // Those rows, by falling norm.
+  Hubs(const EmbeddingStore& store, std::vector<std::uint32_t> rows, float least_norm);
+
   static constexpr std::size_t kMost = 8192;
   // How many there are of so many rows.
   static std::size_t wanted(std::size_t rows) { return std::min(kMost, rows / 4); }
@@ -30,6 +33,7 @@ class Hubs {
     for (std::uint32_t& row : rows_) row = new_numbers[row];
   }
   std::size_t size() const { return rows_.size(); }
+  const std::vector<std::uint32_t>& rows() const { return rows_; }
   std::size_t bytes() const { return codes_.bytes() + rows_.capacity() * sizeof(std::uint32_t); }
 
   // Offers the first `count` of them to the scratch's beam, and counts those that are in it as met.
@@ -64,6 +68,8 @@ class Hubs {
 
  private:
   static constexpr std::size_t kPiece = 64;
+
+  void copy_codes(const EmbeddingStore& store);
 
   EmbeddingStore codes_;
   std::vector<std::uint32_t> rows_;

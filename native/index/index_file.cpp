@@ -16,18 +16,19 @@ namespace {
 std::unique_ptr<VectorIndex> make(const SnapshotReader& reader) {
   const SnapshotHeader& header = reader.header();
   StorageOptions options;
+  options.codec = codec_options_of(header);
   options.attributes = read_attribute_schema(reader);
-  options.codec.type = static_cast<StorageType>(header.storage);
-  options.codec.dim = header.dim;
-  options.codec.metric = static_cast<Metric>(header.metric);
-  options.codec.seed = header.codec_seed;
-  options.codec.subspaces = header.subspaces;
+  if (header.rerank > kStorageTypeNames.size()) {
+    throw Error(Code::kFormat, "its rerank type is unknown");
+  }
   if (header.rerank > 0) options.rerank = static_cast<StorageType>(header.rerank - 1);
   if (header.kind == static_cast<std::uint32_t>(IndexKind::kFlat)) {
     return std::make_unique<FlatIndex>(options);
   }
   if (header.kind != static_cast<std::uint32_t>(IndexKind::kHnsw)) {
-    throw Error(Code::kFormat, "its kind of index is unknown");
+    const bool is_store = header.kind == static_cast<std::uint32_t>(IndexKind::kStore);
+    throw Error(Code::kFormat, is_store ? "it holds a store, expected an index"
+                                        : "its kind of index is unknown");
   }
   HnswParameters parameters;
   parameters.m = header.m;
@@ -38,23 +39,16 @@ std::unique_ptr<VectorIndex> make(const SnapshotReader& reader) {
 
 }  // namespace
 
-std::uint64_t VectorIndex::save(const std::string& path, Progress& progress) const {
+std::uint64_t VectorIndex::save(const std::string& path, const SnapshotLabel& label,
+                                Progress& progress) const {
   // Nothing changes an index without this claim, so no lock is held while the disk is at work.
   WriterClaim claim(writing_, WriterClaim::Held::kNow);
-  if (dead_count_ > 0) {
-    throw Error(Code::kBusy, "vectors were removed while the index was about to be saved");
-  }
   SnapshotHeader header;
+  header.snapshot_version = label.version;
+  describe_codec(codec_options(), header);
   header.rows = store_.rows();
-  header.dim = static_cast<std::uint32_t>(dim());
   header.kind = static_cast<std::uint32_t>(kind_);
-  header.metric = static_cast<std::uint32_t>(metric());
-  header.storage = static_cast<std::uint32_t>(storage());
   if (fine_ != nullptr) header.rerank = 1 + static_cast<std::uint32_t>(fine_->type());
-  if (storage() != StorageType::kF32) {
-    header.subspaces = static_cast<std::uint32_t>(codec_options().subspaces);
-    header.codec_seed = codec_options().seed;
-  }
   header.key_kind = static_cast<std::uint32_t>(keys_.kind());
   std::vector<SectionData> sections;
   describe_store(store_, StoreRole::kMain, sections);
@@ -70,60 +64,72 @@ std::uint64_t VectorIndex::save(const std::string& path, Progress& progress) con
     sections.push_back(
         {SectionType::kKeyCharacters, keys_.characters().data(), keys_.characters().size()});
   }
+  if (keys_.slots().size() > 0) {
+    sections.push_back({SectionType::kKeySlots, keys_.slots().data(),
+                        keys_.slots().size() * sizeof(std::uint32_t)});
+  }
+  if (dead_count_ > 0) {
+    header.features |= kHasDeadRows;
+    sections.push_back({SectionType::kDead, dead_.data(), (store_.rows() + 7) / 8});
+  }
+  if (!label.model.empty()) {
+    sections.push_back({SectionType::kModel, label.model.data(), label.model.size()});
+  }
   const AttributeImage image = describe_attributes(attributes_, sections);
   describe(header, sections);
   return write_snapshot(path, header, sections, progress);
 }
 
-std::unique_ptr<VectorIndex> VectorIndex::open(const std::string& path) {
-  const SnapshotReader reader(path);
-  const SnapshotHeader& header = reader.header();
-  const auto refuse = [&](const std::string& what) {
-    throw Error(Code::kFormat, path + " is not a sound lichen file: " + what);
-  };
-  if (header.dim == 0 || header.dim > kMaxDim) refuse("its dim is " + std::to_string(header.dim));
-  if (header.rows > kMaxRows) refuse("it has too many rows");
-  if (header.metric > static_cast<std::uint32_t>(Metric::kL2)) refuse("its metric is unknown");
-  if (header.storage >= kStorageTypeNames.size()) refuse("its storage type is unknown");
-  if (header.rerank > kStorageTypeNames.size()) refuse("its rerank type is unknown");
-  if (header.key_kind > static_cast<std::uint32_t>(KeyKind::kString)) {
-    refuse("its kind of keys is unknown");
-  }
-  std::unique_ptr<VectorIndex> index;
-  try {
-    index = make(reader);
-  } catch (const Error& error) {
-    if (std::string(error.what()).rfind(path, 0) == 0) throw;
-    refuse(error.what());
-  }
-  const std::size_t rows = header.rows;
-  AlignedBuffer<std::int64_t> integers;
-  AlignedBuffer<std::uint64_t> offsets;
-  AlignedBuffer<char> characters;
-  const auto key_kind = static_cast<KeyKind>(header.key_kind);
-  if (header.next_key > static_cast<std::uint64_t>(kMaxIntegerKey)) refuse("a key is out of range");
-  const bool written = key_kind == KeyKind::kRow && reader.has(SectionType::kIntegerKeys);
-  if (key_kind == KeyKind::kInteger || written) {
-    integers = reader.read<std::int64_t>(SectionType::kIntegerKeys, rows);
-  } else if (key_kind == KeyKind::kString) {
-    offsets = reader.read<std::uint64_t>(SectionType::kKeyOffsets, rows + 1);
-    characters = reader.read<char>(SectionType::kKeyCharacters,
-                                   reader.bytes_of(SectionType::kKeyCharacters));
-  }
-  try {
+std::unique_ptr<VectorIndex> VectorIndex::open(const std::string& path, Access access) {
+  const SnapshotReader reader(path, access);
+  return reader.named([&] {
+    const SnapshotHeader& header = reader.header();
+    if (header.key_kind > static_cast<std::uint32_t>(KeyKind::kString)) {
+      throw Error(Code::kFormat, "its kind of keys is unknown");
+    }
+    if (header.next_key > static_cast<std::uint64_t>(kMaxIntegerKey)) {
+      throw Error(Code::kFormat, "a key is out of range");
+    }
+    const std::size_t rows = header.rows;
+    std::unique_ptr<VectorIndex> index = make(reader);
     load_store(reader, StoreRole::kMain, rows, index->store_);
     if (index->fine_ != nullptr) load_store(reader, StoreRole::kFine, rows, *index->fine_);
-    index->keys_.load(key_kind, rows, std::move(integers), std::move(offsets),
-                      std::move(characters), static_cast<std::int64_t>(header.next_key));
+    DeadRows dead = read_dead_rows(reader, rows);
+    index->dead_count_ = dead.count;
+    index->dead_ = std::move(dead.bits);
+    index->load_keys(reader);
     index->attributes_ = load_attributes(reader, rows);
     index->load(reader);
-  } catch (const Error& error) {
-    // The reader's own errors name the file already.
-    if (error.code() != Code::kFormat || std::string(error.what()).rfind(path, 0) == 0) throw;
-    refuse(error.what());
+    index->label_ = read_label(reader);
+    index->linked_ = rows;
+    return index;
+  });
+}
+
+void VectorIndex::load_keys(const SnapshotReader& reader) {
+  const SnapshotHeader& header = reader.header();
+  const std::size_t rows = header.rows;
+  KeyMap::Image image;
+  image.kind = static_cast<KeyKind>(header.key_kind);
+  image.rows = rows;
+  image.next_key = static_cast<std::int64_t>(header.next_key);
+  image.dead = dead_count_ == 0 ? nullptr : dead_.data();
+  image.checks_slots = reader.verifies();
+  if (image.kind == KeyKind::kString) {
+    image.offsets = reader.read<std::uint64_t>(SectionType::kKeyOffsets, rows + 1);
+    image.characters = reader.read<char>(SectionType::kKeyCharacters,
+                                         reader.bytes_of(SectionType::kKeyCharacters));
+  } else if (image.kind == KeyKind::kInteger || reader.has(SectionType::kIntegerKeys)) {
+    image.integers = reader.read<std::int64_t>(SectionType::kIntegerKeys, rows);
+  } else if (dead_count_ > 0) {
+    throw Error(Code::kFormat, "it has dead rows but not the keys of the others");
   }
-  index->linked_ = rows;
-  return index;
+  if (reader.has(SectionType::kKeySlots)) {
+    const std::uint64_t bytes = reader.bytes_of(SectionType::kKeySlots);
+    image.slots =
+        reader.read<std::uint32_t>(SectionType::kKeySlots, bytes / sizeof(std::uint32_t));
+  }
+  keys_.load(std::move(image));
 }
 
 }  // namespace lichen

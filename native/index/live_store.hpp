@@ -5,11 +5,13 @@
 // Not synchronized.
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "index/row_filter.hpp"
 #include "index/top_k.hpp"
 #include "storage/embedding_store.hpp"
+#include "storage/snapshot.hpp"
 
 namespace lichen {
 
@@ -40,6 +42,11 @@ class LiveStore {
 
   // The same rows in another storage type.
   LiveStore converted(const CodecOptions& options) const;
+
+  // Writes a snapshot; returns its size. Throws as write_snapshot.
+  std::uint64_t save(const std::string& path, Progress& progress) const;
+  // Throws as SnapshotReader.
+  static LiveStore open(const std::string& path, Access access = Access::kRead);
 
  private:
   void require_row(std::size_t row) const;

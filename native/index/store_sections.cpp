@@ -1,5 +1,9 @@
 #include "index/store_sections.hpp"
 
+#include <string>
+
+#include "runtime/error.hpp"
+
 namespace lichen {
 namespace {
 
@@ -10,6 +14,32 @@ SectionType of_role(SectionType type, StoreRole role) {
 }
 
 }  // namespace
+
+void describe_codec(const CodecOptions& options, SnapshotHeader& header) {
+  header.dim = static_cast<std::uint32_t>(options.dim);
+  header.metric = static_cast<std::uint32_t>(options.metric);
+  header.storage = static_cast<std::uint32_t>(options.type);
+  if (options.type == StorageType::kF32) return;
+  header.subspaces = static_cast<std::uint32_t>(options.subspaces);
+  header.codec_seed = options.seed;
+}
+
+CodecOptions codec_options_of(const SnapshotHeader& header) {
+  const auto require = [](bool is_right, const std::string& what) {
+    if (!is_right) throw Error(Code::kFormat, what);
+  };
+  require(header.dim > 0 && header.dim <= kMaxDim, "its dim is " + std::to_string(header.dim));
+  require(header.rows <= kMaxRows, "it has too many rows");
+  require(header.metric <= static_cast<std::uint32_t>(Metric::kL2), "its metric is unknown");
+  require(header.storage < kStorageTypeNames.size(), "its storage type is unknown");
+  CodecOptions options;
+  options.type = static_cast<StorageType>(header.storage);
+  options.dim = header.dim;
+  options.metric = static_cast<Metric>(header.metric);
+  options.seed = header.codec_seed;
+  options.subspaces = header.subspaces;
+  return options;
+}
 
 void describe_store(const EmbeddingStore& store, StoreRole role,
                     std::vector<SectionData>& sections) {
@@ -23,6 +53,9 @@ void describe_store(const EmbeddingStore& store, StoreRole role,
   if (codec.has_scale()) add(SectionType::kScales, store.scales().data(), factor_bytes);
   if (codec.has_offset()) add(SectionType::kOffsets, store.offsets().data(), factor_bytes);
   if (codec.has_square()) add(SectionType::kSquares, store.squares().data(), factor_bytes);
+  if (const AlignedBuffer<float>& together = store.factors_together(); together.size() > 0) {
+    add(SectionType::kFactors, together.data(), EmbeddingStore::kFactors * factor_bytes);
+  }
   const std::vector<float>& learned = codec.learned();
   if (!learned.empty()) {
     add(SectionType::kLearned, learned.data(), learned.size() * sizeof(float));
@@ -35,19 +68,24 @@ void load_store(const SnapshotReader& reader, StoreRole role, std::size_t rows,
     return there ? reader.read<float>(of_role(type, role), rows) : AlignedBuffer<float>();
   };
   const Codec& codec = store.codec();
-  AlignedBuffer<std::uint8_t> codes =
+  EmbeddingStore::Image image;
+  image.rows = rows;
+  image.checks = reader.verifies();
+  image.codes =
       reader.read<std::uint8_t>(of_role(SectionType::kVectors, role), store.code_bytes(rows));
-  AlignedBuffer<float> scales = factors(codec.has_scale(), SectionType::kScales);
-  AlignedBuffer<float> offsets = factors(codec.has_offset(), SectionType::kOffsets);
-  AlignedBuffer<float> squares = factors(codec.has_square(), SectionType::kSquares);
-  std::vector<float> learned;
+  image.scales = factors(codec.has_scale(), SectionType::kScales);
+  image.offsets = factors(codec.has_offset(), SectionType::kOffsets);
+  image.squares = factors(codec.has_square(), SectionType::kSquares);
+  if (const SectionType type = of_role(SectionType::kFactors, role);
+      store.keeps_factors_together() && reader.has(type)) {
+    image.together = reader.read<float>(type, EmbeddingStore::kFactors * rows);
+  }
   if (const SectionType type = of_role(SectionType::kLearned, role); reader.has(type)) {
     const AlignedBuffer<float> values =
         reader.read<float>(type, reader.bytes_of(type) / sizeof(float));
-    learned.assign(values.data(), values.data() + values.size());
+    image.learned.assign(values.data(), values.data() + values.size());
   }
-  store.adopt(rows, std::move(learned), std::move(codes), std::move(scales), std::move(offsets),
-              std::move(squares));
+  store.adopt(std::move(image));
 }
 
 }  // namespace lichen

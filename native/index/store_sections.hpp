@@ -10,6 +10,11 @@ namespace lichen {
 
 enum class StoreRole { kMain, kFine };
 
+// What a header says of the codec.
+void describe_codec(const CodecOptions& options, SnapshotHeader& header);
+// Throws Error(kFormat) if it, or the number of rows, is out of range.
+CodecOptions codec_options_of(const SnapshotHeader& header);
+
 // Adds the store's sections; its memory must stay as it is while they are in use.
 void describe_store(const EmbeddingStore& store, StoreRole role,
                     std::vector<SectionData>& sections);

@@ -172,11 +172,13 @@ class VectorIndex {
     }
   }
 
-  // Writes a snapshot; returns its size. Searches go on beside it; an add meanwhile throws kBusy,
-  // as does save beside an add. Throws kAborted if cancelled; the file at `path` is then what it
-  // was.
-  std::uint64_t save(const std::string& path, Progress& progress) const;
-  static std::unique_ptr<VectorIndex> open(const std::string& path);
+  // Writes a snapshot, dead rows included; returns its size. Searches go on beside it; an add
+  // meanwhile throws kBusy, as does save beside an add. Throws kAborted if cancelled; the file at
+  // `path` is then what it was.
+  std::uint64_t save(const std::string& path, const SnapshotLabel& label, Progress& progress) const;
+  static std::unique_ptr<VectorIndex> open(const std::string& path, Access access = Access::kRead);
+  // As the file says that it was opened from; empty for an index that was made anew.
+  const SnapshotLabel& label() const { return label_; }
 
  protected:
   VectorIndex(IndexKind kind, const StorageOptions& options);
@@ -275,11 +277,13 @@ class VectorIndex {
                     const AttributeBatch& attributes);
   void roll_back(std::size_t before);
   void check_k(std::size_t k) const;  // called with the lock held
+  void load_keys(const SnapshotReader& reader);
 
   const IndexKind kind_;
   const CodecOptions options_;
   const std::optional<StorageType> rerank_;
   const std::vector<AttributeSpec> schema_;
+  SnapshotLabel label_;
   AttributeTable::Mark attributes_before_;  // the add that is at work
   std::uint64_t attribute_state_ = 0;       // changes with values that were there
   mutable ConditionCache conditions_;

@@ -2,12 +2,16 @@
 // AlignedBuffer: a growable array of trivial elements that starts on a cache line, a large one on
 // huge pages where the system gives them (a scan then reads a quarter faster). Growing moves the
 // elements, so pointers into it are valid only until the next resize.
+//
+// It may also stand for elements in memory of another owner, a mapped file: then growing moves them
+// to memory of its own.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -57,9 +61,20 @@ class AlignedBuffer {
     AlignedBuffer(std::move(other)).swap(*this);
     return *this;
   }
-  ~AlignedBuffer() { std::free(data_); }
+  ~AlignedBuffer() { release(); }
+
+  // Elements that lie in an owner's memory, which lives as long as they are used.
+  static AlignedBuffer view(T* data, std::size_t size, std::shared_ptr<const void> owner) {
+    AlignedBuffer buffer;
+    buffer.data_ = data;
+    buffer.size_ = buffer.capacity_ = size;
+    buffer.owner_ = std::move(owner);
+    return buffer;
+  }
+  bool is_view() const { return owner_ != nullptr; }
 
   void swap(AlignedBuffer& other) noexcept {
+    std::swap(owner_, other.owner_);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     std::swap(capacity_, other.capacity_);
@@ -84,7 +99,7 @@ class AlignedBuffer {
     T* grown = static_cast<T*>(allocate_aligned(bytes));
     if (grown == nullptr) throw std::bad_alloc();
     if (size_ > 0) std::memcpy(grown, data_, size_ * sizeof(T));
-    std::free(data_);
+    release();
     data_ = grown;
     capacity_ = bytes / sizeof(T);
   }
@@ -120,9 +135,15 @@ class AlignedBuffer {
     size_ += other.size_;
   }
 
+  void release() {
+    if (owner_ == nullptr) std::free(data_);
+    owner_.reset();
+  }
+
   T* data_ = nullptr;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
+  std::shared_ptr<const void> owner_;  // of a view
 };
 
 }  // namespace lichen

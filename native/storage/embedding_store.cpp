@@ -355,28 +355,35 @@ void EmbeddingStore::distances(const PreparedQuery& query, const std::uint32_t* 
   }
 }
 
-void EmbeddingStore::adopt(std::size_t rows, std::vector<float> learned,
-                           AlignedBuffer<std::uint8_t> codes, AlignedBuffer<float> scales,
-                           AlignedBuffer<float> offsets, AlignedBuffer<float> squares) {
-  if (!learned.empty()) codec_->restore(std::move(learned));
+void EmbeddingStore::adopt(Image image) {
+  const std::size_t rows = image.rows;
+  if (!image.learned.empty()) codec_->restore(std::move(image.learned));
   if (codec_->must_train() && !codec_->trained() && rows > 0) {
     throw Error(Code::kFormat, "it has codes but not what they stand for");
   }
-  for (const AlignedBuffer<float>* factors : {&scales, &offsets, &squares}) {
-    if (!all_finite(factors->data(), factors->size())) {
-      throw Error(Code::kFormat, "a factor of a row is not finite");
+  if (image.checks) {
+    for (const AlignedBuffer<float>* factors : {&image.scales, &image.offsets, &image.squares}) {
+      if (!all_finite(factors->data(), factors->size())) {
+        throw Error(Code::kFormat, "a factor of a row is not finite");
+      }
     }
   }
-  codes_ = std::move(codes);
-  scales_ = std::move(scales);
-  offsets_ = std::move(offsets);
-  squares_ = std::move(squares);
-  if (together_) {
-    of_rows_.resize(kFactors * rows, 0.0f);
-    for (std::size_t r = 0; r < rows; ++r) set_factors(r, factors(r));
-  }
+  codes_ = std::move(image.codes);
+  scales_ = std::move(image.scales);
+  offsets_ = std::move(image.offsets);
+  squares_ = std::move(image.squares);
   rows_ = rows;
   trained_ = rows > 0 || !codec_->learned().empty();
+  if (!together_) return;
+  if (image.together.size() == 0 || image.checks) {
+    of_rows_.resize(kFactors * rows, 0.0f);
+    for (std::size_t r = 0; r < rows; ++r) set_factors(r, factors(r));
+    const std::size_t bytes = image.together.size() * sizeof(float);
+    if (bytes > 0 && std::memcmp(of_rows_.data(), image.together.data(), bytes) != 0) {
+      throw Error(Code::kFormat, "the factors of a row are not those that stand beside");
+    }
+  }
+  if (image.together.size() > 0) of_rows_ = std::move(image.together);
 }
 
 }  // namespace lichen

@@ -49,9 +49,11 @@ class EmbeddingStore {
   std::size_t bytes() const;  // of memory
   std::size_t row_bytes() const { return codec_->row_bytes(); }
 
+  static constexpr std::size_t kFactors = 4;  // one is not used, so that none lie in two lines
   // Keeps the factors of each row once more in one place, so that scoring a row by its number meets
   // one cache line of them; 16 bytes a row. To be called while there are no rows.
   void keep_factors_together() { together_ = !is_float(type()) && type() != StorageType::kPq; }
+  bool keeps_factors_together() const { return together_; }
 
   // A codec trained on the vectors, to be handed to adopt_codec while there are no rows. The mean
   // is taken from enough vectors only (a few would drag it to themselves).
@@ -128,15 +130,24 @@ class EmbeddingStore {
   const AlignedBuffer<float>& scales() const { return scales_; }
   const AlignedBuffer<float>& offsets() const { return offsets_; }
   const AlignedBuffer<float>& squares() const { return squares_; }
-  // Takes them. Throws Error(kFormat) if a factor is not finite.
-  void adopt(std::size_t rows, std::vector<float> learned, AlignedBuffer<std::uint8_t> codes,
-             AlignedBuffer<float> scales, AlignedBuffer<float> offsets,
-             AlignedBuffer<float> squares);
+  const AlignedBuffer<float>& factors_together() const { return of_rows_; }  // empty if not kept
+  struct Image {
+    std::size_t rows = 0;
+    std::vector<float> learned;
+    AlignedBuffer<std::uint8_t> codes;
+    AlignedBuffer<float> scales;
+    AlignedBuffer<float> offsets;
+    AlignedBuffer<float> squares;
+    AlignedBuffer<float> together;  // empty: to be made, if they are kept
+    bool checks = true;             // whether each factor is looked at
+  };
+  // Takes them. Throws Error(kFormat) if a factor is not finite, or not the same where it stands
+  // twice.
+  void adopt(Image image);
 
  private:
   static constexpr std::size_t kMostPrefetched = 512;
   static constexpr std::size_t kFarBytes = std::size_t{8} << 20;
-  static constexpr std::size_t kFactors = 4;  // one is not used, so that none lie in two lines
   // Where row r of interleaved codes begins; its next byte lies kPqBlockRows further.
   std::size_t pq_start(std::size_t r) const {
     return r / kPqBlockRows * kPqBlockRows * row_bytes() + r % kPqBlockRows;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "runtime/error.hpp"
 #include "runtime/random.hpp"
@@ -281,16 +282,16 @@ KeyMap KeyMap::selected(const std::vector<std::uint32_t>& rows) const {
   return map;
 }
 
-void KeyMap::load(KeyKind kind, std::size_t rows, AlignedBuffer<std::int64_t> integers,
-                  AlignedBuffer<std::uint64_t> offsets, AlignedBuffer<char> characters,
-                  std::int64_t next_key) {
-  const bool written = kind == KeyKind::kRow && integers.size() > 0;
-  if ((kind == KeyKind::kInteger || written) && integers.size() != rows) {
+void KeyMap::load(Image image) {
+  const auto [kind, rows] = std::pair{image.kind, image.rows};
+  const bool written = kind == KeyKind::kRow && image.integers.size() > 0;
+  if ((kind == KeyKind::kInteger || written) && image.integers.size() != rows) {
     throw Error(Code::kFormat, "the key section does not have one key a row");
   }
   if (kind == KeyKind::kString) {
+    const AlignedBuffer<std::uint64_t>& offsets = image.offsets;
     bool sound =
-        offsets.size() == rows + 1 && offsets[0] == 0 && offsets[rows] == characters.size();
+        offsets.size() == rows + 1 && offsets[0] == 0 && offsets[rows] == image.characters.size();
     for (std::size_t r = 0; sound && r < rows; ++r) {
       sound = offsets[r] < offsets[r + 1] && offsets[r + 1] - offsets[r] <= kMaxKeyBytes;
     }
@@ -298,29 +299,54 @@ void KeyMap::load(KeyKind kind, std::size_t rows, AlignedBuffer<std::int64_t> in
   }
   if (written) {
     for (std::size_t r = 0; r < rows; ++r) {
-      if (integers[r] < 0 || integers[r] >= next_key) {
+      if (image.integers[r] < 0 || image.integers[r] >= image.next_key) {
         throw Error(Code::kFormat, "a key is out of range");
       }
     }
   }
   kind_ = kind;
   written_ = written;
-  next_key_ = next_key;
-  integers_ = std::move(integers);
-  offsets_ = std::move(offsets);
-  characters_ = std::move(characters);
-  size_ = 0;
-  if (kind == KeyKind::kRow && !written) {
-    size_ = rows;
+  next_key_ = image.next_key;
+  integers_ = std::move(image.integers);
+  offsets_ = std::move(image.offsets);
+  characters_ = std::move(image.characters);
+  size_ = rows;
+  if (kind == KeyKind::kRow && !written) return;
+  const auto is_dead = [&](std::size_t row) {
+    return image.dead != nullptr && (image.dead[row / 8] >> (row % 8) & 1) != 0;
+  };
+  if (image.slots.size() > 0) {
+    std::size_t live = 0;
+    for (std::size_t row = 0; row < rows; ++row) live += !is_dead(row);
+    take_slots(std::move(image.slots), live, image.checks_slots);
     return;
   }
+  size_ = 0;
   make_room(rows);
+  size_ = rows;
   for (std::size_t row = 0; row < rows; ++row) {
-    if (!insert_row(static_cast<std::uint32_t>(row))) {
+    if (!is_dead(row) && !insert_row(static_cast<std::uint32_t>(row))) {
       throw Error(Code::kFormat, "key " + describe(row) + " stands twice in the file");
     }
   }
-  size_ = rows;
+}
+
+void KeyMap::take_slots(AlignedBuffer<std::uint32_t> slots, std::size_t live, bool checks) {
+  const auto refuse = [] { throw Error(Code::kFormat, "the table of keys is damaged"); };
+  const std::size_t size = slots.size();
+  if ((size & (size - 1)) != 0) refuse();
+  std::size_t taken = 0;
+  bool sound = true;
+  for (std::size_t at = 0; at < size; ++at) {
+    taken += slots[at] != kNoRow;
+    sound &= slots[at] < size_ || slots[at] == kNoRow;
+  }
+  if (!sound || taken != live || taken > size * 3 / 4) refuse();
+  slots_ = std::move(slots);
+  if (!checks) return;
+  for (std::size_t at = 0; at < size; ++at) {
+    if (slots_[at] != kNoRow && slot_of_row(slots_[at]) != &slots_[at]) refuse();
+  }
 }
 
 }  // namespace lichen

@@ -76,14 +76,26 @@ class KeyMap {
   // Whether there is a list of integer keys: kind kInteger, or kRow once it is written down.
   bool has_integers() const { return kind_ == KeyKind::kInteger || written_; }
 
-  // What a snapshot holds.
+  // What a snapshot holds. The table has a power of two of slots; a key's slot is the first one at or
+  // behind its hash's low bits that holds its row, before one that is free (kNoRow).
+  const AlignedBuffer<std::uint32_t>& slots() const { return slots_; }
   const AlignedBuffer<std::int64_t>& integers() const { return integers_; }
   const AlignedBuffer<std::uint64_t>& offsets() const { return offsets_; }  // size()+1, kString
   const AlignedBuffer<char>& characters() const { return characters_; }
-  // Takes what a snapshot held; throws Error(kFormat) if it is inconsistent.
-  void load(KeyKind kind, std::size_t rows, AlignedBuffer<std::int64_t> integers,
-            AlignedBuffer<std::uint64_t> offsets, AlignedBuffer<char> characters,
-            std::int64_t next_key = 0);
+  struct Image {
+    KeyKind kind = KeyKind::kRow;
+    std::size_t rows = 0;
+    AlignedBuffer<std::int64_t> integers;
+    AlignedBuffer<std::uint64_t> offsets;
+    AlignedBuffer<char> characters;
+    AlignedBuffer<std::uint32_t> slots;  // empty: to be made
+    std::int64_t next_key = 0;
+    const std::uint8_t* dead = nullptr;  // a bit a row, null for none: their keys lead nowhere
+    bool checks_slots = true;            // whether keys are looked up one by one
+  };
+  // Takes what a snapshot held; throws Error(kFormat) if it is inconsistent. A table that is not
+  // checked can still not lead out of the rows, nor in circles.
+  void load(Image image);
 
  private:
   template <class K>
@@ -97,6 +109,7 @@ class KeyMap {
   void free_slot(std::size_t at);
   static std::uint64_t hash(std::int64_t key);
   static std::uint64_t hash(std::string_view key);
+  void take_slots(AlignedBuffer<std::uint32_t> slots, std::size_t live, bool checks);
   bool holds(std::uint32_t row, std::int64_t key) const { return integers_[row] == key; }
   bool holds(std::uint32_t row, std::string_view key) const { return string(row) == key; }
   std::string describe(std::size_t row) const;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -116,10 +117,10 @@ class DraftFile {
 }  // namespace
 
 const char* section_name(std::uint32_t type) {
-  static constexpr std::array<const char*, 13> kNames = {
-      "unknown", "vectors",   "integerKeys", "keyOffsets", "keyCharacters",
-      "levels",  "baseLinks", "upperLinks",  "scales",     "offsets",
-      "squares", "learned",   "calibration"};
+  static constexpr std::array<const char*, 19> kNames = {
+      "unknown", "vectors", "integerKeys", "keyOffsets", "keyCharacters", "levels", "baseLinks",
+      "upperLinks", "scales", "offsets", "squares", "learned", "calibration", "dead", "model",
+      "keySlots", "factors", "norms", "hubs"};
   static constexpr std::array<const char*, 12> kFineNames = {
       "unknown", "fineVectors", "unknown",    "unknown",     "unknown",     "unknown",
       "unknown", "unknown",     "fineScales", "fineOffsets", "fineSquares", "fineLearned"};
@@ -163,7 +164,8 @@ std::uint64_t write_snapshot(const std::string& path, SnapshotHeader header,
   return end;
 }
 
-SnapshotReader::SnapshotReader(const std::string& path) : path_(path) {
+SnapshotReader::SnapshotReader(const std::string& path, Access access)
+    : path_(path), access_(access) {
   file_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file_ < 0) throw_io("open", path);
   try {
@@ -176,12 +178,13 @@ SnapshotReader::SnapshotReader(const std::string& path) : path_(path) {
     }
     read_at(0, &header_, sizeof header_);
     if (header_.magic != kSnapshotMagic) malformed("it does not start with the magic bytes");
-    if (header_.version != kSnapshotVersion || header_.features != 0) {
+    if (header_.version != kSnapshotVersion || (header_.features & ~kKnownFeatures) != 0) {
       throw Error(Code::kUnsupported, path + " has format version " +
                                           std::to_string(header_.version) + " and features " +
                                           std::to_string(header_.features) +
                                           "; this lichen reads version " +
-                                          std::to_string(kSnapshotVersion) + " without features");
+                                          std::to_string(kSnapshotVersion) + " with features " +
+                                          std::to_string(kKnownFeatures));
     }
     if (header_.header_bytes != sizeof header_ || header_.sections > kMaxSections) {
       malformed("the header is damaged");
@@ -203,6 +206,7 @@ SnapshotReader::SnapshotReader(const std::string& path) : path_(path) {
         malformed(std::string("section ") + section_name(section.type) + " lies outside the file");
       }
     }
+    if (access_ != Access::kRead) mapping_ = std::make_shared<Mapping>(file_, file_bytes_);
   } catch (...) {
     ::close(file_);
     throw;
@@ -259,7 +263,11 @@ void SnapshotReader::read_at(std::uint64_t offset, void* target, std::size_t byt
 
 void SnapshotReader::read_into(const SectionEntry& entry, void* target) const {
   read_at(entry.offset, target, entry.bytes);
-  if (crc32c(0, target, entry.bytes) != entry.checksum) {
+  require_checksum(entry, target);
+}
+
+void SnapshotReader::require_checksum(const SectionEntry& entry, const void* data) const {
+  if (crc32c(0, data, entry.bytes) != entry.checksum) {
     malformed(std::string("the checksum of section ") + section_name(entry.type) +
               " does not match");
   }
@@ -275,6 +283,30 @@ bool SnapshotReader::verify(const SectionEntry& entry) const {
     done += bytes;
   }
   return crc == entry.checksum;
+}
+
+DeadRows read_dead_rows(const SnapshotReader& reader, std::size_t rows) {
+  DeadRows dead;
+  if ((reader.header().features & kHasDeadRows) == 0) return dead;
+  const auto section = reader.read<std::uint8_t>(SectionType::kDead, (rows + 7) / 8);
+  dead.bits.assign(section.data(), section.data() + section.size());
+  for (const std::uint8_t byte : dead.bits) {
+    dead.count += static_cast<std::size_t>(std::popcount(byte));
+  }
+  const bool beyond = rows % 8 != 0 && dead.bits.back() >> (rows % 8) != 0;
+  if (beyond || dead.count == 0) throw Error(Code::kFormat, "its dead rows make no sense");
+  return dead;
+}
+
+SnapshotLabel read_label(const SnapshotReader& reader) {
+  SnapshotLabel label;
+  label.version = reader.header().snapshot_version;
+  if (!reader.has(SectionType::kModel)) return label;
+  const std::uint64_t bytes = reader.bytes_of(SectionType::kModel);
+  if (bytes > kMaxModelBytes) throw Error(Code::kFormat, "the version of its model is too long");
+  const auto section = reader.read<char>(SectionType::kModel, bytes);
+  label.model.assign(section.data(), bytes);
+  return label;
 }
 
 }  // namespace lichen

@@ -10,15 +10,19 @@
 // A file is written beside its target and renamed over it once it is on disk, so a reader sees the
 // old file or the new one and never a part. A reader trusts nothing: sizes are checked against the
 // file's length before memory is taken, checksums before content is used, and the index checks
-// every number it will follow.
+// every number it will follow. Of a file that is mapped and not verified the checksums are not
+// looked at, and what is too much to check beforehand is checked where it is followed.
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "runtime/aligned.hpp"
+#include "runtime/error.hpp"
+#include "runtime/mapping.hpp"
 #include "runtime/progress.hpp"
 
 namespace lichen {
@@ -26,7 +30,7 @@ namespace lichen {
 inline constexpr std::array<char, 8> kSnapshotMagic = {'L', 'I', 'C', 'H', 'E', 'N', '\r', '\n'};
 inline constexpr std::uint32_t kSnapshotVersion = 1;
 
-enum class IndexKind : std::uint32_t { kFlat = 1, kHnsw = 2 };
+enum class IndexKind : std::uint32_t { kFlat = 1, kHnsw = 2, kStore = 3 };
 enum class SectionType : std::uint32_t {
   kVectors = 1,        // codes of the rows, as in memory (f32: rows × stride)
   kIntegerKeys = 2,    // rows × i64; also of key kind kRow once they are not the row numbers
@@ -40,6 +44,13 @@ enum class SectionType : std::uint32_t {
   kSquares = 10,
   kLearned = 11,      // f32: the mean, or the centroids
   kCalibration = 12,  // optional; u32: rows, hubs a place, patience, then ef and bits of the recall
+  kDead = 13,         // bit r % 8 of byte r / 8: row r is dead; only with the feature kHasDeadRows
+  kModel = 14,        // UTF-8: the version of the model that made the vectors, if it was told
+  // What could be made from the rest, but not at once; optional.
+  kKeySlots = 15,  // u32: the table that leads from keys to rows (storage/key_map.hpp)
+  kFactors = 16,   // rows × 4 f32: scale, offset, square and 0 of each row
+  kNorms = 17,     // rows × f32
+  kHubs = 18,      // u32: the rows where searches begin, by falling norm
   // The finer vectors, by which results are scored anew: the types above, and this.
   kFine = 32,
   // Attributes; see attribute_sections.hpp.
@@ -47,6 +58,10 @@ enum class SectionType : std::uint32_t {
   kAttributeValues = 128,   // and the column's number: its values
   kAttributeOffsets = 192,  // and the column's number: where the rows' tags are
 };
+
+// Bits of SnapshotHeader::features.
+inline constexpr std::uint64_t kHasDeadRows = 1;
+inline constexpr std::uint64_t kKnownFeatures = kHasDeadRows;
 
 struct SnapshotHeader {
   std::array<char, 8> magic = kSnapshotMagic;
@@ -73,7 +88,8 @@ struct SnapshotHeader {
   std::uint64_t codec_seed = 0;
   // Where the caller gave no keys, but those of the rows are in the file: the next row's key.
   std::uint64_t next_key = 0;
-  std::array<std::uint8_t, 12> reserved = {};
+  std::uint64_t snapshot_version = 0;  // what the caller counts
+  std::uint32_t reserved = 0;
   std::uint32_t checksum = 0;
 };
 static_assert(sizeof(SnapshotHeader) == 128);
@@ -87,6 +103,13 @@ struct SectionEntry {
 };
 static_assert(sizeof(SectionEntry) == 32);
 
+// What a caller writes on a snapshot.
+struct SnapshotLabel {
+  std::string model;          // the version of the model that made the vectors; may be empty
+  std::uint64_t version = 0;  // of the snapshot
+};
+inline constexpr std::size_t kMaxModelBytes = 65535;
+
 // A section to be written; the memory must stay as it is until write_snapshot returns.
 struct SectionData {
   SectionType type;
@@ -99,27 +122,50 @@ struct SectionData {
 std::uint64_t write_snapshot(const std::string& path, SnapshotHeader header,
                              const std::vector<SectionData>& sections, Progress& progress);
 
+// How a file is looked at: read into memory, or mapped, with or without a look at the checksums.
+enum class Access { kRead, kMap, kMapVerified };
+
 class SnapshotReader {
  public:
   // Reads and checks header and section table. Throws Error(kNotFound | kIo | kFormat |
   // kUnsupported).
-  explicit SnapshotReader(const std::string& path);
+  explicit SnapshotReader(const std::string& path, Access access = Access::kRead);
   ~SnapshotReader();
   SnapshotReader(const SnapshotReader&) = delete;
   SnapshotReader& operator=(const SnapshotReader&) = delete;
 
   const SnapshotHeader& header() const { return header_; }
   const std::vector<SectionEntry>& sections() const { return sections_; }
+  // Whether what is read has the checksum that the table gives.
+  bool verifies() const { return access_ != Access::kMap; }
 
-  // Reads a section that must be there and hold `count` elements; checks its checksum.
+  // Reads a section that must be there and hold `count` elements; or a view of it, if the file is
+  // mapped.
   template <class T>
   AlignedBuffer<T> read(SectionType type, std::uint64_t count) const {
     const SectionEntry& entry = find(type);
     require_size(entry, count, sizeof(T));
+    if (mapping_ != nullptr) {
+      char* const data = mapping_->data() + entry.offset;
+      if (verifies()) require_checksum(entry, data);
+      return AlignedBuffer<T>::view(reinterpret_cast<T*>(data), count, mapping_);
+    }
     AlignedBuffer<T> buffer;
     buffer.resize(count, T{});
     read_into(entry, buffer.data());
     return buffer;
+  }
+  // Makes something of what is read: what Error(kFormat) it throws names the file, and so does
+  // Error(kArgument), by which a constructor refuses what stands in the file.
+  template <class Work>
+  auto named(const Work& work) const {
+    try {
+      return work();
+    } catch (const Error& error) {
+      const bool is_of_file = error.code() == Code::kFormat || error.code() == Code::kArgument;
+      if (!is_of_file || std::string(error.what()).rfind(path_, 0) == 0) throw;
+      malformed(error.what());
+    }
   }
   std::uint64_t bytes_of(SectionType type) const { return find(type).bytes; }
   bool has(SectionType type) const;
@@ -130,15 +176,28 @@ class SnapshotReader {
   const SectionEntry& find(SectionType type) const;
   void require_size(const SectionEntry& entry, std::uint64_t count, std::size_t size) const;
   void read_into(const SectionEntry& entry, void* target) const;
+  void require_checksum(const SectionEntry& entry, const void* data) const;
   void read_at(std::uint64_t offset, void* target, std::size_t bytes) const;
   [[noreturn]] void malformed(const std::string& what) const;
 
   std::string path_;
+  Access access_;
   int file_ = -1;
+  std::shared_ptr<Mapping> mapping_;  // null if the file is read
   std::uint64_t file_bytes_ = 0;
   SnapshotHeader header_;
   std::vector<SectionEntry> sections_;
 };
+
+// Rows that are dead; none, if the file has no such feature.
+struct DeadRows {
+  std::vector<std::uint8_t> bits;  // bit r % 8 of byte r / 8
+  std::size_t count = 0;
+};
+// Throws Error(kFormat) if the bits make no sense.
+DeadRows read_dead_rows(const SnapshotReader& reader, std::size_t rows);
+// Throws Error(kFormat) if the model's version is too long.
+SnapshotLabel read_label(const SnapshotReader& reader);
 
 const char* section_name(std::uint32_t type);
 

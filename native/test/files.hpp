@@ -54,7 +54,7 @@ inline void write_file(const std::string& path, const std::vector<char>& bytes) 
 
 inline std::uint64_t save(const VectorIndex& index, const std::string& path) {
   Progress progress;
-  const std::uint64_t bytes = index.save(path, progress);
+  const std::uint64_t bytes = index.save(path, {}, progress);
   if (progress.done.load() > bytes) throw std::runtime_error("progress went past the end");
   return bytes;
 }

@@ -293,7 +293,7 @@ TEST_CASE("snapshot: a save that fails leaves nothing behind and the old file as
   const std::vector<char> before = test::read_file(path);
   Progress cancelled;
   cancelled.cancel.store(true);
-  CHECK_THROWS(Code::kAborted, index->save(path, cancelled));
+  CHECK_THROWS(Code::kAborted, index->save(path, {}, cancelled));
   CHECK(test::read_file(path) == before);
   CHECK_EQUAL(folder.names().size(), 1);
 }

@@ -8,10 +8,12 @@ import {
   requireDim,
   requireInteger,
   requireOptions,
+  requirePath,
   resolveStorage,
   toVector,
   toVectors,
 } from './arguments.js';
+import { resolveAccess, type OpenOptions } from './file-options.js';
 import { resolveFilter } from './filter.js';
 import type { Filter } from './filter.js';
 import type { IndexOptions, StorageOptions, VectorInput, VectorsInput } from './types.js';
@@ -213,6 +215,34 @@ export class EmbeddingStore {
     const resolved = made.subspaces ?? 0;
     made.close();
     made.#handle = native().storeConvert(this.#handle, made.storage, resolved, seed);
+    return made;
+  }
+
+  /**
+   * Writes the store to a snapshot file, atomically, as an index does.
+   * @returns the file's size in bytes.
+   * @throws ERR_LICHEN_NOT_FOUND for a missing folder, ERR_LICHEN_IO.
+   */
+  save(path: string): number {
+    return native().storeSave(this.#handle, requirePath(path));
+  }
+
+  /**
+   * Reads or maps a store that {@link save} wrote.
+   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_UNSUPPORTED,
+   * ERR_LICHEN_MEMORY.
+   */
+  static open(path: string, options?: OpenOptions): EmbeddingStore {
+    const handle = native().storeOpen(requirePath(path), resolveAccess(options));
+    const { dim, metric, storage, subspaces, seed } = native().storeDescribe(handle);
+    return EmbeddingStore.#around(handle, { dim, metric, storage, subspaces, seed });
+  }
+
+  /** An empty store that has taken over a native one. */
+  static #around(handle: StoreHandle, options: EmbeddingStoreOptions): EmbeddingStore {
+    const made = new EmbeddingStore(options);
+    made.close();
+    made.#handle = handle;
     return made;
   }
 

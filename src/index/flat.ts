@@ -2,6 +2,7 @@ import { native } from '../native.js';
 import { parseMetric } from '../vectors/metric.js';
 import { requireDim, requireOptions, resolveRerank, resolveStorage } from './arguments.js';
 import { resolveSchema } from './attributes.js';
+import type { OpenOptions } from './file-options.js';
 import { adopt, openHandleOf } from './snapshot.js';
 import type { IndexOptions, Key, RerankOptions, StorageOptions } from './types.js';
 import { VectorIndex } from './vector-index.js';
@@ -47,9 +48,13 @@ export class FlatIndex<K extends Key = number> extends VectorIndex<K> {
 
   /**
    * Reads a flat index that `save` wrote.
-   * @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_UNSUPPORTED, ERR_LICHEN_MEMORY.
+   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_UNSUPPORTED,
+   * ERR_LICHEN_MEMORY.
    */
-  static async open<K extends Key = number>(path: string): Promise<FlatIndex<K>> {
-    return adopt<FlatIndex<K>>(FlatIndex, await openHandleOf('flat', path));
+  static async open<K extends Key = number>(
+    path: string,
+    options?: OpenOptions,
+  ): Promise<FlatIndex<K>> {
+    return adopt<FlatIndex<K>>(FlatIndex, await openHandleOf('flat', path, options));
   }
 }

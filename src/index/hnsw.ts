@@ -13,6 +13,7 @@ import {
 import { resolveSchema } from './attributes.js';
 import { readShape } from './hnswlib-sidecar.js';
 import { runOperation } from './operation.js';
+import type { OpenOptions } from './file-options.js';
 import { adopt, openHandleOf } from './snapshot.js';
 import type {
   IndexOptions,
@@ -102,10 +103,14 @@ export class HnswIndex<K extends Key = number> extends VectorIndex<K> {
 
   /**
    * Reads an HNSW index that `save` wrote.
-   * @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_UNSUPPORTED, ERR_LICHEN_MEMORY.
+   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_UNSUPPORTED,
+   * ERR_LICHEN_MEMORY.
    */
-  static async open<K extends Key = number>(path: string): Promise<HnswIndex<K>> {
-    return adopt<HnswIndex<K>>(HnswIndex, await openHandleOf('hnsw', path));
+  static async open<K extends Key = number>(
+    path: string,
+    options?: OpenOptions,
+  ): Promise<HnswIndex<K>> {
+    return adopt<HnswIndex<K>>(HnswIndex, await openHandleOf('hnsw', path, options));
   }
 
   /**

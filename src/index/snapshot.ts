@@ -2,6 +2,7 @@ import { LichenFileError } from '../errors.js';
 import { native, type IndexHandle, type NativeSnapshotReport } from '../native.js';
 import { schemaFrom, schemaOfNative, type AttributeSchema } from './attributes.js';
 import { requirePath } from './arguments.js';
+import { resolveAccess, type OpenOptions } from './file-options.js';
 import type { Key } from './types.js';
 import { VectorIndex } from './vector-index.js';
 
@@ -12,13 +13,20 @@ export interface SnapshotReport extends Omit<NativeSnapshotReport, 'attributes'>
 }
 
 /** The native index of a snapshot file. */
-export async function openHandle(path: string): Promise<IndexHandle> {
-  return native().indexOpen(requirePath(path));
+export async function openHandle(
+  path: string,
+  options: OpenOptions | undefined,
+): Promise<IndexHandle> {
+  return native().indexOpen(requirePath(path), resolveAccess(options));
 }
 
 /** The native index of a snapshot file that must hold a certain kind of index. */
-export async function openHandleOf(kind: 'flat' | 'hnsw', path: string): Promise<IndexHandle> {
-  const handle = await openHandle(path);
+export async function openHandleOf(
+  kind: 'flat' | 'hnsw',
+  path: string,
+  options: OpenOptions | undefined,
+): Promise<IndexHandle> {
+  const handle = await openHandle(path, options);
   const found = native().indexDescribe(handle).index;
   if (found === kind) return handle;
   native().indexClose(handle);

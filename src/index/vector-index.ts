@@ -19,7 +19,6 @@ import {
   resolveK,
   resolveThreads,
   toKeyList,
-  toKeys,
   toVector,
   toVectors,
 } from './arguments.js';
@@ -32,6 +31,12 @@ import {
   type AttributesOf,
   type ResolvedSchema,
 } from './attributes.js';
+import {
+  resolveLabel,
+  SAVE_OPTIONS,
+  type SaveOptions,
+  type SnapshotLabel,
+} from './file-options.js';
 import type { Filter } from './filter.js';
 import { makeFilter } from './make-filter.js';
 import { runOperation } from './operation.js';
@@ -52,7 +57,6 @@ import type {
   KeyCondition,
   KeysInput,
   KeysOf,
-  OperationOptions,
   SearchBatchOptions,
   SearchBatchResult,
   SearchOptions,
@@ -65,11 +69,7 @@ import type {
   VectorsInput,
 } from './types.js';
 import type { Where } from './where.js';
-
-const ADD_SYNC_OPTIONS = ['keys', 'attributes', 'threads'] as const;
-const ADD_OPTIONS = [...ADD_SYNC_OPTIONS, 'signal', 'onProgress'] as const;
-const SAVE_OPTIONS = ['signal', 'onProgress'] as const;
-const COMPACT_OPTIONS = ['threads', 'signal', 'onProgress'] as const;
+import { ADD_OPTIONS, ADD_SYNC_OPTIONS, COMPACT_OPTIONS, resolveAdd } from './write-options.js';
 
 /**
  * What flat and graph indexes share. Vectors are copied when they are added; searches may run side by side and beside
@@ -116,6 +116,12 @@ export abstract class VectorIndex<K extends Key = number> {
   /** Codes a vector of storage `pq`; undefined for another storage. */
   get subspaces(): number | undefined {
     return this.describe().subspaces;
+  }
+
+  /** What is written on the file that the index was opened from. */
+  get label(): SnapshotLabel {
+    const { modelVersion, snapshotVersion } = this.describe();
+    return { modelVersion, snapshotVersion };
   }
 
   /** Names and kinds of the attributes that vectors can have. */
@@ -184,7 +190,7 @@ export abstract class VectorIndex<K extends Key = number> {
 
   /** Number of rows of vectors that were removed or replaced and still take memory. */
   get dead(): number {
-    return this.describe().dead!;
+    return this.describe().dead;
   }
 
   /**
@@ -312,14 +318,17 @@ export abstract class VectorIndex<K extends Key = number> {
 
   /**
    * Writes the index to a snapshot file, atomically: `path` holds the old file or the whole new one, never a part.
+   * Dead rows are written as well: {@link compact} before it makes the file smaller.
    * @returns the file's size in bytes.
-   * @throws ERR_LICHEN_NOT_FOUND for a missing folder, ERR_LICHEN_IO, ERR_LICHEN_BUSY, ERR_LICHEN_ABORTED.
+   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND for a missing folder, ERR_LICHEN_IO, ERR_LICHEN_BUSY,
+   * ERR_LICHEN_ABORTED.
    */
-  async save(path: string, options?: OperationOptions): Promise<number> {
+  async save(path: string, options?: SaveOptions): Promise<number> {
     const given = requireOptions(options, SAVE_OPTIONS);
     const target = requirePath(path);
+    const label = resolveLabel(given);
     return runOperation(`writing ${target}`, given, (progress) =>
-      native().indexSave(this.handle, target, progress),
+      native().indexSave(this.handle, target, progress, ...label),
     );
   }
 
@@ -377,14 +386,7 @@ export abstract class VectorIndex<K extends Key = number> {
 
   #resolveAdd(vectors: VectorsInput, options: AddSyncOptions<K>) {
     this.#isKindKnown = false;
-    const data = toVectors('vectors', vectors, this.dim);
-    const count = data.length / this.dim;
-    return {
-      data,
-      keys: toKeys<K>(options.keys, count),
-      attributes: toAttributes(this.#schema, options.attributes, count),
-      threads: resolveThreads(options.threads, machine().threads),
-    };
+    return resolveAdd({ dim: this.dim, schema: this.#schema }, vectors, options);
   }
 
   #resolveWithin(query: VectorInput, options: SearchWithinOptions) {

@@ -55,24 +55,24 @@ export const GOLDEN_INDEXES: Readonly<Record<string, () => Promise<VectorIndex<K
   'flat-f32-rows': async () => {
     const index = new FlatIndex({ dim: 8, metric: 'dot' });
     await index.add(clustered(1, 40, 8), { threads: 1 });
-    return index as VectorIndex<Key>;
+    return index;
   },
   'flat-i8-f16-strings': async () => {
     const index = new FlatIndex<string>({ dim: 12, metric: 'l2', storage: 'i8', rerank: 'f16' });
     await index.add(clustered(2, 80, 12), { keys: strings(80), threads: 1 });
-    return index as unknown as VectorIndex<Key>;
+    return index;
   },
   'flat-pq-integers': async () => {
     const index = new FlatIndex({ dim: 8, metric: 'cosine', storage: 'pq' });
     await index.add(clustered(3, 130, 8), { keys: integers(130), threads: 1 });
-    return index as VectorIndex<Key>;
+    return index;
   },
   'flat-bf16-written-rows': async () => {
     const index = new FlatIndex({ dim: 8, metric: 'dot', storage: 'bf16' });
     await index.add(clustered(4, 30, 8), { threads: 1 });
     await index.remove([3, 20]);
     await index.compact();
-    return index as VectorIndex<Key>;
+    return index;
   },
   'hnsw-i4-f16-attributes': async () => {
     const index = new HnswIndex({
@@ -91,11 +91,11 @@ export const GOLDEN_INDEXES: Readonly<Record<string, () => Promise<VectorIndex<K
         tags: of((row) => [[], ['live'], ['new', 'live'], ['old']][row % 4]!),
       },
     });
-    return index as VectorIndex<Key>;
+    return index;
   },
   'hnsw-b1-hubs': async () => {
     const index = new HnswIndex({ dim: 16, metric: 'dot', m: 2, storage: 'b1', rerank: 'i8' });
     await index.add(clustered(6, 1100, 16), { threads: 1 });
-    return index as VectorIndex<Key>;
+    return index;
   },
 };

@@ -1,0 +1,24 @@
+import { machine } from '../native.js';
+import { resolveThreads, toKeys, toVectors } from './arguments.js';
+import { toAttributes, type ResolvedSchema } from './attributes.js';
+import type { AddSyncOptions, Key, VectorsInput } from './types.js';
+
+export const ADD_SYNC_OPTIONS = ['keys', 'attributes', 'threads'] as const;
+export const ADD_OPTIONS = [...ADD_SYNC_OPTIONS, 'signal', 'onProgress'] as const;
+export const COMPACT_OPTIONS = ['threads', 'signal', 'onProgress'] as const;
+
+/** What the native index is given to add. */
+export function resolveAdd<K extends Key>(
+  { dim, schema }: { readonly dim: number; readonly schema: ResolvedSchema },
+  vectors: VectorsInput,
+  options: AddSyncOptions<K>,
+) {
+  const data = toVectors('vectors', vectors, dim);
+  const count = data.length / dim;
+  return {
+    data,
+    keys: toKeys<K>(options.keys, count),
+    attributes: toAttributes(schema, options.attributes, count),
+    threads: resolveThreads(options.threads, machine().threads),
+  };
+}
