@@ -2,6 +2,7 @@
   "variables": {
     "core_files": [
       "runtime/crc32c.cpp",
+      "runtime/file.cpp",
       "runtime/mapping.cpp",
       "runtime/thread_pool.cpp",
       "kernels/cpu_features.cpp",
@@ -22,6 +23,8 @@
       "storage/attribute_table.cpp",
       "storage/dictionary.cpp",
       "storage/embedding_store.cpp",
+      "storage/journal.cpp",
+      "storage/journal_records.cpp",
       "storage/key_map.cpp",
       "storage/snapshot.cpp",
       "storage/tag_column.cpp",
@@ -33,6 +36,7 @@
       "index/store_file.cpp",
       "index/store_sections.cpp",
       "index/condition_cache.cpp",
+      "index/durable.cpp",
       "index/flat_index.cpp",
       "index/graph_builder.cpp",
       "index/graph_compaction.cpp",

@@ -27,6 +27,8 @@ export type LichenErrorCode =
   | 'ERR_LICHEN_IO'
   /** A file is not what it should be: truncated, corrupt, ragged or of another kind. */
   | 'ERR_LICHEN_FORMAT'
+  /** A file is open for writing elsewhere, in this process or another. */
+  | 'ERR_LICHEN_LOCKED'
   /** Well-formed, but not supported by this version or on this machine. */
   | 'ERR_LICHEN_UNSUPPORTED'
   /** Memory could not be had. */

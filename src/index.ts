@@ -42,7 +42,9 @@ export {
 } from './interactions/reader.js';
 
 export type * from './index/types.js';
+export { SearchableIndex } from './index/searchable-index.js';
 export { VectorIndex } from './index/vector-index.js';
+export type { Durability } from './index/writes.js';
 export { FlatIndex, type FlatOptions } from './index/flat.js';
 export {
   HnswIndex,
@@ -73,7 +75,12 @@ export {
   type StoreScores,
 } from './index/embedding-store.js';
 export { openIndex } from './index/open.js';
-export type { OpenOptions, SaveOptions, SnapshotLabel } from './index/file-options.js';
+export type {
+  OpenIndexOptions,
+  OpenOptions,
+  SaveOptions,
+  SnapshotLabel,
+} from './index/file-options.js';
 export { inspectSnapshot, type SnapshotReport } from './index/snapshot.js';
 
 export { HnswlibIndex } from './hnswlib/hnswlib-index.js';

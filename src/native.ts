@@ -12,6 +12,7 @@ declare const nativeKind: unique symbol;
 /** A native index, shared by whoever holds the handle; freed when closed everywhere or collected. */
 export type IndexHandle = { readonly [nativeKind]: 'index' };
 /** How far a native operation is, and the wish that it stop. */
+export type CheckpointHandle = { readonly [nativeKind]: 'checkpoint' };
 export type ProgressHandle = { readonly [nativeKind]: 'progress' };
 /** A native embedding store; freed when closed or collected. */
 export type StoreHandle = { readonly [nativeKind]: 'store' };
@@ -45,6 +46,8 @@ export interface IndexDescription {
   /** The version of the model that made the vectors, if it was told. */
   readonly modelVersion?: string;
   readonly snapshotVersion: number;
+  /** Of all files of its journal; absent if it has none. */
+  readonly journalBytes?: number;
 }
 
 /** How a file is looked at: read, mapped, or mapped with a look at all checksums. */
@@ -221,6 +224,15 @@ export interface Addon {
   /** Pairs of a beam and the recall it reached. */
   indexCalibration(index: IndexHandle): Float64Array;
   indexOpen(path: string, access: Access): Promise<IndexHandle>;
+  /** Opens a snapshot with the journal beside it, and does again what the snapshot does not have. */
+  indexOpenWithJournal(path: string, access: Access, threads: number): Promise<IndexHandle>;
+  /** Once every change so far is on disk. */
+  indexSync(index: IndexHandle): Promise<void>;
+  indexSyncNow(index: IndexHandle): void;
+  /** Copies an index with a journal beside its snapshot file. */
+  indexBeginCheckpoint(index: IndexHandle, progress: ProgressHandle): Promise<CheckpointHandle>;
+  /** Puts the copy in the file's place; returns its size. */
+  indexFinishCheckpoint(checkpoint: CheckpointHandle): Promise<number>;
   indexInspect(path: string): Promise<NativeSnapshotReport>;
   indexDescribe(index: IndexHandle): IndexDescription;
   indexSize(index: IndexHandle): number;
@@ -366,6 +378,7 @@ const FILE_CODES: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
   'ERR_LICHEN_NOT_FOUND',
   'ERR_LICHEN_IO',
   'ERR_LICHEN_FORMAT',
+  'ERR_LICHEN_LOCKED',
 ]);
 const ARGUMENT_CODES: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
   'ERR_LICHEN_ARGUMENT',

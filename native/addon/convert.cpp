@@ -35,6 +35,8 @@ const char* code_name(Code code) {
       return "ERR_LICHEN_FORMAT";
     case Code::kUnsupported:
       return "ERR_LICHEN_UNSUPPORTED";
+    case Code::kLocked:
+      return "ERR_LICHEN_LOCKED";
   }
   return "ERR_LICHEN_INTERNAL";
 }

@@ -75,6 +75,132 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   });
 }
 
+// (path, access, threads) -> Promise<handle>
+class OpenWithJournalJob final : public Job {
+ public:
+  OpenWithJournalJob(Napi::Env env, std::string path, Access access, std::size_t threads)
+      : Job(env), path_(std::move(path)), access_(access), threads_(threads) {}
+  void run() override { index_ = VectorIndex::open_with_journal(path_, access_, threads_); }
+  Napi::Value result(Napi::Env env) override { return wrap_index(env, std::move(index_)); }
+
+ private:
+  std::string path_;
+  Access access_;
+  std::size_t threads_;
+  IndexPointer index_;
+};
+
+Napi::Value open_with_journal(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    return Jobs::of(info.Env())
+        .start(std::make_unique<OpenWithJournalJob>(info.Env(), string_argument(info[0], "path"),
+                                                    access_argument(info[1]),
+                                                    size_argument(info[2], "threads", 1024)),
+               Jobs::Where::kOwnThread);
+  });
+}
+
+IndexPointer journal_argument(const Napi::Value& value) {
+  IndexPointer index = index_argument(value);
+  if (!index->has_journal()) throw Error(Code::kArgument, "the index has no journal");
+  return index;
+}
+
+class SyncJob final : public Job {
+ public:
+  SyncJob(Napi::Env env, IndexPointer index) : Job(env), index_(std::move(index)) {}
+  void run() override { index_->sync_journal(); }
+  Napi::Value result(Napi::Env env) override { return env.Undefined(); }
+
+ private:
+  IndexPointer index_;
+};
+
+// (handle) -> Promise<undefined>, once every change so far is on disk
+Napi::Value sync(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    return Jobs::of(info.Env())
+        .start(std::make_unique<SyncJob>(info.Env(), journal_argument(info[0])),
+               Jobs::Where::kOwnThread);
+  });
+}
+
+constexpr napi_type_tag kCheckpointTag = {0x6c696368656e0006ull, 0x3b0e7c51d2a94f88ull};
+
+// A checkpoint that is copied keeps its index alive, and waits for its end.
+struct BegunCheckpoint {
+  IndexPointer index;
+  std::unique_ptr<VectorIndex::Checkpoint> checkpoint;
+};
+
+class BeginCheckpointJob final : public Job {
+ public:
+  BeginCheckpointJob(Napi::Env env, IndexPointer index, std::shared_ptr<Progress> progress)
+      : Job(env), index_(std::move(index)), progress_(std::move(progress)) {}
+  void run() override {
+    checkpoint_ = std::make_unique<VectorIndex::Checkpoint>(*index_, index_->label(), *progress_);
+  }
+  Napi::Value result(Napi::Env env) override {
+    auto begun = std::make_shared<BegunCheckpoint>();
+    begun->index = std::move(index_);
+    begun->checkpoint = std::move(checkpoint_);
+    return wrap_handle<BegunCheckpoint>(env, std::move(begun), kCheckpointTag);
+  }
+  void cancel() override { progress_->cancel.store(true); }
+
+ private:
+  IndexPointer index_;
+  std::shared_ptr<Progress> progress_;
+  std::unique_ptr<VectorIndex::Checkpoint> checkpoint_;
+};
+
+// (handle, progress) -> Promise<checkpoint>, once the index is copied
+Napi::Value begin_checkpoint(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    return Jobs::of(info.Env())
+        .start(std::make_unique<BeginCheckpointJob>(info.Env(), journal_argument(info[0]),
+                                                    progress_argument(info[1])),
+               Jobs::Where::kOwnThread);
+  });
+}
+
+class FinishCheckpointJob final : public Job {
+ public:
+  FinishCheckpointJob(Napi::Env env, std::shared_ptr<BegunCheckpoint> begun)
+      : Job(env), begun_(std::move(begun)) {}
+  void run() override {
+    bytes_ = begun_->checkpoint->finish();
+    begun_->checkpoint.reset();
+  }
+  Napi::Value result(Napi::Env env) override {
+    return Napi::Number::New(env, static_cast<double>(bytes_));
+  }
+
+ private:
+  std::shared_ptr<BegunCheckpoint> begun_;
+  std::uint64_t bytes_ = 0;
+};
+
+// (checkpoint) -> Promise<bytes>; once
+Napi::Value finish_checkpoint(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    std::shared_ptr<BegunCheckpoint> begun;
+    begun.swap(unwrap_handle<BegunCheckpoint>(info[0], kCheckpointTag));
+    if (begun == nullptr) throw Error(Code::kClosed, "the checkpoint is finished");
+    return Jobs::of(info.Env())
+        .start(std::make_unique<FinishCheckpointJob>(info.Env(), std::move(begun)),
+               Jobs::Where::kOwnThread);
+  });
+}
+
+// (handle)
+Napi::Value sync_now(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    journal_argument(info[0])->sync_journal();
+    return info.Env().Undefined();
+  });
+}
+
 class InspectJob final : public Job {
  public:
   InspectJob(Napi::Env env, std::string path) : Job(env), path_(std::move(path)) {}
@@ -154,6 +280,11 @@ Napi::Value inspect(const Napi::CallbackInfo& info) {
 void export_file_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "indexSave", save);
   export_function(env, exports, "indexOpen", open);
+  export_function(env, exports, "indexOpenWithJournal", open_with_journal);
+  export_function(env, exports, "indexSync", sync);
+  export_function(env, exports, "indexSyncNow", sync_now);
+  export_function(env, exports, "indexBeginCheckpoint", begin_checkpoint);
+  export_function(env, exports, "indexFinishCheckpoint", finish_checkpoint);
   export_function(env, exports, "indexInspect", inspect);
 }
 

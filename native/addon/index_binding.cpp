@@ -62,6 +62,9 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
     object.Set("attributes", attribute_schema_value(info.Env(), index->attribute_schema()));
     object.Set("dead", static_cast<double>(index->dead()));
     object.Set("bytes", static_cast<double>(index->bytes()));
+    if (index->has_journal()) {
+      object.Set("journalBytes", static_cast<double>(index->journal_bytes()));
+    }
     const SnapshotLabel& label = index->label();
     if (!label.model.empty()) object.Set("modelVersion", label.model);
     object.Set("snapshotVersion", static_cast<double>(label.version));

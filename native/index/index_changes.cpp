@@ -74,7 +74,14 @@ std::vector<std::uint32_t> VectorIndex::distinct_rows_of(const KeyBatch& keys) c
 
 void VectorIndex::remove(const KeyBatch& keys) {
   WriterClaim claim(writing_, WriterClaim::Held::kNow);
-  remove_rows(distinct_rows_of(keys));
+  const std::vector<std::uint32_t> rows = distinct_rows_of(keys);
+  log(Change::Kind::kRemove, keys, keys.size(), nullptr, nullptr);
+  try {
+    remove_rows(rows);
+  } catch (...) {
+    unlog();
+    throw;
+  }
 }
 
 void VectorIndex::remove_rows(const std::vector<std::uint32_t>& rows) {
@@ -151,9 +158,16 @@ void VectorIndex::add_attributes(AttributeTable& table, const AttributeBatch& va
 void VectorIndex::set_attributes(const KeyBatch& keys, const AttributeBatch& values) {
   WriterClaim claim(writing_, WriterClaim::Held::kNow);
   const std::vector<std::uint32_t> rows = distinct_rows_of(keys);
-  WriteLock lock(lock_);
-  attributes_.overwrite(rows, values);
-  ++attribute_state_;
+  attributes_.check(values, rows.size());
+  log(Change::Kind::kSetAttributes, keys, keys.size(), nullptr, &values);
+  try {
+    WriteLock lock(lock_);
+    attributes_.overwrite(rows, values);
+    ++attribute_state_;
+  } catch (...) {
+    unlog();
+    throw;
+  }
 }
 
 }  // namespace lichen

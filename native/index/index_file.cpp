@@ -41,8 +41,21 @@ std::unique_ptr<VectorIndex> make(const SnapshotReader& reader) {
 
 std::uint64_t VectorIndex::save(const std::string& path, const SnapshotLabel& label,
                                 Progress& progress) const {
+  const std::string target = resolve_target(path);
+  if (journal_ != nullptr && target == journal_->path()) {
+    return Checkpoint(*this, label, progress).finish();
+  }
   // Nothing changes an index without this claim, so no lock is held while the disk is at work.
   WriterClaim claim(writing_, WriterClaim::Held::kNow);
+  const std::unique_ptr<SnapshotDraft> draft = draft_of(target, label, nullptr, progress);
+  claim.release();
+  return draft->publish();
+}
+
+std::unique_ptr<SnapshotDraft> VectorIndex::draft_of(const std::string& path,
+                                                     const SnapshotLabel& label,
+                                                     const JournalPosition* position,
+                                                     Progress& progress) const {
   SnapshotHeader header;
   header.snapshot_version = label.version;
   describe_codec(codec_options(), header);
@@ -75,9 +88,12 @@ std::uint64_t VectorIndex::save(const std::string& path, const SnapshotLabel& la
   if (!label.model.empty()) {
     sections.push_back({SectionType::kModel, label.model.data(), label.model.size()});
   }
+  if (position != nullptr) {
+    sections.push_back({SectionType::kJournal, position, sizeof *position});
+  }
   const AttributeImage image = describe_attributes(attributes_, sections);
   describe(header, sections);
-  return write_snapshot(path, header, sections, progress);
+  return std::make_unique<SnapshotDraft>(path, header, sections, progress);
 }
 
 std::unique_ptr<VectorIndex> VectorIndex::open(const std::string& path, Access access) {
@@ -101,6 +117,7 @@ std::unique_ptr<VectorIndex> VectorIndex::open(const std::string& path, Access a
     index->attributes_ = load_attributes(reader, rows);
     index->load(reader);
     index->label_ = read_label(reader);
+    index->position_ = read_journal_position(reader);
     index->linked_ = rows;
     return index;
   });

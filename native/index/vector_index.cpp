@@ -82,6 +82,13 @@ void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t
   } else {
     append_here(keys, vectors, count, mode, values);
   }
+  try {
+    log(static_cast<Change::Kind>(mode), keys, count, vectors, attributes);
+  } catch (...) {
+    WriteLock lock(lock_);
+    roll_back(before);
+    throw;
+  }
   claim.hand_on();
 }
 
@@ -158,8 +165,11 @@ void VectorIndex::link(std::size_t threads, Progress& progress) {
     replacing_.clear();
     linked_ = store_.rows();
   } catch (...) {
-    WriteLock lock(lock_);
-    roll_back(before);
+    {
+      WriteLock lock(lock_);
+      roll_back(before);
+    }
+    unlog();
     throw;
   }
 }

@@ -25,11 +25,14 @@
 #include "index/query_batch.hpp"
 #include "index/row_filter.hpp"
 #include "index/top_k.hpp"
+#include "index/writer_claim.hpp"
 #include "kernels/kernels.hpp"
 #include "runtime/progress.hpp"
 #include "runtime/rw_lock.hpp"
 #include "storage/attribute_table.hpp"
 #include "storage/embedding_store.hpp"
+#include "storage/journal.hpp"
+#include "storage/journal_records.hpp"
 #include "storage/key_map.hpp"
 #include "storage/snapshot.hpp"
 
@@ -177,6 +180,28 @@ class VectorIndex {
   // `path` is then what it was.
   std::uint64_t save(const std::string& path, const SnapshotLabel& label, Progress& progress) const;
   static std::unique_ptr<VectorIndex> open(const std::string& path, Access access = Access::kRead);
+  // Opens the snapshot `path` together with the journal beside it, in which every change is written
+  // from now on before it returns; what the snapshot does not have yet is done again. Throws
+  // kLocked if it is open so elsewhere, kFormat where the journal is damaged.
+  static std::unique_ptr<VectorIndex> open_with_journal(const std::string& path, Access access,
+                                                        std::size_t threads);
+  bool has_journal() const { return journal_ != nullptr; }
+  std::uint64_t journal_bytes() const { return journal_ == nullptr ? 0 : journal_->bytes(); }
+  // Returns once every change so far is on disk. There must be a journal.
+  void sync_journal() { journal_->sync(journal_->last_sequence()); }
+  // Saves over the snapshot, after which the journal begins anew. Searches go on beside it, changes
+  // once this is made, while `finish` waits for the disk. One at a time: a second throws kBusy.
+  class Checkpoint {
+   public:
+    Checkpoint(const VectorIndex& index, const SnapshotLabel& label, Progress& progress);
+    std::uint64_t finish();  // returns the size of the file
+
+   private:
+    WriterClaim alone_;
+    Journal& journal_;
+    JournalPosition position_;
+    std::unique_ptr<SnapshotDraft> draft_;
+  };
   // As the file says that it was opened from; empty for an index that was made anew.
   const SnapshotLabel& label() const { return label_; }
 
@@ -278,12 +303,24 @@ class VectorIndex {
   void roll_back(std::size_t before);
   void check_k(std::size_t k) const;  // called with the lock held
   void load_keys(const SnapshotReader& reader);
+  std::unique_ptr<SnapshotDraft> draft_of(const std::string& path, const SnapshotLabel& label,
+                                          const JournalPosition* position,
+                                          Progress& progress) const;
+  // Writes a change down, if there is a journal.
+  void log(Change::Kind kind, const KeyBatch& keys, std::size_t count, const float* vectors,
+           const AttributeBatch* attributes);
+  // Takes back what was logged last: it failed.
+  void unlog();
+  void redo(const Change& change, std::size_t threads);
 
   const IndexKind kind_;
   const CodecOptions options_;
   const std::optional<StorageType> rerank_;
   const std::vector<AttributeSpec> schema_;
   SnapshotLabel label_;
+  JournalPosition position_;  // of the snapshot that it was opened from
+  std::unique_ptr<Journal> journal_;
+  mutable std::atomic<bool> checkpointing_{false};
   AttributeTable::Mark attributes_before_;  // the add that is at work
   std::uint64_t attribute_state_ = 0;       // changes with values that were there
   mutable ConditionCache conditions_;

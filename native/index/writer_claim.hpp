@@ -19,8 +19,10 @@ class WriterClaim {
                   "another add or save is at work on this index; wait until it has ended");
     }
   }
-  ~WriterClaim() {
+  ~WriterClaim() { release(); }
+  void release() {
     if (flag_ != nullptr) flag_->store(false, std::memory_order_release);
+    flag_ = nullptr;
   }
   WriterClaim(const WriterClaim&) = delete;
   WriterClaim& operator=(const WriterClaim&) = delete;

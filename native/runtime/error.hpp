@@ -21,6 +21,7 @@ enum class Code {
   kIo,
   kFormat,
   kUnsupported,
+  kLocked,
 };
 
 class Error : public std::runtime_error {

@@ -13,6 +13,8 @@
 
 #include "runtime/crc32c.hpp"
 #include "runtime/error.hpp"
+#include "runtime/file.hpp"
+#include "runtime/random.hpp"
 
 namespace lichen {
 namespace {
@@ -22,21 +24,14 @@ constexpr std::uint32_t kMaxSections = 256;
 constexpr std::size_t kMaxTransfer = std::size_t{4}
                                      << 20;  // small enough to heed a wish to stop soon
 
-[[noreturn]] void throw_io(const std::string& action, const std::string& path) {
-  const int reason = errno;
-  const Code code = reason == ENOENT ? Code::kNotFound : Code::kIo;
-  throw Error(code, "cannot " + action + " " + path + ": " +
-                        (reason == ENOENT ? "no such file or folder" : std::strerror(reason)));
-}
-
 std::uint32_t header_checksum(SnapshotHeader header, const std::vector<SectionEntry>& sections) {
   header.checksum = 0;
   const std::uint32_t crc = crc32c(0, &header, sizeof header);
   return crc32c(crc, sections.data(), sections.size() * sizeof(SectionEntry));
 }
 
-// Where the file really lies: a symbolic link is followed, and what is no regular file is refused,
-// since renaming over /dev/null would replace it.
+}  // namespace
+
 std::string resolve_target(const std::string& path) {
   struct stat status;
   if (::stat(path.c_str(), &status) != 0) return path;
@@ -50,77 +45,11 @@ std::string resolve_target(const std::string& path) {
   return target;
 }
 
-// The file beside the target; removed again unless it is published.
-class DraftFile {
- public:
-  DraftFile(const std::string& target, Progress& progress)
-      : target_(resolve_target(target)), progress_(progress) {
-    static std::atomic<unsigned> counter{0};
-    path_ = target_ + ".draft-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
-    file_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (file_ < 0) throw_io("create", target_);
-  }
-  ~DraftFile() {
-    if (file_ >= 0) ::close(file_);
-    if (!published_) ::unlink(path_.c_str());
-  }
-
-  void write_at(std::uint64_t offset, const void* data, std::size_t bytes) {
-    const char* at = static_cast<const char*>(data);
-    while (bytes > 0) {
-      if (progress_.cancel.load(std::memory_order_relaxed)) {
-        throw Error(Code::kAborted, "writing " + target_ + " was aborted");
-      }
-      const ssize_t done =
-          ::pwrite(file_, at, std::min(bytes, kMaxTransfer), static_cast<off_t>(offset));
-      if (done < 0 && errno == EINTR) continue;
-      if (done < 0) throw_io("write", target_);
-      at += done;
-      offset += static_cast<std::uint64_t>(done);
-      bytes -= static_cast<std::size_t>(done);
-      progress_.done.fetch_add(static_cast<std::uint64_t>(done), std::memory_order_relaxed);
-    }
-  }
-
-  // Makes the file `bytes` long, also where the last section is empty and nothing was written up to
-  // there.
-  void set_size(std::uint64_t bytes) {
-    if (::ftruncate(file_, static_cast<off_t>(bytes)) != 0) throw_io("write", target_);
-  }
-
-  void publish() {
-    if (::fsync(file_) != 0) throw_io("write", target_);
-    const int closed = ::close(file_);
-    file_ = -1;
-    if (closed != 0) throw_io("write", target_);
-    if (::rename(path_.c_str(), target_.c_str()) != 0) throw_io("write", target_);
-    published_ = true;
-    // The rename itself is durable once the folder is; not every file system lets a folder be
-    // synced.
-    const std::size_t slash = target_.find_last_of('/');
-    const std::string folder = slash == std::string::npos ? "." : target_.substr(0, slash + 1);
-    const int handle = ::open(folder.c_str(), O_RDONLY | O_CLOEXEC);
-    if (handle >= 0) {
-      ::fsync(handle);
-      ::close(handle);
-    }
-  }
-
- private:
-  std::string target_;
-  Progress& progress_;
-  std::string path_;
-  int file_ = -1;
-  bool published_ = false;
-};
-
-}  // namespace
-
 const char* section_name(std::uint32_t type) {
-  static constexpr std::array<const char*, 19> kNames = {
+  static constexpr std::array<const char*, 20> kNames = {
       "unknown", "vectors", "integerKeys", "keyOffsets", "keyCharacters", "levels", "baseLinks",
       "upperLinks", "scales", "offsets", "squares", "learned", "calibration", "dead", "model",
-      "keySlots", "factors", "norms", "hubs"};
+      "keySlots", "factors", "norms", "hubs", "journal"};
   static constexpr std::array<const char*, 12> kFineNames = {
       "unknown", "fineVectors", "unknown",    "unknown",     "unknown",     "unknown",
       "unknown", "unknown",     "fineScales", "fineOffsets", "fineSquares", "fineLearned"};
@@ -134,8 +63,9 @@ const char* section_name(std::uint32_t type) {
   return fine < kFineNames.size() ? kFineNames[fine] : "unknown";
 }
 
-std::uint64_t write_snapshot(const std::string& path, SnapshotHeader header,
-                             const std::vector<SectionData>& sections, Progress& progress) {
+SnapshotDraft::SnapshotDraft(const std::string& path, SnapshotHeader header,
+                             const std::vector<SectionData>& sections, Progress& progress)
+    : target_(resolve_target(path)) {
   std::vector<SectionEntry> table;
   std::uint64_t end = sizeof(SnapshotHeader) + sections.size() * sizeof(SectionEntry);
   for (const SectionData& section : sections) {
@@ -149,19 +79,58 @@ std::uint64_t write_snapshot(const std::string& path, SnapshotHeader header,
   }
   progress.total.store(end);
   header.sections = static_cast<std::uint32_t>(table.size());
-  header.file_bytes = end;
+  header.file_bytes = bytes_ = end;
   header.checksum = header_checksum(header, table);
 
-  DraftFile draft(path, progress);
-  draft.write_at(0, &header, sizeof header);
-  draft.write_at(sizeof header, table.data(), table.size() * sizeof(SectionEntry));
-  for (std::size_t i = 0; i < table.size(); ++i) {
-    draft.write_at(table[i].offset, sections[i].data, sections[i].bytes);
+  static std::atomic<unsigned> counter{0};
+  path_ = target_ + ".draft-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+  try {
+    file_ = File(path_, File::Mode::kCreate);
+    write_at(0, &header, sizeof header, progress);
+    write_at(sizeof header, table.data(), table.size() * sizeof(SectionEntry), progress);
+    for (std::size_t i = 0; i < table.size(); ++i) {
+      write_at(table[i].offset, sections[i].data, sections[i].bytes, progress);
+    }
+    // Also where the last section is empty and nothing was written up to there.
+    file_.set_size(end);
+  } catch (...) {
+    ::unlink(path_.c_str());
+    throw;
   }
-  draft.set_size(end);
-  draft.publish();
   progress.done.store(end);  // the gaps between sections are not written
-  return end;
+}
+
+SnapshotDraft::~SnapshotDraft() {
+  if (!published_) ::unlink(path_.c_str());
+}
+
+void SnapshotDraft::write_at(std::uint64_t offset, const void* data, std::size_t bytes,
+                             Progress& progress) {
+  const char* const from = static_cast<const char*>(data);
+  for (std::size_t done = 0; done < bytes;) {
+    if (progress.cancel.load(std::memory_order_relaxed)) {
+      throw Error(Code::kAborted, "writing " + target_ + " was aborted");
+    }
+    const std::size_t here = std::min(bytes - done, kMaxTransfer);
+    file_.write_at(offset + done, from + done, here);
+    done += here;
+    progress.done.fetch_add(here, std::memory_order_relaxed);
+  }
+}
+
+std::uint64_t SnapshotDraft::publish() {
+  file_.sync_data();
+  file_ = File();
+  if (::rename(path_.c_str(), target_.c_str()) != 0) throw_io("write", target_);
+  published_ = true;
+  // The rename itself is durable once the folder is.
+  sync_folder_of(target_);
+  return bytes_;
+}
+
+std::uint64_t write_snapshot(const std::string& path, const SnapshotHeader& header,
+                             const std::vector<SectionData>& sections, Progress& progress) {
+  return SnapshotDraft(path, header, sections, progress).publish();
 }
 
 SnapshotReader::SnapshotReader(const std::string& path, Access access)
@@ -307,6 +276,15 @@ SnapshotLabel read_label(const SnapshotReader& reader) {
   const auto section = reader.read<char>(SectionType::kModel, bytes);
   label.model.assign(section.data(), bytes);
   return label;
+}
+
+JournalPosition read_journal_position(const SnapshotReader& reader) {
+  if (reader.has(SectionType::kJournal)) {
+    const auto section = reader.read<std::uint64_t>(SectionType::kJournal, 2);
+    return {section[0], section[1]};
+  }
+  const SnapshotHeader& header = reader.header();
+  return {splitmix64(header.checksum, header.file_bytes), 0};
 }
 
 }  // namespace lichen

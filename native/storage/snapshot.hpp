@@ -22,8 +22,10 @@
 
 #include "runtime/aligned.hpp"
 #include "runtime/error.hpp"
+#include "runtime/file.hpp"
 #include "runtime/mapping.hpp"
 #include "runtime/progress.hpp"
+#include "storage/journal.hpp"
 
 namespace lichen {
 
@@ -46,6 +48,7 @@ enum class SectionType : std::uint32_t {
   kCalibration = 12,  // optional; u32: rows, hubs a place, patience, then ef and bits of the recall
   kDead = 13,         // bit r % 8 of byte r / 8: row r is dead; only with the feature kHasDeadRows
   kModel = 14,        // UTF-8: the version of the model that made the vectors, if it was told
+  kJournal = 19,      // u64 id, u64 sequence: the journal beside it, as far as it is in here
   // What could be made from the rest, but not at once; optional.
   kKeySlots = 15,  // u32: the table that leads from keys to rows (storage/key_map.hpp)
   kFactors = 16,   // rows × 4 f32: scale, offset, square and 0 of each row
@@ -117,10 +120,37 @@ struct SectionData {
   std::size_t bytes;
 };
 
-// Writes atomically; returns the file's size. Progress counts bytes. Throws Error(kNotFound | kIo |
-// kAborted), leaving nothing behind and `path` as it was.
-std::uint64_t write_snapshot(const std::string& path, SnapshotHeader header,
+// A snapshot that is written beside its target and not published yet; removed again if it never is.
+class SnapshotDraft {
+ public:
+  // Copies the sections. Progress counts bytes. Throws Error(kNotFound | kIo | kAborted), leaving
+  // nothing behind.
+  SnapshotDraft(const std::string& path, SnapshotHeader header,
+                const std::vector<SectionData>& sections, Progress& progress);
+  ~SnapshotDraft();
+  SnapshotDraft(const SnapshotDraft&) = delete;
+  SnapshotDraft& operator=(const SnapshotDraft&) = delete;
+
+  // Waits for the disk and takes the target's place; returns the file's size. Throws Error(kIo), and
+  // then the target is as it was.
+  std::uint64_t publish();
+
+ private:
+  void write_at(std::uint64_t offset, const void* data, std::size_t bytes, Progress& progress);
+
+  std::string target_;
+  std::string path_;
+  File file_;
+  std::uint64_t bytes_ = 0;
+  bool published_ = false;
+};
+
+// Writes atomically; returns the file's size. Throws as SnapshotDraft.
+std::uint64_t write_snapshot(const std::string& path, const SnapshotHeader& header,
                              const std::vector<SectionData>& sections, Progress& progress);
+// Where the file `path` really lies: symbolic links are followed. Throws Error(kIo) for what is no
+// regular file: renaming over /dev/null would replace it.
+std::string resolve_target(const std::string& path);
 
 // How a file is looked at: read into memory, or mapped, with or without a look at the checksums.
 enum class Access { kRead, kMap, kMapVerified };
@@ -198,6 +228,9 @@ struct DeadRows {
 DeadRows read_dead_rows(const SnapshotReader& reader, std::size_t rows);
 // Throws Error(kFormat) if the model's version is too long.
 SnapshotLabel read_label(const SnapshotReader& reader);
+// Where the snapshot stands in the journal beside it: of a file that says nothing of one, before the
+// first record of a journal that is this file's own.
+JournalPosition read_journal_position(const SnapshotReader& reader);
 
 const char* section_name(std::uint32_t type);
 

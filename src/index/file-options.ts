@@ -1,7 +1,8 @@
 import { LichenArgumentError, shown } from '../errors.js';
-import type { Access } from '../native.js';
-import { requireInteger, requireOptions } from './arguments.js';
+import { machine, type Access } from '../native.js';
+import { requireInteger, requireOptions, resolveThreads } from './arguments.js';
 import type { OperationOptions } from './types.js';
+import type { Durability } from './writes.js';
 
 /** How a snapshot file is opened. */
 export interface OpenOptions {
@@ -18,6 +19,24 @@ export interface OpenOptions {
    * gives wrong results, but cannot crash the process. Default `full`, for mapped files `header`.
    */
   verify?: 'full' | 'header' | undefined;
+}
+
+/** How an index is opened, and whether its changes are kept in a journal beside the file. */
+export interface OpenIndexOptions extends OpenOptions {
+  /**
+   * Opens the file together with its journal, where every change is written before it is acknowledged, and does again
+   * what the file does not have yet. Whatever was acknowledged survives the end of the process at any moment. The end of
+   * the machine (a power cut) it survives with `sync`, which waits for the disk, together for all changes that wait;
+   * with `interval` but for the last `syncInterval` milliseconds; with `none` but for what the system has not written by
+   * itself. One index at a time may be open so: another gets ERR_LICHEN_LOCKED. Default: no journal.
+   */
+  durability?: Durability | undefined;
+  /** Milliseconds, 1 to 60,000. Default 100. */
+  syncInterval?: number | undefined;
+  /** The journal's length in bytes from which a checkpoint is made in the background. Default 64 MiB. */
+  checkpointBytes?: number | undefined;
+  /** Threads that do again what stands in the journal. Default: every processor. */
+  threads?: number | undefined;
 }
 
 /** What is written on a snapshot. */
@@ -37,12 +56,37 @@ export interface SaveOptions extends OperationOptions {
 
 export const SAVE_OPTIONS = ['signal', 'onProgress', 'modelVersion', 'snapshotVersion'] as const;
 
+const OPEN_OPTIONS = ['map', 'verify'] as const;
+const OPEN_INDEX_OPTIONS = [
+  ...OPEN_OPTIONS,
+  ...(['durability', 'syncInterval', 'checkpointBytes', 'threads'] as const),
+] as const;
+const DURABILITIES = ['sync', 'interval', 'none'] as const;
+const DEFAULT_CHECKPOINT_BYTES = 64 * 2 ** 20;
+
+/** Checks the options that an index is opened with; no settings without a journal. */
+export function resolveOpenIndex(options: OpenIndexOptions | undefined) {
+  const given = requireOptions(options, OPEN_INDEX_OPTIONS);
+  const { map, verify, durability, syncInterval = 100, threads } = given;
+  const { checkpointBytes = DEFAULT_CHECKPOINT_BYTES } = given;
+  const access = resolveAccess({ map, verify });
+  const settings = {
+    durability: durability!,
+    syncInterval: requireInteger('syncInterval', syncInterval, 1, 60_000),
+    checkpointBytes: requireInteger('checkpointBytes', checkpointBytes, 1, Number.MAX_SAFE_INTEGER),
+  };
+  const count = resolveThreads(threads, machine().threads);
+  if (durability === undefined) return { access, threads: count, settings: undefined };
+  if (!DURABILITIES.includes(durability)) {
+    throw bad(`durability must be one of ${DURABILITIES.join(', ')}, got ${shown(durability)}`);
+  }
+  return { access, threads: count, settings };
+}
+
 /** Checks the options that a file is opened with. */
 export function resolveAccess(options: OpenOptions | undefined): Access {
-  const { map = false, verify = map === true ? 'header' : 'full' } = requireOptions(options, [
-    'map',
-    'verify',
-  ]);
+  const given = requireOptions(options, OPEN_OPTIONS);
+  const { map = false, verify = map === true ? 'header' : 'full' } = given;
   if (typeof map !== 'boolean') throw bad(`map must be true or false, got ${shown(map)}`);
   if (verify !== 'full' && verify !== 'header') {
     throw bad(`verify must be 'full' or 'header', got ${shown(verify)}`);

@@ -2,8 +2,8 @@ import { native } from '../native.js';
 import { parseMetric } from '../vectors/metric.js';
 import { requireDim, requireOptions, resolveRerank, resolveStorage } from './arguments.js';
 import { resolveSchema } from './attributes.js';
-import type { OpenOptions } from './file-options.js';
-import { adopt, openHandleOf } from './snapshot.js';
+import type { OpenIndexOptions } from './file-options.js';
+import { adopt, openNativeOf } from './snapshot.js';
 import type { IndexOptions, Key, RerankOptions, StorageOptions } from './types.js';
 import { VectorIndex } from './vector-index.js';
 
@@ -48,13 +48,13 @@ export class FlatIndex<K extends Key = number> extends VectorIndex<K> {
 
   /**
    * Reads a flat index that `save` wrote.
-   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_UNSUPPORTED,
+   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_LOCKED, ERR_LICHEN_UNSUPPORTED,
    * ERR_LICHEN_MEMORY.
    */
   static async open<K extends Key = number>(
     path: string,
-    options?: OpenOptions,
+    options?: OpenIndexOptions,
   ): Promise<FlatIndex<K>> {
-    return adopt<FlatIndex<K>>(FlatIndex, await openHandleOf('flat', path, options));
+    return adopt<FlatIndex<K>>(FlatIndex, await openNativeOf('flat', path, options));
   }
 }

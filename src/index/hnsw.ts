@@ -13,8 +13,8 @@ import {
 import { resolveSchema } from './attributes.js';
 import { readShape } from './hnswlib-sidecar.js';
 import { runOperation } from './operation.js';
-import type { OpenOptions } from './file-options.js';
-import { adopt, openHandleOf } from './snapshot.js';
+import type { OpenIndexOptions } from './file-options.js';
+import { adopt, openNativeOf } from './snapshot.js';
 import type {
   IndexOptions,
   Key,
@@ -24,6 +24,7 @@ import type {
   VectorsInput,
 } from './types.js';
 import { VectorIndex } from './vector-index.js';
+import { UNJOURNALED } from './writes.js';
 
 /** Options of {@link HnswIndex}. */
 export interface HnswOptions extends IndexOptions, StorageOptions, RerankOptions {
@@ -103,14 +104,14 @@ export class HnswIndex<K extends Key = number> extends VectorIndex<K> {
 
   /**
    * Reads an HNSW index that `save` wrote.
-   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_UNSUPPORTED,
+   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_LOCKED, ERR_LICHEN_UNSUPPORTED,
    * ERR_LICHEN_MEMORY.
    */
   static async open<K extends Key = number>(
     path: string,
-    options?: OpenOptions,
+    options?: OpenIndexOptions,
   ): Promise<HnswIndex<K>> {
-    return adopt<HnswIndex<K>>(HnswIndex, await openHandleOf('hnsw', path, options));
+    return adopt<HnswIndex<K>>(HnswIndex, await openNativeOf('hnsw', path, options));
   }
 
   /**
@@ -141,7 +142,7 @@ export class HnswIndex<K extends Key = number> extends VectorIndex<K> {
     const handle = await runOperation(`reading ${file}`, given, (progress) =>
       native().indexFromHnswlib(...shape, file, keys, threads, progress),
     );
-    return adopt<HnswIndex<K>>(HnswIndex, handle);
+    return adopt<HnswIndex<K>>(HnswIndex, { handle, writes: UNJOURNALED });
   }
 
   /** Links a vector on the upper levels. */

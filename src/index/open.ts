@@ -1,20 +1,20 @@
 import { native } from '../native.js';
-import type { OpenOptions } from './file-options.js';
+import type { OpenIndexOptions } from './file-options.js';
 import { FlatIndex } from './flat.js';
 import { HnswIndex } from './hnsw.js';
-import { adopt, openHandle } from './snapshot.js';
+import { adopt, openNative } from './snapshot.js';
 import type { Key } from './types.js';
 
 /**
  * Reads an index of whichever kind the snapshot file holds.
- * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_UNSUPPORTED, ERR_LICHEN_MEMORY.
+ * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_LOCKED, ERR_LICHEN_UNSUPPORTED, ERR_LICHEN_MEMORY.
  */
 export async function openIndex<K extends Key = number>(
   path: string,
-  options?: OpenOptions,
+  options?: OpenIndexOptions,
 ): Promise<FlatIndex<K> | HnswIndex<K>> {
-  const handle = await openHandle(path, options);
-  return native().indexDescribe(handle).index === 'hnsw'
-    ? adopt<HnswIndex<K>>(HnswIndex, handle)
-    : adopt<FlatIndex<K>>(FlatIndex, handle);
+  const opened = await openNative(path, options);
+  return native().indexDescribe(opened.handle).index === 'hnsw'
+    ? adopt<HnswIndex<K>>(HnswIndex, opened)
+    : adopt<FlatIndex<K>>(FlatIndex, opened);
 }

@@ -2,9 +2,10 @@ import { LichenFileError } from '../errors.js';
 import { native, type IndexHandle, type NativeSnapshotReport } from '../native.js';
 import { schemaFrom, schemaOfNative, type AttributeSchema } from './attributes.js';
 import { requirePath } from './arguments.js';
-import { resolveAccess, type OpenOptions } from './file-options.js';
+import { resolveOpenIndex, type OpenIndexOptions } from './file-options.js';
 import type { Key } from './types.js';
 import { VectorIndex } from './vector-index.js';
+import { JournaledWrites, UNJOURNALED, type Writes } from './writes.js';
 
 /** What stands in a snapshot file, read without building the index. */
 export interface SnapshotReport extends Omit<NativeSnapshotReport, 'attributes'> {
@@ -12,24 +13,37 @@ export interface SnapshotReport extends Omit<NativeSnapshotReport, 'attributes'>
   readonly attributes: AttributeSchema;
 }
 
+/** A native index, and how its changes are written. */
+export interface OpenedIndex {
+  readonly handle: IndexHandle;
+  readonly writes: Writes;
+}
+
 /** The native index of a snapshot file. */
-export async function openHandle(
+export async function openNative(
   path: string,
-  options: OpenOptions | undefined,
-): Promise<IndexHandle> {
-  return native().indexOpen(requirePath(path), resolveAccess(options));
+  options: OpenIndexOptions | undefined,
+): Promise<OpenedIndex> {
+  const addon = native();
+  const file = requirePath(path);
+  const { access, threads, settings } = resolveOpenIndex(options);
+  if (settings === undefined) {
+    return { handle: await addon.indexOpen(file, access), writes: UNJOURNALED };
+  }
+  const handle = await addon.indexOpenWithJournal(file, access, threads);
+  return { handle, writes: new JournaledWrites(handle, settings) };
 }
 
 /** The native index of a snapshot file that must hold a certain kind of index. */
-export async function openHandleOf(
+export async function openNativeOf(
   kind: 'flat' | 'hnsw',
   path: string,
-  options: OpenOptions | undefined,
-): Promise<IndexHandle> {
-  const handle = await openHandle(path, options);
-  const found = native().indexDescribe(handle).index;
-  if (found === kind) return handle;
-  native().indexClose(handle);
+  options: OpenIndexOptions | undefined,
+): Promise<OpenedIndex> {
+  const opened = await openNative(path, options);
+  const found = native().indexDescribe(opened.handle).index;
+  if (found === kind) return opened;
+  native().indexClose(opened.handle);
   throw new LichenFileError(
     'ERR_LICHEN_FORMAT',
     `${path} holds a ${found} index, expected a ${kind} index`,
@@ -37,8 +51,11 @@ export async function openHandleOf(
 }
 
 /** An object of an index class around a native index, past the constructor, which would make a new one. */
-export function adopt<I extends VectorIndex<Key>>(type: { prototype: I }, handle: IndexHandle): I {
-  return Reflect.construct(VectorIndex, [handle], type as never) as I;
+export function adopt<I extends VectorIndex<Key>>(
+  type: { prototype: I },
+  { handle, writes }: OpenedIndex,
+): I {
+  return Reflect.construct(VectorIndex, [handle, writes], type as never) as I;
 }
 
 /**

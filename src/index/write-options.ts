@@ -22,3 +22,14 @@ export function resolveAdd<K extends Key>(
     threads: resolveThreads(options.threads, machine().threads),
   };
 }
+
+/** A copy of what native code is to be given later: arrays of arrays, typed or not. */
+export function ownCopy<T>(given: T): T {
+  const copy = (value: unknown): unknown => {
+    if (ArrayBuffer.isView(value)) return (value as Float32Array).slice();
+    if (Array.isArray(value)) return value.map(copy);
+    if (typeof value !== 'object' || value === null) return value;
+    return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, copy(part)]));
+  };
+  return copy(given) as T;
+}

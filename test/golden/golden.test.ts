@@ -37,9 +37,9 @@ describe.each(
   VERSIONS.flatMap((version) => Object.keys(GOLDEN_INDEXES).map((name) => [version, name])),
 )('the golden file %s %s', (version, name) => {
   const at = temporaryFolder();
-  const file = join(__dirname, version!, `${name}.lichen`);
+  const file = join(__dirname, version, `${name}.lichen`);
   const wanted = JSON.parse(
-    readFileSync(join(__dirname, version!, `${name}.json`), 'utf8'),
+    readFileSync(join(__dirname, version, `${name}.json`), 'utf8'),
   ) as Answers;
 
   it.each(WAYS)('opens with %o and answers as it did', async (options) => {
