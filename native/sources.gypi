@@ -80,6 +80,7 @@
     "common_flags": ["-std=c++20", "-O3", "-fexceptions", "-Wall", "-Wextra", "-fno-math-errno", "-ffp-contract=off", "-fno-strict-aliasing"],
     "test_files": [
       "test/kernels_test.cpp",
+      "test/mapped_file_test.cpp",
       "test/code_kernels_test.cpp",
       "test/prepare_kernels_test.cpp",
       "test/codec_parts_test.cpp",
@@ -90,7 +91,8 @@
       "test/attributes_test.cpp",
       "test/attribute_files_test.cpp",
       "test/hnsw_test.cpp",
-      "test/hnswlib_file_test.cpp"
+      "test/hnswlib_file_test.cpp",
+      "test/journal_test.cpp"
     ],
     "bench_files": [
       "bench/inputs.cpp",

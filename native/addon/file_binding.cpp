@@ -33,7 +33,8 @@ class SaveJob final : public Job {
   std::uint64_t bytes_ = 0;
 };
 
-// (handle, path, progress, model | null, version | null) -> Promise<bytes>; null: as the index has it
+// (handle, path, progress, model | null, version | null) -> Promise<bytes>; null: as the index has
+// it
 Napi::Value save(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);

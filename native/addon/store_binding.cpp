@@ -193,8 +193,8 @@ Napi::Value save(const Napi::CallbackInfo& info) {
 // (path, access) -> handle
 Napi::Value open(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
-    return wrap_store(info.Env(), LiveStore::open(string_argument(info[0], "path"),
-                                                  access_argument(info[1])));
+    return wrap_store(info.Env(),
+                      LiveStore::open(string_argument(info[0], "path"), access_argument(info[1])));
   });
 }
 

@@ -174,8 +174,8 @@ void HnswIndex::describe(SnapshotHeader& header, std::vector<SectionData>& secti
     sections.push_back({SectionType::kNorms, norms_.data(), norms_.size() * sizeof(float)});
   }
   if (hubs_ != nullptr) {
-    sections.push_back({SectionType::kHubs, hubs_->rows().data(),
-                        hubs_->rows().size() * sizeof(std::uint32_t)});
+    sections.push_back(
+        {SectionType::kHubs, hubs_->rows().data(), hubs_->rows().size() * sizeof(std::uint32_t)});
   }
   if (calibration_.rows == 0) return;
   calibration_words_ = {static_cast<std::uint32_t>(calibration_.rows),

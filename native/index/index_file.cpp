@@ -27,8 +27,8 @@ std::unique_ptr<VectorIndex> make(const SnapshotReader& reader) {
   }
   if (header.kind != static_cast<std::uint32_t>(IndexKind::kHnsw)) {
     const bool is_store = header.kind == static_cast<std::uint32_t>(IndexKind::kStore);
-    throw Error(Code::kFormat, is_store ? "it holds a store, expected an index"
-                                        : "its kind of index is unknown");
+    throw Error(Code::kFormat,
+                is_store ? "it holds a store, expected an index" : "its kind of index is unknown");
   }
   HnswParameters parameters;
   parameters.m = header.m;
@@ -143,8 +143,7 @@ void VectorIndex::load_keys(const SnapshotReader& reader) {
   }
   if (reader.has(SectionType::kKeySlots)) {
     const std::uint64_t bytes = reader.bytes_of(SectionType::kKeySlots);
-    image.slots =
-        reader.read<std::uint32_t>(SectionType::kKeySlots, bytes / sizeof(std::uint32_t));
+    image.slots = reader.read<std::uint32_t>(SectionType::kKeySlots, bytes / sizeof(std::uint32_t));
   }
   keys_.load(std::move(image));
 }

@@ -94,8 +94,7 @@ std::uint64_t Journal::bytes() const {
 
 void Journal::find_segments() {
   const std::string folder = folder_of(path_);
-  const std::string prefix =
-      (folder == "." ? path_ : path_.substr(folder.size())) + ".journal-";
+  const std::string prefix = (folder == "." ? path_ : path_.substr(folder.size())) + ".journal-";
   DIR* const handle = ::opendir(folder.c_str());
   if (handle == nullptr) throw_io("read", folder);
   while (const dirent* entry = ::readdir(handle)) {
@@ -103,7 +102,8 @@ void Journal::find_segments() {
     if (name.size() != prefix.size() + kDigits || name.rfind(prefix, 0) != 0) continue;
     const std::string digits = name.substr(prefix.size());
     if (digits.find_first_not_of("0123456789") != std::string::npos) continue;
-    segments_.push_back({path_ + ".journal-" + digits, std::strtoull(digits.c_str(), nullptr, 10), 0});
+    segments_.push_back(
+        {path_ + ".journal-" + digits, std::strtoull(digits.c_str(), nullptr, 10), 0});
   }
   ::closedir(handle);
   std::sort(segments_.begin(), segments_.end(),

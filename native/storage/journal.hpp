@@ -2,7 +2,8 @@
 // Journal: the changes since a snapshot, in files beside it. Each is appended before it is
 // acknowledged; opening replays what the snapshot does not have yet.
 //
-// A segment `PATH.journal-NNN…` (NNN: the sequence of its first record, 20 digits) is little-endian:
+// A segment `PATH.journal-NNN…` (NNN: the sequence of its first record, 20 digits) is
+// little-endian:
 //
 //   header, 64 bytes   magic, version, the journal's id, first sequence (SegmentHeader); its last
 //                      field is the CRC-32C of the rest

@@ -5,8 +5,8 @@
 //   u64 how many (vectors, or keys of a removal)
 //   keys         integers: i64 each; strings: u32 bytes of each, then the bytes
 //   attributes   a column: u8 whether it is given, u8 its kind; if given: numbers f64 each;
-//                categories and tags: u32 strings, u32 bytes of each, the bytes, u32 how many codes,
-//                u32 codes, and for tags u32 offsets, one more than there are vectors
+//                categories and tags: u32 strings, u32 bytes of each, the bytes, u32 how many
+//                codes, u32 codes, and for tags u32 offsets, one more than there are vectors
 //   zeros up to a multiple of 8, then the vectors: dim × f32 each
 
 #include <cstdint>
@@ -24,7 +24,7 @@ struct Change {
   Kind kind = Kind::kAdd;
   KeyBatch keys;
   std::size_t count = 0;
-  AttributeBatch attributes;     // of as many columns as the schema has, or none
+  AttributeBatch attributes;       // of as many columns as the schema has, or none
   const float* vectors = nullptr;  // count × dim
 
   bool has_vectors() const { return kind <= Kind::kUpsert; }

@@ -76,8 +76,8 @@ class KeyMap {
   // Whether there is a list of integer keys: kind kInteger, or kRow once it is written down.
   bool has_integers() const { return kind_ == KeyKind::kInteger || written_; }
 
-  // What a snapshot holds. The table has a power of two of slots; a key's slot is the first one at or
-  // behind its hash's low bits that holds its row, before one that is free (kNoRow).
+  // What a snapshot holds. The table has a power of two of slots; a key's slot is the first one at
+  // or behind its hash's low bits that holds its row, before one that is free (kNoRow).
   const AlignedBuffer<std::uint32_t>& slots() const { return slots_; }
   const AlignedBuffer<std::int64_t>& integers() const { return integers_; }
   const AlignedBuffer<std::uint64_t>& offsets() const { return offsets_; }  // size()+1, kString

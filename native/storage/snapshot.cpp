@@ -47,9 +47,10 @@ std::string resolve_target(const std::string& path) {
 
 const char* section_name(std::uint32_t type) {
   static constexpr std::array<const char*, 20> kNames = {
-      "unknown", "vectors", "integerKeys", "keyOffsets", "keyCharacters", "levels", "baseLinks",
-      "upperLinks", "scales", "offsets", "squares", "learned", "calibration", "dead", "model",
-      "keySlots", "factors", "norms", "hubs", "journal"};
+      "unknown",  "vectors",   "integerKeys", "keyOffsets", "keyCharacters",
+      "levels",   "baseLinks", "upperLinks",  "scales",     "offsets",
+      "squares",  "learned",   "calibration", "dead",       "model",
+      "keySlots", "factors",   "norms",       "hubs",       "journal"};
   static constexpr std::array<const char*, 12> kFineNames = {
       "unknown", "fineVectors", "unknown",    "unknown",     "unknown",     "unknown",
       "unknown", "unknown",     "fineScales", "fineOffsets", "fineSquares", "fineLearned"};
@@ -148,12 +149,11 @@ SnapshotReader::SnapshotReader(const std::string& path, Access access)
     read_at(0, &header_, sizeof header_);
     if (header_.magic != kSnapshotMagic) malformed("it does not start with the magic bytes");
     if (header_.version != kSnapshotVersion || (header_.features & ~kKnownFeatures) != 0) {
-      throw Error(Code::kUnsupported, path + " has format version " +
-                                          std::to_string(header_.version) + " and features " +
-                                          std::to_string(header_.features) +
-                                          "; this lichen reads version " +
-                                          std::to_string(kSnapshotVersion) + " with features " +
-                                          std::to_string(kKnownFeatures));
+      throw Error(Code::kUnsupported,
+                  path + " has format version " + std::to_string(header_.version) +
+                      " and features " + std::to_string(header_.features) +
+                      "; this lichen reads version " + std::to_string(kSnapshotVersion) +
+                      " with features " + std::to_string(kKnownFeatures));
     }
     if (header_.header_bytes != sizeof header_ || header_.sections > kMaxSections) {
       malformed("the header is damaged");

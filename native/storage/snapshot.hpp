@@ -131,8 +131,8 @@ class SnapshotDraft {
   SnapshotDraft(const SnapshotDraft&) = delete;
   SnapshotDraft& operator=(const SnapshotDraft&) = delete;
 
-  // Waits for the disk and takes the target's place; returns the file's size. Throws Error(kIo), and
-  // then the target is as it was.
+  // Waits for the disk and takes the target's place; returns the file's size. Throws Error(kIo),
+  // and then the target is as it was.
   std::uint64_t publish();
 
  private:
@@ -228,8 +228,8 @@ struct DeadRows {
 DeadRows read_dead_rows(const SnapshotReader& reader, std::size_t rows);
 // Throws Error(kFormat) if the model's version is too long.
 SnapshotLabel read_label(const SnapshotReader& reader);
-// Where the snapshot stands in the journal beside it: of a file that says nothing of one, before the
-// first record of a journal that is this file's own.
+// Where the snapshot stands in the journal beside it: of a file that says nothing of one, before
+// the first record of a journal that is this file's own.
 JournalPosition read_journal_position(const SnapshotReader& reader);
 
 const char* section_name(std::uint32_t type);
