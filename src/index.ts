@@ -81,6 +81,13 @@ export type {
   SaveOptions,
   SnapshotLabel,
 } from './index/file-options.js';
+export { LiveIndex, type LiveIndexOptions } from './index/live-index.js';
+export {
+  publishIndex,
+  readPublished,
+  type Published,
+  type PublishOptions,
+} from './index/published.js';
 export { inspectSnapshot, type SnapshotReport } from './index/snapshot.js';
 
 export { HnswlibIndex } from './hnswlib/hnswlib-index.js';

@@ -12,6 +12,7 @@ declare const nativeKind: unique symbol;
 /** A native index, shared by whoever holds the handle; freed when closed everywhere or collected. */
 export type IndexHandle = { readonly [nativeKind]: 'index' };
 /** How far a native operation is, and the wish that it stop. */
+export type FileLockHandle = { readonly [nativeKind]: 'lock' };
 export type CheckpointHandle = { readonly [nativeKind]: 'checkpoint' };
 export type ProgressHandle = { readonly [nativeKind]: 'progress' };
 /** A native embedding store; freed when closed or collected. */
@@ -233,6 +234,11 @@ export interface Addon {
   indexBeginCheckpoint(index: IndexHandle, progress: ProgressHandle): Promise<CheckpointHandle>;
   /** Puts the copy in the file's place; returns its size. */
   indexFinishCheckpoint(checkpoint: CheckpointHandle): Promise<number>;
+  /** Locks a file, which is made if it is not there, against others that ask so; null if another has it. */
+  lockFile(path: string): FileLockHandle | null;
+  unlockFile(lock: FileLockHandle): void;
+  /** Removes a snapshot that no process has mapped; whether it is gone. */
+  removeUnreadFile(path: string): boolean;
   indexInspect(path: string): Promise<NativeSnapshotReport>;
   indexDescribe(index: IndexHandle): IndexDescription;
   indexSize(index: IndexHandle): number;

@@ -4,6 +4,8 @@
 #include "addon/attribute_arguments.hpp"
 #include "addon/index_binding.hpp"
 #include "addon/jobs.hpp"
+#include "runtime/file.hpp"
+#include "runtime/mapping.hpp"
 #include "storage/attribute_sections.hpp"
 #include "storage/snapshot.hpp"
 
@@ -202,6 +204,32 @@ Napi::Value sync_now(const Napi::CallbackInfo& info) {
   });
 }
 
+constexpr napi_type_tag kLockTag = {0x6c696368656e0007ull, 0x92c4d1e03f7b4a65ull};
+
+// (path) -> handle, or null if another has it
+Napi::Value lock_file(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    auto file = std::make_shared<File>(string_argument(info[0], "path"), File::Mode::kLock);
+    if (!file->try_lock()) return info.Env().Null();
+    return wrap_handle<File>(info.Env(), std::move(file), kLockTag);
+  });
+}
+
+// (handle)
+Napi::Value unlock_file(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    unwrap_handle<File>(info[0], kLockTag).reset();
+    return info.Env().Undefined();
+  });
+}
+
+// (path) -> whether it is gone
+Napi::Value remove_unread_file(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    return Napi::Boolean::New(info.Env(), remove_unread(string_argument(info[0], "path")));
+  });
+}
+
 class InspectJob final : public Job {
  public:
   InspectJob(Napi::Env env, std::string path) : Job(env), path_(std::move(path)) {}
@@ -286,6 +314,9 @@ void export_file_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "indexSyncNow", sync_now);
   export_function(env, exports, "indexBeginCheckpoint", begin_checkpoint);
   export_function(env, exports, "indexFinishCheckpoint", finish_checkpoint);
+  export_function(env, exports, "lockFile", lock_file);
+  export_function(env, exports, "unlockFile", unlock_file);
+  export_function(env, exports, "removeUnreadFile", remove_unread_file);
   export_function(env, exports, "indexInspect", inspect);
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 // Mapping: the bytes of a file in memory, which the processes that map it share until one writes to
-// them: what it writes is its own, and the file stays as it is.
+// them: what it writes is its own, and the file stays as it is. While it lasts the file is locked as
+// being read.
 
 #include <cstddef>
+#include <string>
 
 namespace lichen {
 
@@ -21,6 +23,10 @@ class Mapping {
  private:
   char* data_ = nullptr;
   std::size_t bytes_;
+  int lock_ = -1;
 };
+
+// Removes a file that nobody maps; returns whether it is gone. Throws Error(kIo).
+bool remove_unread(const std::string& path);
 
 }  // namespace lichen
