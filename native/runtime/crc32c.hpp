@@ -10,4 +10,7 @@ namespace lichen {
 // Continues a running checksum over `bytes` more; start with crc = 0.
 std::uint32_t crc32c(std::uint32_t crc, const void* data, std::size_t bytes);
 
+// The same without the processor's own instruction.
+std::uint32_t crc32c_portable(std::uint32_t crc, const void* data, std::size_t bytes);
+
 }  // namespace lichen

@@ -1,7 +1,7 @@
 #pragma once
 // Mapping: the bytes of a file in memory, which the processes that map it share until one writes to
-// them: what it writes is its own, and the file stays as it is. While it lasts the file is locked as
-// being read.
+// them: what it writes is its own, and the file stays as it is. While it lasts the file is locked
+// as being read.
 
 #include <cstddef>
 #include <string>

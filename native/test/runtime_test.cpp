@@ -31,6 +31,19 @@ TEST_CASE("crc32c: the check values of RFC 3720, appendix B.4") {
   }
 }
 
+TEST_CASE("crc32c: with the processor's instruction and without it the same") {
+  std::vector<unsigned char> bytes(300);
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<unsigned char>(splitmix64(3, i));
+  }
+  for (std::size_t from = 0; from < 9; ++from) {
+    for (std::size_t length = 0; length < 200; ++length) {
+      CHECK_EQUAL(crc32c(7, bytes.data() + from, length),
+                  crc32c_portable(7, bytes.data() + from, length));
+    }
+  }
+}
+
 TEST_CASE("aligned buffer: keeps its content over growth and starts on a cache line") {
   AlignedBuffer<std::uint32_t> buffer;
   for (std::uint32_t i = 0; i < 10000; ++i) {
