@@ -6,6 +6,7 @@ import type { Suite } from './harness/suite.js';
 import { annSuite } from './suites/ann.js';
 import { callsSuite } from './suites/calls.js';
 import { exactSuite } from './suites/exact.js';
+import { filesSuite } from './suites/files.js';
 import { filterSuite } from './suites/filter.js';
 import { hnswlibSuite } from './suites/hnswlib.js';
 import { kernelsSuite } from './suites/kernels.js';
@@ -19,6 +20,7 @@ const SUITES: readonly Suite[] = [
   kernelsSuite,
   exactSuite,
   storageSuite,
+  filesSuite,
 ];
 
 function usage(): string {

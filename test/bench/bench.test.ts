@@ -169,9 +169,23 @@ describe('the benchmark harness', () => {
     );
   });
 
+  it('measures files', () => {
+    const sizes = ['--rows', '2000', '--dim', '8', '--rounds', '1', '--json', at('files.json')];
+    const run = bench('files', ...sizes);
+    expect(run.status, run.stderr).toBe(0);
+    const { results } = JSON.parse(readFileSync(at('files.json'), 'utf8')) as {
+      results: { name: string; section: string; median: number }[];
+    };
+    const sections = results.map(({ section }) => section);
+    expect(sections).toEqual(
+      expect.arrayContaining(['acknowledged writes', 'replay', 'opening', 'checkpoint']),
+    );
+    for (const { name, median } of results) expect(median, name).toBeGreaterThanOrEqual(0);
+  });
+
   it('lists its suites', () => {
     const { stdout } = bench('--help');
-    for (const suite of ['calls', 'ann', 'hnswlib', 'kernels', 'exact', 'storage']) {
+    for (const suite of ['calls', 'ann', 'hnswlib', 'kernels', 'exact', 'storage', 'files']) {
       expect(stdout).toMatch(new RegExp(`^ {2}${suite} `, 'm'));
     }
   });
