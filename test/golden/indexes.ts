@@ -98,4 +98,11 @@ export const GOLDEN_INDEXES: Readonly<Record<string, () => Promise<VectorIndex<K
     await index.add(clustered(6, 1100, 16), { threads: 1 });
     return index;
   },
+  'hnsw-i8-dead-rows': async () => {
+    const index = new HnswIndex<string>({ dim: 8, metric: 'dot', m: 4, storage: 'i8' });
+    await index.add(clustered(8, 60, 8), { keys: strings(60), threads: 1 });
+    await index.remove(['née-3', 'née-40']);
+    await index.upsert(clustered(9, 1, 8), { keys: ['née-7'], threads: 1 });
+    return index;
+  },
 };
