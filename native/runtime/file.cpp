@@ -89,7 +89,13 @@ void File::set_size(std::uint64_t bytes) {
 }
 
 void File::sync_data() {
+#ifdef __APPLE__
+  // There fsync leaves the data in the drive's own memory.
+  if (::fcntl(handle_, F_FULLFSYNC) == 0) return;
+  if (::fsync(handle_) != 0) throw_io("write", path_);
+#else
   if (::fdatasync(handle_) != 0) throw_io("write", path_);
+#endif
 }
 
 bool File::try_lock() {

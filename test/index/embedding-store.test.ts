@@ -1,10 +1,14 @@
+import { statSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EmbeddingStore } from '../../src/index/embedding-store.js';
 import { Filter } from '../../src/index/filter.js';
+import { FlatIndex } from '../../src/index/flat.js';
+import { openIndex } from '../../src/index/open.js';
 import { METRICS } from '../../src/vectors/metric.js';
 import { STORAGE_TYPES } from '../../src/vectors/storage-type.js';
 import { Random } from '../../src/vectors/random.js';
+import { temporaryFolder } from '../vectors/temporary-folder.js';
 import { clustered } from './data.js';
 import { expectedScore, STORED, unit } from './storage-data.js';
 
@@ -311,5 +315,41 @@ describe('a store', () => {
         metric === 'l2' ? [25, 25] : [0, 0],
       );
     }
+  });
+
+  const at = temporaryFolder();
+
+  it.each(STORAGE_TYPES)('comes back from its file, read or mapped: %s', (storage) => {
+    const store = new EmbeddingStore({ dim: DIM, metric: 'l2', storage, seed: 9 });
+    store.append(training);
+    store.delete(17);
+    const path = at(`${storage}.lichen`);
+    expect(store.save(path)).toBe(statSync(path).size);
+    for (const options of [{}, { map: true }, { map: true, verify: 'full' }] as const) {
+      const opened = EmbeddingStore.open(path, options);
+      expect([opened.dim, opened.metric, opened.storage]).toEqual([DIM, 'l2', storage]);
+      expect([opened.rows, opened.deleted, opened.subspaces]).toEqual([200, 1, store.subspaces]);
+      const query = randomVector(3);
+      expect(opened.scan(query, { k: 20 })).toEqual(store.scan(query, { k: 20 }));
+      // What changes it stays in memory.
+      opened.overwrite(17, query);
+      opened.append(training.subarray(0, DIM));
+      expect([opened.rows, opened.deleted]).toEqual([201, 0]);
+      opened.close();
+    }
+    expect(EmbeddingStore.open(path).deleted).toBe(1);
+  });
+
+  it('is opened from nothing but the file of a store', async () => {
+    const code = (value: string) => expect.objectContaining({ code: value }) as Error;
+    const open = (name: string, options?: object) => () => EmbeddingStore.open(at(name), options);
+    expect(open('none.lichen')).toThrow(code('ERR_LICHEN_NOT_FOUND'));
+    expect(open('none.lichen', { map: 'yes' })).toThrow(code('ERR_LICHEN_ARGUMENT'));
+    const index = new FlatIndex({ dim: DIM, metric: 'l2' });
+    await index.add(training);
+    await index.save(at('index.lichen'));
+    expect(open('index.lichen')).toThrow(code('ERR_LICHEN_FORMAT'));
+    new EmbeddingStore({ dim: 2, metric: 'dot' }).save(at('store.lichen'));
+    await expect(openIndex(at('store.lichen'))).rejects.toThrow('it holds a store');
   });
 });
