@@ -224,9 +224,10 @@ export interface Addon {
   indexCalibrate(index: IndexHandle, queries: Float32Array): Promise<void>;
   /** Pairs of a beam and the recall it reached. */
   indexCalibration(index: IndexHandle): Float64Array;
-  indexOpen(path: string, access: Access): Promise<IndexHandle>;
-  /** Opens a snapshot with the journal beside it, and does again what the snapshot does not have. */
-  indexOpenWithJournal(path: string, access: Access, threads: number): Promise<IndexHandle>;
+  /** With threads, together with the journal beside it, of which they do again what the snapshot does not have. */
+  indexOpen(path: string, access: Access, threads: number | null): Promise<IndexHandle>;
+  /** Of all files of its journal, which must be there. */
+  indexJournalBytes(index: IndexHandle): number;
   /** Once every change so far is on disk. */
   indexSync(index: IndexHandle): Promise<void>;
   indexSyncNow(index: IndexHandle): void;

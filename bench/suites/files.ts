@@ -7,6 +7,7 @@ import {
   FlatIndex,
   HnswIndex,
   latencySummary,
+  matrix,
   matrixRow,
   type Durability,
   type Matrix,
@@ -279,10 +280,6 @@ async function checkpoints(path: string, base: Matrix): Promise<Result[]> {
     ...latency('idle', idle),
     ...latency('beside a checkpoint', beside),
   ];
-}
-
-function matrix(data: Float32Array, dim: number): Matrix {
-  return { data, rows: data.length / dim, dim };
 }
 
 function result(section: string, name: string, { median, min, max }: Spread, unit: string): Result {

@@ -42,6 +42,7 @@ Metric metric_argument(const Napi::Value& value) {
   }
   throw Error(Code::kArgument, "metric must be dot, cosine or l2, got '" + name + "'");
 }
+
 Access access_argument(const Napi::Value& value) {
   const std::string name = string_argument(value, "access");
   if (name == "read") return Access::kRead;

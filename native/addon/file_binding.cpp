@@ -1,3 +1,4 @@
+#include <optional>
 #include <vector>
 
 #include "addon/arguments.hpp"
@@ -57,48 +58,30 @@ Napi::Value save(const Napi::CallbackInfo& info) {
 
 class OpenJob final : public Job {
  public:
-  OpenJob(Napi::Env env, std::string path, Access access)
-      : Job(env), path_(std::move(path)), access_(access) {}
-  void run() override { index_ = VectorIndex::open(path_, access_); }
+  // With the journal, which so many threads do again, if there are threads.
+  OpenJob(Napi::Env env, std::string path, Access access, std::optional<std::size_t> threads)
+      : Job(env), path_(std::move(path)), access_(access), threads_(threads) {}
+  void run() override {
+    index_ = threads_.has_value() ? VectorIndex::open_with_journal(path_, access_, *threads_)
+                                  : VectorIndex::open(path_, access_);
+  }
   Napi::Value result(Napi::Env env) override { return wrap_index(env, std::move(index_)); }
 
  private:
   std::string path_;
   Access access_;
+  std::optional<std::size_t> threads_;
   IndexPointer index_;
 };
 
-// (path, access) -> Promise<handle>
+// (path, access, threads | null) -> Promise<handle>; null: without the journal
 Napi::Value open(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
+    std::optional<std::size_t> threads;
+    if (!info[2].IsNull()) threads = size_argument(info[2], "threads", 1024);
     return Jobs::of(info.Env())
         .start(std::make_unique<OpenJob>(info.Env(), string_argument(info[0], "path"),
-                                         access_argument(info[1])),
-               Jobs::Where::kOwnThread);
-  });
-}
-
-// (path, access, threads) -> Promise<handle>
-class OpenWithJournalJob final : public Job {
- public:
-  OpenWithJournalJob(Napi::Env env, std::string path, Access access, std::size_t threads)
-      : Job(env), path_(std::move(path)), access_(access), threads_(threads) {}
-  void run() override { index_ = VectorIndex::open_with_journal(path_, access_, threads_); }
-  Napi::Value result(Napi::Env env) override { return wrap_index(env, std::move(index_)); }
-
- private:
-  std::string path_;
-  Access access_;
-  std::size_t threads_;
-  IndexPointer index_;
-};
-
-Napi::Value open_with_journal(const Napi::CallbackInfo& info) {
-  return guarded(info, [&]() -> Napi::Value {
-    return Jobs::of(info.Env())
-        .start(std::make_unique<OpenWithJournalJob>(info.Env(), string_argument(info[0], "path"),
-                                                    access_argument(info[1]),
-                                                    size_argument(info[2], "threads", 1024)),
+                                         access_argument(info[1]), threads),
                Jobs::Where::kOwnThread);
   });
 }
@@ -193,6 +176,14 @@ Napi::Value finish_checkpoint(const Napi::CallbackInfo& info) {
     return Jobs::of(info.Env())
         .start(std::make_unique<FinishCheckpointJob>(info.Env(), std::move(begun)),
                Jobs::Where::kOwnThread);
+  });
+}
+
+// (handle) -> bytes of the journal
+Napi::Value journal_bytes(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(),
+                             static_cast<double>(journal_argument(info[0])->journal_bytes()));
   });
 }
 
@@ -309,7 +300,7 @@ Napi::Value inspect(const Napi::CallbackInfo& info) {
 void export_file_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "indexSave", save);
   export_function(env, exports, "indexOpen", open);
-  export_function(env, exports, "indexOpenWithJournal", open_with_journal);
+  export_function(env, exports, "indexJournalBytes", journal_bytes);
   export_function(env, exports, "indexSync", sync);
   export_function(env, exports, "indexSyncNow", sync_now);
   export_function(env, exports, "indexBeginCheckpoint", begin_checkpoint);

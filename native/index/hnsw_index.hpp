@@ -77,9 +77,9 @@ class HnswIndex final : public VectorIndex {
                                  const SearchOptions& options) const override;
   void describe(SnapshotHeader& header, std::vector<SectionData>& sections) const override;
   void load(const SnapshotReader& reader) override;
-  void load_hubs(const SnapshotReader& reader);
 
  private:
+  void load_hubs(const SnapshotReader& reader);
   std::size_t beam_for(const SearchOptions& options) const;
   // How the graph is searched once.
   struct GraphSearchOptions {

@@ -1,13 +1,24 @@
 // An EmbeddingStore with deleted rows in a snapshot file.
 
-#include <bit>
 #include <string>
+#include <vector>
 
 #include "index/live_store.hpp"
 #include "index/store_sections.hpp"
 #include "runtime/error.hpp"
 
 namespace lichen {
+namespace {
+
+// Bit r for each of `rows` rows: the opposite.
+std::vector<std::uint8_t> opposite(const std::vector<std::uint8_t>& bits, std::size_t rows) {
+  std::vector<std::uint8_t> other((rows + 7) / 8, 0xFF);
+  for (std::size_t i = 0; i < bits.size(); ++i) other[i] = static_cast<std::uint8_t>(~bits[i]);
+  if (rows % 8 != 0) other.back() &= static_cast<std::uint8_t>((1u << rows % 8) - 1);
+  return other;
+}
+
+}  // namespace
 
 std::uint64_t LiveStore::save(const std::string& path, Progress& progress) const {
   SnapshotHeader header;
@@ -18,10 +29,7 @@ std::uint64_t LiveStore::save(const std::string& path, Progress& progress) const
   describe_store(store_, StoreRole::kMain, sections);
   std::vector<std::uint8_t> dead;
   if (deleted_ > 0) {
-    for (std::size_t i = 0; i < (rows() + 7) / 8; ++i) {
-      dead.push_back(static_cast<std::uint8_t>(~live_[i]));
-    }
-    if (rows() % 8 != 0) dead.back() &= static_cast<std::uint8_t>((1u << rows() % 8) - 1);
+    dead = opposite(live_, rows());
     header.features |= kHasDeadRows;
     sections.push_back({SectionType::kDead, dead.data(), dead.size()});
   }
@@ -38,11 +46,7 @@ LiveStore LiveStore::open(const std::string& path, Access access) {
     const std::size_t rows = reader.header().rows;
     load_store(reader, StoreRole::kMain, rows, live.store_);
     const DeadRows dead = read_dead_rows(reader, rows);
-    live.live_.resize((rows + 7) / 8, 0);
-    for (std::size_t row = 0; row < rows; ++row) live.set_live(row, true);
-    for (std::size_t i = 0; i < dead.bits.size(); ++i) {
-      live.live_[i] &= static_cast<std::uint8_t>(~dead.bits[i]);
-    }
+    live.live_ = opposite(dead.bits, rows);
     live.deleted_ = dead.count;
     return live;
   });

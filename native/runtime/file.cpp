@@ -20,10 +20,23 @@ void throw_io(const std::string& action, const std::string& path) {
                         (reason == ENOENT ? "no such file or folder" : std::strerror(reason)));
 }
 
-void sync_folder_of(const std::string& path) {
+namespace {
+
+struct stat status_of(int handle, const std::string& path) {
+  struct stat status;
+  if (::fstat(handle, &status) != 0) throw_io("read", path);
+  return status;
+}
+
+}  // namespace
+
+std::string folder_of(const std::string& path) {
   const std::size_t slash = path.find_last_of('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const int handle = ::open(folder.c_str(), O_RDONLY | O_CLOEXEC);
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+void sync_folder_of(const std::string& path) {
+  const int handle = ::open(folder_of(path).c_str(), O_RDONLY | O_CLOEXEC);
   if (handle < 0) return;
   ::fsync(handle);
   ::close(handle);
@@ -51,10 +64,10 @@ File& File::operator=(File&& other) noexcept {
   return *this;
 }
 
+bool File::is_regular() const { return S_ISREG(status_of(handle_, path_).st_mode); }
+
 std::uint64_t File::size() const {
-  struct stat status;
-  if (::fstat(handle_, &status) != 0) throw_io("read", path_);
-  return static_cast<std::uint64_t>(status.st_size);
+  return static_cast<std::uint64_t>(status_of(handle_, path_).st_size);
 }
 
 void File::write_at(std::uint64_t offset, const void* data, std::size_t bytes) {

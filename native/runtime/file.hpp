@@ -11,6 +11,9 @@ namespace lichen {
 // Throws Error(kNotFound | kIo) for what errno says: "cannot ACTION PATH: REASON".
 [[noreturn]] void throw_io(const std::string& action, const std::string& path);
 
+// The folder part of a path, with its slash; `.` if there is none.
+std::string folder_of(const std::string& path);
+
 // What was made, renamed or removed in the folder of `path` stays so. Not every file system lets a
 // folder be synced; that is no error.
 void sync_folder_of(const std::string& path);
@@ -35,6 +38,7 @@ class File {
   const std::string& path() const { return path_; }
   int handle() const { return handle_; }
   // These throw Error(kIo).
+  bool is_regular() const;
   std::uint64_t size() const;
   void write_at(std::uint64_t offset, const void* data, std::size_t bytes);
   // Returns how many bytes there were.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "runtime/error.hpp"
+#include "storage/byte_stream.hpp"
 
 namespace lichen {
 namespace {
@@ -17,80 +18,40 @@ SectionType of_column(SectionType type, std::size_t column) {
   return static_cast<SectionType>(static_cast<std::uint32_t>(type) + column);
 }
 
-template <class T>
-void put(std::vector<std::uint8_t>& bytes, T value) {
-  const std::size_t at = bytes.size();
-  bytes.resize(at + sizeof value);
-  std::memcpy(bytes.data() + at, &value, sizeof value);
-}
-
-void put(std::vector<std::uint8_t>& bytes, std::string_view text) {
-  bytes.insert(bytes.end(), text.begin(), text.end());
-}
-
 std::vector<std::uint8_t> pack_schema(const AttributeTable& table) {
-  std::vector<std::uint8_t> bytes;
-  put(bytes, kSchemaVersion);
-  put(bytes, static_cast<std::uint32_t>(table.columns().size()));
+  ByteWriter writer;
+  writer.put(kSchemaVersion);
+  writer.put(static_cast<std::uint32_t>(table.columns().size()));
   for (const AttributeTable::Column& column : table.columns()) {
     const Dictionary& dictionary = column.dictionary;
     std::uint64_t characters = 0;
     for (std::size_t i = 0; i < dictionary.size(); ++i) characters += dictionary[i].size();
-    put(bytes, static_cast<std::uint32_t>(column.spec.kind));
-    put(bytes, static_cast<std::uint32_t>(column.spec.name.size()));
-    put(bytes, static_cast<std::uint64_t>(dictionary.size()));
-    put(bytes, characters);
-    put(bytes, std::string_view(column.spec.name));
+    writer.put(static_cast<std::uint32_t>(column.spec.kind));
+    writer.put(static_cast<std::uint32_t>(column.spec.name.size()));
+    writer.put(static_cast<std::uint64_t>(dictionary.size()));
+    writer.put(characters);
+    writer.put_text(column.spec.name);
     for (std::size_t i = 0; i < dictionary.size(); ++i) {
-      put(bytes, static_cast<std::uint32_t>(dictionary[i].size()));
+      writer.put(static_cast<std::uint32_t>(dictionary[i].size()));
     }
-    for (std::size_t i = 0; i < dictionary.size(); ++i) put(bytes, dictionary[i]);
+    for (std::size_t i = 0; i < dictionary.size(); ++i) writer.put_text(dictionary[i]);
   }
-  return bytes;
+  return std::move(writer.bytes);
 }
 
 [[noreturn]] void damaged(const std::string& what) {
   throw Error(Code::kFormat, "the attributes of the file are damaged: " + what);
 }
 
-// Takes bytes from the front of a section.
-class SchemaBytes {
- public:
-  SchemaBytes(const std::uint8_t* data, std::size_t bytes) : at_(data), left_(bytes) {}
+constexpr const char* kCutOff = "the attributes of the file are damaged: the schema is cut off";
 
-  const std::uint8_t* take(std::uint64_t bytes) {
-    if (bytes > left_) damaged("the schema is cut off");
-    const std::uint8_t* const start = at_;
-    at_ += bytes;
-    left_ -= bytes;
-    return start;
-  }
-  template <class T>
-  T number() {
-    T value;
-    std::memcpy(&value, take(sizeof value), sizeof value);
-    return value;
-  }
-  std::string_view text(std::uint64_t bytes) {
-    return {reinterpret_cast<const char*>(take(bytes)), bytes};
-  }
-  std::size_t left() const { return left_; }
-
- private:
-  const std::uint8_t* at_;
-  std::size_t left_;
-};
-
-void read_dictionary(SchemaBytes& bytes, std::uint64_t strings, std::uint64_t characters,
+void read_dictionary(ByteReader& bytes, std::uint64_t strings, std::uint64_t characters,
                      Dictionary& dictionary) {
-  if (strings > bytes.left() / sizeof(std::uint32_t)) damaged("the schema is cut off");
-  const std::uint8_t* const lengths = bytes.take(strings * sizeof(std::uint32_t));
-  SchemaBytes text(bytes.take(characters), characters);
+  const std::vector<std::uint32_t> lengths = bytes.get_all<std::uint32_t>(strings);
+  ByteReader text(bytes.take(characters), characters, kCutOff);
   for (std::uint64_t i = 0; i < strings; ++i) {
-    std::uint32_t length;
-    std::memcpy(&length, lengths + i * sizeof length, sizeof length);
-    if (length > kMaxStringBytes) damaged("a string is too long");
-    if (dictionary.add(text.text(length)) != i) damaged("a string stands twice");
+    if (lengths[i] > kMaxStringBytes) damaged("a string is too long");
+    if (dictionary.add(text.text(lengths[i])) != i) damaged("a string stands twice");
   }
   if (text.left() != 0) damaged("characters of no string");
 }
@@ -100,19 +61,19 @@ std::vector<AttributeTable::Column> read_schema(const SnapshotReader& reader) {
   if (!reader.has(SectionType::kAttributeSchema)) return columns;
   const AlignedBuffer<std::uint8_t> section = reader.read<std::uint8_t>(
       SectionType::kAttributeSchema, reader.bytes_of(SectionType::kAttributeSchema));
-  SchemaBytes bytes(section.data(), section.size());
-  if (bytes.number<std::uint32_t>() != kSchemaVersion) damaged("unknown version of the schema");
-  const auto count = bytes.number<std::uint32_t>();
+  ByteReader bytes(section.data(), section.size(), kCutOff);
+  if (bytes.get<std::uint32_t>() != kSchemaVersion) damaged("unknown version of the schema");
+  const auto count = bytes.get<std::uint32_t>();
   if (count > kMaxAttributes) damaged("too many attributes");
   std::vector<AttributeSpec> schema;
   for (std::uint32_t c = 0; c < count; ++c) {
     AttributeTable::Column& column = columns.emplace_back();
-    const auto kind = bytes.number<std::uint32_t>();
+    const auto kind = bytes.get<std::uint32_t>();
     if (kind > static_cast<std::uint32_t>(AttributeKind::kTags)) damaged("unknown kind");
     column.spec.kind = static_cast<AttributeKind>(kind);
-    const auto name_bytes = bytes.number<std::uint32_t>();
-    const auto strings = bytes.number<std::uint64_t>();
-    const auto characters = bytes.number<std::uint64_t>();
+    const auto name_bytes = bytes.get<std::uint32_t>();
+    const auto strings = bytes.get<std::uint64_t>();
+    const auto characters = bytes.get<std::uint64_t>();
     column.spec.name = bytes.text(name_bytes);
     if (column.spec.kind == AttributeKind::kNumber && (strings != 0 || characters != 0)) {
       damaged("a number with strings");

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 
 #include "runtime/aligned.hpp"
 #include "runtime/crc32c.hpp"
@@ -45,9 +46,9 @@ static_assert(sizeof(RecordHeader) == 24);
 
 constexpr std::uint64_t kAround = sizeof(RecordHeader) + sizeof(std::uint64_t);
 
-std::string folder_of(const std::string& path) {
-  const std::size_t slash = path.find_last_of('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+std::string segment_path(const std::string& path, std::string digits) {
+  digits.insert(0, kDigits - digits.size(), '0');
+  return path + ".journal-" + digits;
 }
 
 // Whether a file holds nothing but zeros from an offset on.
@@ -103,7 +104,7 @@ void Journal::find_segments() {
     const std::string digits = name.substr(prefix.size());
     if (digits.find_first_not_of("0123456789") != std::string::npos) continue;
     segments_.push_back(
-        {path_ + ".journal-" + digits, std::strtoull(digits.c_str(), nullptr, 10), 0});
+        {segment_path(path_, digits), std::strtoull(digits.c_str(), nullptr, 10), 0});
   }
   ::closedir(handle);
   std::sort(segments_.begin(), segments_.end(),
@@ -222,9 +223,7 @@ std::uint64_t Journal::replay(std::size_t at, std::uint64_t next, std::uint64_t 
 }
 
 void Journal::start_segment(std::uint64_t first) {
-  std::string digits = std::to_string(first);
-  digits.insert(0, kDigits - digits.size(), '0');
-  const std::string path = path_ + ".journal-" + digits;
+  const std::string path = segment_path(path_, std::to_string(first));
   File file(path, File::Mode::kCreate);
   try {
     SegmentHeader header;
@@ -317,29 +316,28 @@ void Journal::sync(std::uint64_t sequence) {
     syncing_ = true;
     const std::uint64_t target = last_;
     lock.unlock();
-    bool done = true;
-    std::string reason;
+    std::exception_ptr failure;
     try {
       file_.sync_data();
-    } catch (const Error& error) {
-      // The system may have dropped what it could not write, so a second try would prove nothing.
-      done = false;
-      reason = error.what();
+    } catch (...) {
+      failure = std::current_exception();
     }
     lock.lock();
     syncing_ = false;
-    if (done) synced_ = std::max(synced_, target);
-    if (!done) failed_ = true;
     synced_some_.notify_all();
-    if (!done) throw Error(Code::kIo, reason);
+    if (failure != nullptr) {
+      // The system may have dropped what it could not write, so a second try would prove nothing.
+      failed_ = true;
+      std::rethrow_exception(failure);
+    }
+    synced_ = std::max(synced_, target);
   }
 }
 
 // ---- snapshots
 
 JournalPosition Journal::rotate() {
-  std::uint64_t last = last_sequence();
-  sync(last);
+  sync(last_sequence());
   std::unique_lock<std::mutex> lock(mutex_);
   synced_some_.wait(lock, [&] { return !syncing_; });
   require_sound();

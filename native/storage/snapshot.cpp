@@ -135,54 +135,43 @@ std::uint64_t write_snapshot(const std::string& path, const SnapshotHeader& head
 }
 
 SnapshotReader::SnapshotReader(const std::string& path, Access access)
-    : path_(path), access_(access) {
-  file_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file_ < 0) throw_io("open", path);
-  try {
-    struct stat status;
-    if (::fstat(file_, &status) != 0) throw_io("open", path);
-    if (!S_ISREG(status.st_mode)) malformed("it is not a regular file");
-    file_bytes_ = static_cast<std::uint64_t>(status.st_size);
-    if (file_bytes_ < sizeof header_) {
-      malformed("it has " + std::to_string(file_bytes_) + " bytes, fewer than a header");
-    }
-    read_at(0, &header_, sizeof header_);
-    if (header_.magic != kSnapshotMagic) malformed("it does not start with the magic bytes");
-    if (header_.version != kSnapshotVersion || (header_.features & ~kKnownFeatures) != 0) {
-      throw Error(Code::kUnsupported,
-                  path + " has format version " + std::to_string(header_.version) +
-                      " and features " + std::to_string(header_.features) +
-                      "; this lichen reads version " + std::to_string(kSnapshotVersion) +
-                      " with features " + std::to_string(kKnownFeatures));
-    }
-    if (header_.header_bytes != sizeof header_ || header_.sections > kMaxSections) {
-      malformed("the header is damaged");
-    }
-    if (header_.file_bytes != file_bytes_) {
-      malformed("it has " + std::to_string(file_bytes_) + " bytes, its header says " +
-                std::to_string(header_.file_bytes));
-    }
-    const std::uint64_t table_end = sizeof header_ + header_.sections * sizeof(SectionEntry);
-    if (table_end > file_bytes_) malformed("the section table is cut off");
-    sections_.resize(header_.sections);
-    read_at(sizeof header_, sections_.data(), sections_.size() * sizeof(SectionEntry));
-    if (header_checksum(header_, sections_) != header_.checksum) {
-      malformed("the header's checksum does not match");
-    }
-    for (const SectionEntry& section : sections_) {
-      if (section.offset < table_end || section.offset % kSectionAlignment != 0 ||
-          section.offset > file_bytes_ || section.bytes > file_bytes_ - section.offset) {
-        malformed(std::string("section ") + section_name(section.type) + " lies outside the file");
-      }
-    }
-    if (access_ != Access::kRead) mapping_ = std::make_shared<Mapping>(file_, file_bytes_);
-  } catch (...) {
-    ::close(file_);
-    throw;
+    : path_(path), access_(access), file_(path, File::Mode::kRead) {
+  if (!file_.is_regular()) malformed("it is not a regular file");
+  file_bytes_ = file_.size();
+  if (file_bytes_ < sizeof header_) {
+    malformed("it has " + std::to_string(file_bytes_) + " bytes, fewer than a header");
   }
+  read_at(0, &header_, sizeof header_);
+  if (header_.magic != kSnapshotMagic) malformed("it does not start with the magic bytes");
+  if (header_.version != kSnapshotVersion || (header_.features & ~kKnownFeatures) != 0) {
+    throw Error(Code::kUnsupported,
+                path + " has format version " + std::to_string(header_.version) + " and features " +
+                    std::to_string(header_.features) + "; this lichen reads version " +
+                    std::to_string(kSnapshotVersion) + " with features " +
+                    std::to_string(kKnownFeatures));
+  }
+  if (header_.header_bytes != sizeof header_ || header_.sections > kMaxSections) {
+    malformed("the header is damaged");
+  }
+  if (header_.file_bytes != file_bytes_) {
+    malformed("it has " + std::to_string(file_bytes_) + " bytes, its header says " +
+              std::to_string(header_.file_bytes));
+  }
+  const std::uint64_t table_end = sizeof header_ + header_.sections * sizeof(SectionEntry);
+  if (table_end > file_bytes_) malformed("the section table is cut off");
+  sections_.resize(header_.sections);
+  read_at(sizeof header_, sections_.data(), sections_.size() * sizeof(SectionEntry));
+  if (header_checksum(header_, sections_) != header_.checksum) {
+    malformed("the header's checksum does not match");
+  }
+  for (const SectionEntry& section : sections_) {
+    if (section.offset < table_end || section.offset % kSectionAlignment != 0 ||
+        section.offset > file_bytes_ || section.bytes > file_bytes_ - section.offset) {
+      malformed(std::string("section ") + section_name(section.type) + " lies outside the file");
+    }
+  }
+  if (access_ != Access::kRead) mapping_ = std::make_shared<Mapping>(file_.handle(), file_bytes_);
 }
-
-SnapshotReader::~SnapshotReader() { ::close(file_); }
 
 void SnapshotReader::malformed(const std::string& what) const {
   throw Error(Code::kFormat, path_ + " is not a sound lichen file: " + what);
@@ -217,17 +206,7 @@ void SnapshotReader::require_size(const SectionEntry& entry, std::uint64_t count
 }
 
 void SnapshotReader::read_at(std::uint64_t offset, void* target, std::size_t bytes) const {
-  char* at = static_cast<char*>(target);
-  while (bytes > 0) {
-    const ssize_t done =
-        ::pread(file_, at, std::min(bytes, kMaxTransfer), static_cast<off_t>(offset));
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) throw_io("read", path_);
-    if (done == 0) malformed("it ended while it was read");
-    at += done;
-    offset += static_cast<std::uint64_t>(done);
-    bytes -= static_cast<std::size_t>(done);
-  }
+  if (file_.read_at(offset, target, bytes) < bytes) malformed("it ended while it was read");
 }
 
 void SnapshotReader::read_into(const SectionEntry& entry, void* target) const {

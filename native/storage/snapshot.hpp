@@ -160,9 +160,6 @@ class SnapshotReader {
   // Reads and checks header and section table. Throws Error(kNotFound | kIo | kFormat |
   // kUnsupported).
   explicit SnapshotReader(const std::string& path, Access access = Access::kRead);
-  ~SnapshotReader();
-  SnapshotReader(const SnapshotReader&) = delete;
-  SnapshotReader& operator=(const SnapshotReader&) = delete;
 
   const SnapshotHeader& header() const { return header_; }
   const std::vector<SectionEntry>& sections() const { return sections_; }
@@ -212,7 +209,7 @@ class SnapshotReader {
 
   std::string path_;
   Access access_;
-  int file_ = -1;
+  File file_;
   std::shared_ptr<Mapping> mapping_;  // null if the file is read
   std::uint64_t file_bytes_ = 0;
   SnapshotHeader header_;

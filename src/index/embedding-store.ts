@@ -213,9 +213,7 @@ export class EmbeddingStore {
     // The empty store checks the options and gives way to the converted one.
     const made = new EmbeddingStore({ dim, metric, storage, subspaces, seed });
     const resolved = made.subspaces ?? 0;
-    made.close();
-    made.#handle = native().storeConvert(this.#handle, made.storage, resolved, seed);
-    return made;
+    return made.#holding(native().storeConvert(this.#handle, made.storage, resolved, seed));
   }
 
   /**
@@ -235,15 +233,7 @@ export class EmbeddingStore {
   static open(path: string, options?: OpenOptions): EmbeddingStore {
     const handle = native().storeOpen(requirePath(path), resolveAccess(options));
     const { dim, metric, storage, subspaces, seed } = native().storeDescribe(handle);
-    return EmbeddingStore.#around(handle, { dim, metric, storage, subspaces, seed });
-  }
-
-  /** An empty store that has taken over a native one. */
-  static #around(handle: StoreHandle, options: EmbeddingStoreOptions): EmbeddingStore {
-    const made = new EmbeddingStore(options);
-    made.close();
-    made.#handle = handle;
-    return made;
+    return new EmbeddingStore({ dim, metric, storage, subspaces, seed }).#holding(handle);
   }
 
   /** Frees the memory. Closing twice does nothing. */
@@ -253,6 +243,13 @@ export class EmbeddingStore {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** With another native store in the place of its own. */
+  #holding(handle: StoreHandle): this {
+    this.close();
+    this.#handle = handle;
+    return this;
   }
 
   #describe(): StoreDescription {

@@ -70,17 +70,18 @@ export function resolveOpenIndex(options: OpenIndexOptions | undefined) {
   const { map, verify, durability, syncInterval = 100, threads } = given;
   const { checkpointBytes = DEFAULT_CHECKPOINT_BYTES } = given;
   const access = resolveAccess({ map, verify });
-  const settings = {
-    durability: durability!,
+  const intervals = {
     syncInterval: requireInteger('syncInterval', syncInterval, 1, 60_000),
     checkpointBytes: requireInteger('checkpointBytes', checkpointBytes, 1, Number.MAX_SAFE_INTEGER),
   };
-  const count = resolveThreads(threads, machine().threads);
-  if (durability === undefined) return { access, threads: count, settings: undefined };
-  if (!DURABILITIES.includes(durability)) {
+  if (durability !== undefined && !DURABILITIES.includes(durability)) {
     throw bad(`durability must be one of ${DURABILITIES.join(', ')}, got ${shown(durability)}`);
   }
-  return { access, threads: count, settings };
+  return {
+    access,
+    threads: resolveThreads(threads, machine().threads),
+    settings: durability === undefined ? undefined : { durability, ...intervals },
+  };
 }
 
 /** Checks the options that a file is opened with. */

@@ -48,8 +48,8 @@ export class FlatIndex<K extends Key = number> extends VectorIndex<K> {
 
   /**
    * Reads a flat index that `save` wrote.
-   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_LOCKED, ERR_LICHEN_UNSUPPORTED,
-   * ERR_LICHEN_MEMORY.
+   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_LOCKED,
+   * ERR_LICHEN_UNSUPPORTED, ERR_LICHEN_MEMORY.
    */
   static async open<K extends Key = number>(
     path: string,

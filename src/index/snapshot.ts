@@ -27,11 +27,9 @@ export async function openNative(
   const addon = native();
   const file = requirePath(path);
   const { access, threads, settings } = resolveOpenIndex(options);
-  if (settings === undefined) {
-    return { handle: await addon.indexOpen(file, access), writes: UNJOURNALED };
-  }
-  const handle = await addon.indexOpenWithJournal(file, access, threads);
-  return { handle, writes: new JournaledWrites(handle, settings) };
+  const handle = await addon.indexOpen(file, access, settings === undefined ? null : threads);
+  const writes = settings === undefined ? UNJOURNALED : new JournaledWrites(handle, settings);
+  return { handle, writes };
 }
 
 /** The native index of a snapshot file that must hold a certain kind of index. */

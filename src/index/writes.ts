@@ -130,8 +130,7 @@ export class JournaledWrites implements Writes {
 
   #checkpointIfWorth(): void {
     if (this.#checkpoint !== undefined || this.#isClosed) return;
-    const { journalBytes = 0 } = native().indexDescribe(this.#handle);
-    if (journalBytes < this.#settings.checkpointBytes) return;
+    if (native().indexJournalBytes(this.#handle) < this.#settings.checkpointBytes) return;
     // Nothing is lost if it fails: the journal goes on, and the next change tries again.
     this.checkpoint().catch(() => undefined);
   }
