@@ -37,7 +37,9 @@ export function requireOptions<T extends object>(
   known: readonly (keyof T & string)[],
 ): T {
   if (options === undefined) return {} as T;
-  if (options === null || typeof options !== 'object') {
+  // An array has methods by the names of options, such as filter and keys.
+  const isList = Array.isArray(options) || ArrayBuffer.isView(options);
+  if (options === null || typeof options !== 'object' || isList) {
     throw bad(`options must be an object, got ${shown(options)}`);
   }
   // Not Object.keys: this stands in the way of every search.

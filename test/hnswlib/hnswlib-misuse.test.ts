@@ -26,6 +26,13 @@ describe('an hnswlib index, whatever it is given', () => {
     ...(['filter', 'has', 'get', 'remove', 'update', 'save'] as const),
   ];
 
+  it('refuses lists as options, whose methods have the names of options', () => {
+    using index = line();
+    for (const list of [[], new Float32Array(0)]) {
+      expect(() => index.searchSync([9, 1], list as never)).toThrow('options must be an object');
+    }
+  });
+
   it('throws LichenErrors only and goes on working', async () => {
     const path = file('fuzzed.hnsw');
     await fc.assert(

@@ -111,6 +111,7 @@ describe('hnsw index', () => {
     [{ dim: 4, metric: 'dot', seed: -1 }, /seed must be/],
     [{ dim: 4, metric: 'dot', M: 16 }, /unknown option 'M', expected dim, metric, m/],
     [null, /options must be an object, got null/],
+    [[], /options must be an object, got an array/],
   ])('refuses the options %j', (options, message) => {
     expect(() => new HnswIndex(options as never)).toThrow(
       expect.objectContaining({
