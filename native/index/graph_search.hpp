@@ -89,7 +89,8 @@ class GraphSearch {
       if (nodes == 0) return true;
       // Most likely the next ones; scoring takes longer than fetching their lists.
       beam.for_next(most, [&](std::uint32_t row) { graph_.prefetch_list(row, level); });
-      store_.distances(query, scratch_.fresh.data(), fresh, scratch_.distances.data());
+      store_.distances(query, scratch_.fresh.data(), fresh, scratch_.distances.data(),
+                       far_ && hops == Hops::kOne);
       scratch_.expanded += nodes;
       scratch_.scored += fresh;
       const std::size_t best =
@@ -134,7 +135,7 @@ class GraphSearch {
       for (std::size_t i = met.expanded; i < std::min(met.expanded + kTogether, rows.size()); ++i) {
         graph_.prefetch_list(rows[i].row, 0);
       }
-      store_.distances(query, scratch_.fresh.data(), fresh, scratch_.distances.data());
+      store_.distances(query, scratch_.fresh.data(), fresh, scratch_.distances.data(), far_);
       for (std::size_t i = 0; i < fresh; ++i) {
         met.take({scratch_.distances[i], scratch_.fresh[i]}, limit);
       }
@@ -146,20 +147,14 @@ class GraphSearch {
   // Behind the `fresh` rows that are there; returns how many there are then.
   std::size_t fresh_neighbours(std::uint32_t row, std::size_t level, std::size_t fresh) const {
     const std::uint32_t* const list = graph_.links(row, level);
-    const std::size_t capacity = graph_.capacity(level);
-    const std::size_t rows = graph_.rows();
-    std::uint32_t* const into = scratch_.fresh.data();
-    const std::size_t before = fresh;
-    for (std::size_t i = 0; i < capacity; ++i) {
-      const std::uint32_t neighbour = HnswGraph::link(list + i);
-      if (neighbour >= rows) break;
-      into[fresh] = neighbour;
-      fresh += scratch_.visited.meet(neighbour);
-    }
+    std::uint32_t* const into = scratch_.fresh.data() + fresh;
+    const std::size_t count = scratch_.visited.meet_list(
+        graph_.capacity(level), graph_.rows(),
+        [&](std::size_t i) { return HnswGraph::link(list + i); }, into);
     if (far_) {
-      for (std::size_t i = before; i < fresh; ++i) store_.prefetch(into[i]);
+      for (std::size_t i = 0; i < count; ++i) store_.prefetch(into[i]);
     }
-    return fresh;
+    return fresh + count;
   }
 
   // Those that may be returned, in two hops.

@@ -13,28 +13,60 @@
 
 namespace lichen {
 
-// Which rows this search has met: row r was met if its epoch is the current one, so starting anew
-// costs nothing but every 255th time. A byte a row keeps it in the near caches.
+// Which rows this search has met. A bit a row keeps even millions of them in the near caches; what
+// was met is written down, so that starting anew clears that and not every bit.
 class VisitedRows {
  public:
   void start(std::size_t rows) {
-    if (epochs_.size() < rows) epochs_.resize(rows, 0);
-    if (++epoch_ == 0) {
-      std::fill(epochs_.begin(), epochs_.end(), std::uint8_t{0});
-      epoch_ = 1;
+    const std::size_t words = (rows + kBits - 1) / kBits;
+    if (count_ >= bits_.size()) {
+      std::fill(bits_.begin(), bits_.end(), std::uint64_t{0});
+    } else {
+      for (std::size_t i = 0; i < count_; ++i) bits_[met_[i] / kBits] = 0;
     }
+    count_ = 0;
+    if (bits_.size() < words) bits_.resize(words, 0);
   }
-  bool has(std::uint32_t row) const { return epochs_[row] == epoch_; }
+  bool has(std::uint32_t row) const { return bits_[row / kBits] >> row % kBits & 1; }
   // Whether the row is met for the first time.
   bool meet(std::uint32_t row) {
-    if (epochs_[row] == epoch_) return false;
-    epochs_[row] = epoch_;
+    if (has(row)) return false;
+    bits_[row / kBits] |= std::uint64_t{1} << row % kBits;
+    expect(1);
+    met_[count_++] = row;
     return true;
+  }
+  // Meets link(0), link(1) … until a row is not below `rows`, `most` at most; copies those met for
+  // the first time to `into` and returns how many. Without branches: which it is cannot be
+  // foreseen, and a guess that was wrong waits for memory.
+  template <class Link>
+  std::size_t meet_list(std::size_t most, std::size_t rows, const Link& link, std::uint32_t* into) {
+    expect(most);
+    std::uint64_t* const bits = bits_.data();
+    std::uint32_t* const met = met_.data() + count_;
+    std::size_t fresh = 0;
+    for (std::size_t i = 0; i < most; ++i) {
+      const std::uint32_t row = link(i);
+      if (row >= rows) break;
+      const std::uint64_t before = bits[row / kBits];
+      bits[row / kBits] = before | std::uint64_t{1} << row % kBits;
+      into[fresh] = row;
+      met[fresh] = row;
+      fresh += (before >> row % kBits & 1) == 0;
+    }
+    count_ += fresh;
+    return fresh;
   }
 
  private:
-  std::vector<std::uint8_t> epochs_;
-  std::uint8_t epoch_ = 0;
+  static constexpr std::size_t kBits = 64;
+  void expect(std::size_t count) {
+    if (met_.size() < count_ + count) met_.resize(2 * (count_ + count));
+  }
+
+  std::vector<std::uint64_t> bits_;
+  std::vector<std::uint32_t> met_;  // the first count_
+  std::size_t count_ = 0;
 };
 
 struct SearchScratch {

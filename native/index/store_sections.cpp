@@ -13,6 +13,10 @@ SectionType of_role(SectionType type, StoreRole role) {
   return static_cast<SectionType>(role == StoreRole::kFine ? number + fine : number);
 }
 
+SectionType factors_section(std::size_t factors_a_row) {
+  return factors_a_row == 2 ? SectionType::kFactorPairs : SectionType::kFactors;
+}
+
 }  // namespace
 
 void describe_codec(const CodecOptions& options, SnapshotHeader& header) {
@@ -54,7 +58,8 @@ void describe_store(const EmbeddingStore& store, StoreRole role,
   if (codec.has_offset()) add(SectionType::kOffsets, store.offsets().data(), factor_bytes);
   if (codec.has_square()) add(SectionType::kSquares, store.squares().data(), factor_bytes);
   if (const AlignedBuffer<float>& together = store.factors_together(); together.size() > 0) {
-    add(SectionType::kFactors, together.data(), EmbeddingStore::kFactors * factor_bytes);
+    const std::size_t factors = store.factors_a_row();
+    add(factors_section(factors), together.data(), factors * factor_bytes);
   }
   const std::vector<float>& learned = codec.learned();
   if (!learned.empty()) {
@@ -76,9 +81,10 @@ void load_store(const SnapshotReader& reader, StoreRole role, std::size_t rows,
   image.scales = factors(codec.has_scale(), SectionType::kScales);
   image.offsets = factors(codec.has_offset(), SectionType::kOffsets);
   image.squares = factors(codec.has_square(), SectionType::kSquares);
-  if (const SectionType type = of_role(SectionType::kFactors, role);
-      store.keeps_factors_together() && reader.has(type)) {
-    image.together = reader.read<float>(type, EmbeddingStore::kFactors * rows);
+  const std::size_t together = store.factors_a_row();
+  if (const SectionType type = of_role(factors_section(together), role);
+      together > 0 && reader.has(type)) {
+    image.together = reader.read<float>(type, together * rows);
   }
   if (const SectionType type = of_role(SectionType::kLearned, role); reader.has(type)) {
     const AlignedBuffer<float> values =

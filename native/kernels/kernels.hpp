@@ -51,6 +51,7 @@ struct CodeRows {
   const float* offsets = nullptr;  // null: all 0
   const float* squares = nullptr;  // null: all 0
   bool far = false;                // too many for the caches: gathering asks for factors ahead
+  bool asked_for = false;          // gathering need not ask: who calls has done so
   std::size_t factor_stride = 1;   // of a row's factors from those of the row before
 };
 

@@ -79,19 +79,24 @@ void EmbeddingStore::reserve(std::size_t rows) {
   resize_factors(rows);
 }
 
+void EmbeddingStore::keep_factors_together() {
+  const std::size_t factors = codec_->has_scale() + codec_->has_offset() + codec_->has_square();
+  factors_a_row_ = factors == 0 ? 0 : factors <= 2 ? 2 : 4;
+}
+
 std::size_t EmbeddingStore::room() const {
   std::size_t rows = codes_.capacity() / row_bytes();
   if (codec_->has_scale()) rows = std::min(rows, scales_.capacity());
   if (codec_->has_offset()) rows = std::min(rows, offsets_.capacity());
   if (codec_->has_square()) rows = std::min(rows, squares_.capacity());
-  if (together_) rows = std::min(rows, of_rows_.capacity() / kFactors);
+  if (factors_a_row_ > 0) rows = std::min(rows, of_rows_.capacity() / factors_a_row_);
   return type() == StorageType::kPq ? rows / kPqBlockRows * kPqBlockRows : rows;
 }
 
 EmbeddingStore EmbeddingStore::none_of_it() const {
   EmbeddingStore other(codec_);
   other.trained_ = trained_;
-  other.together_ = together_;
+  other.factors_a_row_ = factors_a_row_;
   return other;
 }
 
@@ -102,7 +107,7 @@ EmbeddingStore EmbeddingStore::grown(std::size_t rows) const {
   if (codec_->has_scale()) copy.scales_ = scales_.grown(rows);
   if (codec_->has_offset()) copy.offsets_ = offsets_.grown(rows);
   if (codec_->has_square()) copy.squares_ = squares_.grown(rows);
-  if (together_) copy.of_rows_ = of_rows_.grown(kFactors * rows);
+  if (factors_a_row_ > 0) copy.of_rows_ = of_rows_.grown(factors_a_row_ * rows);
   copy.reserve(rows);
   return copy;
 }
@@ -111,7 +116,7 @@ void EmbeddingStore::resize_factors(std::size_t rows) {
   if (codec_->has_scale()) scales_.resize(rows, 0.0f);
   if (codec_->has_offset()) offsets_.resize(rows, 0.0f);
   if (codec_->has_square()) squares_.resize(rows, 0.0f);
-  if (together_) of_rows_.resize(kFactors * rows, 0.0f);
+  if (factors_a_row_ > 0) of_rows_.resize(factors_a_row_ * rows, 0.0f);
 }
 
 const float* EmbeddingStore::normalized(const float* vector, float* buffer) const {
@@ -142,11 +147,11 @@ void EmbeddingStore::set_factors(std::size_t r, const RowFactors& factors) {
   if (codec_->has_scale()) scales_[r] = factors.scale;
   if (codec_->has_offset()) offsets_[r] = factors.offset;
   if (codec_->has_square()) squares_[r] = factors.square;
-  if (!together_) return;
-  float* const of_row = of_rows_.data() + kFactors * r;
-  of_row[0] = factors.scale;
-  of_row[1] = factors.offset;
-  of_row[2] = factors.square;
+  if (factors_a_row_ == 0) return;
+  float* of_row = of_rows_.data() + factors_a_row_ * r;
+  if (codec_->has_scale()) *of_row++ = factors.scale;
+  if (codec_->has_offset()) *of_row++ = factors.offset;
+  if (codec_->has_square()) *of_row++ = factors.square;
 }
 
 void EmbeddingStore::encode(const float* vectors, std::size_t from, std::size_t to) {
@@ -324,7 +329,7 @@ void EmbeddingStore::distances(const PreparedQuery& query, std::size_t first, st
 }
 
 void EmbeddingStore::distances(const PreparedQuery& query, const std::uint32_t* ids,
-                               std::size_t count, float* out) const {
+                               std::size_t count, float* out, bool asked_for) const {
   const Kernels& table = kernels();
   if (is_float(type())) {
     const FloatKernels& of_type = float_kernels(table, type());
@@ -333,12 +338,13 @@ void EmbeddingStore::distances(const PreparedQuery& query, const std::uint32_t* 
                                                   count, padded_dim(), out);
   } else if (type() != StorageType::kPq) {
     CodeRows all = code_rows();
-    if (together_) {
-      const float* const factors = of_rows_.data();
-      all.scales = factors;
-      if (all.offsets != nullptr) all.offsets = factors + 1;
-      if (all.squares != nullptr) all.squares = factors + 2;
-      all.factor_stride = kFactors;
+    all.asked_for = asked_for && row_bytes() <= kMostPrefetched;
+    if (factors_a_row_ > 0) {
+      const float* factor = of_rows_.data();
+      for (const float** const array : {&all.scales, &all.offsets, &all.squares}) {
+        if (*array != nullptr) *array = factor++;
+      }
+      all.factor_stride = factors_a_row_;
     }
     code_kernels(table, type()).gather(query.code, all, ids, count, out);
   } else {
@@ -374,9 +380,9 @@ void EmbeddingStore::adopt(Image image) {
   squares_ = std::move(image.squares);
   rows_ = rows;
   trained_ = rows > 0 || !codec_->learned().empty();
-  if (!together_) return;
+  if (factors_a_row_ == 0) return;
   if (image.together.size() == 0 || image.checks) {
-    of_rows_.resize(kFactors * rows, 0.0f);
+    of_rows_.resize(factors_a_row_ * rows, 0.0f);
     for (std::size_t r = 0; r < rows; ++r) set_factors(r, factors(r));
     const std::size_t bytes = image.together.size() * sizeof(float);
     if (bytes > 0 && std::memcmp(of_rows_.data(), image.together.data(), bytes) != 0) {

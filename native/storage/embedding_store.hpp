@@ -49,11 +49,12 @@ class EmbeddingStore {
   std::size_t bytes() const;  // of memory
   std::size_t row_bytes() const { return codec_->row_bytes(); }
 
-  static constexpr std::size_t kFactors = 4;  // one is not used, so that none lie in two lines
   // Keeps the factors of each row once more in one place, so that scoring a row by its number meets
-  // one cache line of them; 16 bytes a row. To be called while there are no rows.
-  void keep_factors_together() { together_ = !is_float(type()) && type() != StorageType::kPq; }
-  bool keeps_factors_together() const { return together_; }
+  // one cache line of them; to be called while there are no rows.
+  void keep_factors_together();
+  // How many places a row has for them: 2, or 4 of which one is not used, so that no row lies in
+  // two lines; 0 if they are not kept together.
+  std::size_t factors_a_row() const { return factors_a_row_; }
 
   // A codec trained on the vectors, to be handed to adopt_codec while there are no rows. The mean
   // is taken from enough vectors only (a few would drag it to themselves).
@@ -94,19 +95,19 @@ class EmbeddingStore {
   // Bytes that a query's preparation takes, and the preparation (it normalizes for cosine).
   std::size_t prepared_bytes() const;
   PreparedQuery prepare(const float* query, std::uint8_t* buffer) const;
-  // Distance of the query to rows [first, first + count), or to rows by number. For pq, `first` is
-  // a multiple of 64.
+  // Distance of the query to rows [first, first + count), or to rows by number, which may have been
+  // asked for by prefetch. For pq, `first` is a multiple of 64.
   void distances(const PreparedQuery& query, std::size_t first, std::size_t count,
                  float* out) const;
   void distances(const PreparedQuery& query, const std::uint32_t* ids, std::size_t count,
-                 float* out) const;
+                 float* out, bool asked_for = false) const;
 
   // Asks for what scoring a row by its number reads.
   void prefetch(std::uint32_t row) const {
     const std::uint8_t* const code = codes_.data() + row * row_bytes();
     const std::size_t bytes = row_bytes() < kMostPrefetched ? row_bytes() : kMostPrefetched;
     for (std::size_t at = 0; at < bytes; at += kCacheLine) __builtin_prefetch(code + at);
-    if (together_) __builtin_prefetch(of_rows_.data() + kFactors * row);
+    if (factors_a_row_ > 0) __builtin_prefetch(of_rows_.data() + factors_a_row_ * row);
   }
   // Whether rows are too many for the caches.
   bool far() const { return codes_.size() > kFarBytes && type() != StorageType::kPq; }
@@ -168,8 +169,9 @@ class EmbeddingStore {
   AlignedBuffer<float> scales_;
   AlignedBuffer<float> offsets_;
   AlignedBuffer<float> squares_;
-  bool together_ = false;
-  AlignedBuffer<float> of_rows_;  // if together: scale, offset, square and 0 of each row
+  std::size_t factors_a_row_ = 0;
+  AlignedBuffer<float>
+      of_rows_;  // together: of each row scale, offset, square as far as it has them
 };
 
 // Throws Error(kNotFinite) naming the first value of `vectors` (count × dim) that is NaN or

@@ -50,10 +50,11 @@ enum class SectionType : std::uint32_t {
   kModel = 14,        // UTF-8: the version of the model that made the vectors, if it was told
   kJournal = 19,      // u64 id, u64 sequence: the journal beside it, as far as it is in here
   // What could be made from the rest, but not at once; optional.
-  kKeySlots = 15,  // u32: the table that leads from keys to rows (storage/key_map.hpp)
-  kFactors = 16,   // rows × 4 f32: scale, offset, square and 0 of each row
-  kNorms = 17,     // rows × f32
-  kHubs = 18,      // u32: the rows where searches begin, by falling norm
+  kKeySlots = 15,     // u32: the table that leads from keys to rows (storage/key_map.hpp)
+  kFactors = 16,      // rows × 4 f32, where a row has three: scale, offset, square and 0
+  kNorms = 17,        // rows × f32
+  kHubs = 18,         // u32: the rows where searches begin, by falling norm
+  kFactorPairs = 20,  // rows × 2 f32, where a row has two: scale, then offset or square
   // The finer vectors, by which results are scored anew: the types above, and this.
   kFine = 32,
   // Attributes; see attribute_sections.hpp.

@@ -140,7 +140,7 @@ TEST_CASE("mapped file: whatever stands in it, searching it is safe") {
     for (const SectionEntry& section : reader.sections()) {
       for (const SectionType type :
            {SectionType::kVectors, SectionType::kBaseLinks, SectionType::kScales,
-            SectionType::kFactors, SectionType::kKeyCharacters}) {
+            SectionType::kFactors, SectionType::kFactorPairs, SectionType::kKeyCharacters}) {
         if (section.type == static_cast<std::uint32_t>(type)) unchecked.push_back(section);
       }
     }

@@ -204,14 +204,33 @@ TEST_CASE("beam: rows that may not be returned take no room from those that may"
   }
 }
 
-TEST_CASE("visited rows: a new search forgets the old one, also when the epoch wraps") {
+TEST_CASE("visited rows: a search meets each row once and forgets what the one before met") {
+  Dice dice(11);
   VisitedRows visited;
-  for (int search = 0; search < 70000; ++search) {
-    visited.start(3);
-    CHECK(visited.meet(1));
-    CHECK(!visited.meet(1));
+  for (int search = 0; search < 300; ++search) {
+    const std::size_t rows = 1 + dice.below(1000);
+    std::vector<bool> met(rows, false);
+    visited.start(rows);
+    // Few rows and many, so that both ways of forgetting are taken.
+    for (std::size_t lists = dice.below(search % 2 == 0 ? 3 : 60); lists > 0; --lists) {
+      std::vector<std::uint32_t> list(dice.below(40));
+      for (std::uint32_t& row : list) row = static_cast<std::uint32_t>(dice.below(rows + rows / 8));
+      std::vector<std::uint32_t> expected;
+      for (const std::uint32_t row : list) {
+        if (row >= rows) break;
+        if (!met[row]) expected.push_back(row);
+        met[row] = true;
+      }
+      std::vector<std::uint32_t> fresh(list.size());
+      fresh.resize(visited.meet_list(
+          list.size(), rows, [&](std::size_t i) { return list[i]; }, fresh.data()));
+      CHECK(fresh == expected);
+      const auto row = static_cast<std::uint32_t>(dice.below(rows));
+      CHECK(visited.has(row) == met[row]);
+      CHECK(visited.meet(row) == !met[row]);
+      met[row] = true;
+    }
   }
-  CHECK(visited.meet(2));
 }
 
 }  // namespace lichen

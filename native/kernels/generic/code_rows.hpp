@@ -211,12 +211,15 @@ __attribute__((noinline)) void score_codes(const CodeQuery& given_query,
                                            float* __restrict out) {
   const CodeQuery query = given_query;
   const CodeRows codes = given_codes;
-  prefetch_group(rows, 0, count, codes.row_bytes);
-  factors.prefetch(codes, 0, count);
+  const auto ask_from = [&](std::size_t from) {
+    if (codes.asked_for) return;
+    prefetch_group(rows, from, count, codes.row_bytes);
+    factors.prefetch(codes, from, count);
+  };
+  ask_from(0);
   std::size_t i = 0;
   for (; i + kRowsAtOnce <= count; i += kRowsAtOnce) {
-    prefetch_group(rows, i + kRowsAtOnce, count, codes.row_bytes);
-    factors.prefetch(codes, i + kRowsAtOnce, count);
+    ask_from(i + kRowsAtOnce);
     std::int32_t sums[kRowsAtOnce];
     SumsOf<Code>::eight(query, rows, i, codes.row_bytes, sums);
     for (std::size_t r = 0; r < kRowsAtOnce; ++r) {
