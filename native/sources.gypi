@@ -78,6 +78,12 @@
     "neondot_files": ["kernels/neondot.cpp"],
     "neondot_flags": ["-march=armv8.2-a+dotprod"],
     "common_flags": ["-std=c++20", "-O3", "-fexceptions", "-Wall", "-Wextra", "-fno-math-errno", "-ffp-contract=off", "-fno-strict-aliasing"],
+    "fuzz_files": [
+      "fuzz/hnswlib_target.cpp",
+      "fuzz/journal_target.cpp",
+      "fuzz/snapshot_target.cpp",
+      "fuzz/use.cpp"
+    ],
     "test_files": [
       "test/kernels_test.cpp",
       "test/mapped_file_test.cpp",
@@ -92,7 +98,8 @@
       "test/attribute_files_test.cpp",
       "test/hnsw_test.cpp",
       "test/hnswlib_file_test.cpp",
-      "test/journal_test.cpp"
+      "test/journal_test.cpp",
+      "test/fuzz_test.cpp"
     ],
     "bench_files": [
       "bench/inputs.cpp",

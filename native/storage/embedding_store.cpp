@@ -240,6 +240,9 @@ const std::uint8_t* EmbeddingStore::code_of(std::size_t r,
 void EmbeddingStore::decode(std::size_t r, float* vector) const {
   std::vector<std::uint8_t> gathered;
   codec_->decode(code_of(r, gathered), factors(r), vector);
+  // Who scores by it counts on that, and a file that is mapped has not been looked at.
+  std::replace_if(
+      vector, vector + dim(), [](float value) { return !std::isfinite(value); }, 0.0f);
 }
 
 double EmbeddingStore::error_bound(std::size_t r, double query_norm, double deviations) const {

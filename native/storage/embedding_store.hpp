@@ -86,7 +86,7 @@ class EmbeddingStore {
   // them.
   void copy_rows(const EmbeddingStore& from, const std::uint32_t* rows, std::size_t count);
 
-  // Copies what row r stands for: dim() values.
+  // Copies what row r stands for: dim() finite values; 0 where a damaged file has another.
   void decode(std::size_t r, float* vector) const;
   StorageErrors errors(const float* vectors, std::size_t first, std::size_t count) const;
   // What bounds the error of an inner product with the row; see Codec::error_bound.

@@ -46,11 +46,11 @@ std::string resolve_target(const std::string& path) {
 }
 
 const char* section_name(std::uint32_t type) {
-  static constexpr std::array<const char*, 20> kNames = {
-      "unknown",  "vectors",   "integerKeys", "keyOffsets", "keyCharacters",
-      "levels",   "baseLinks", "upperLinks",  "scales",     "offsets",
-      "squares",  "learned",   "calibration", "dead",       "model",
-      "keySlots", "factors",   "norms",       "hubs",       "journal"};
+  static constexpr std::array<const char*, 21> kNames = {
+      "unknown",     "vectors",    "integerKeys", "keyOffsets", "keyCharacters", "levels",
+      "baseLinks",   "upperLinks", "scales",      "offsets",    "squares",       "learned",
+      "calibration", "dead",       "model",       "keySlots",   "factors",       "norms",
+      "hubs",        "journal",    "factorPairs"};
   static constexpr std::array<const char*, 12> kFineNames = {
       "unknown", "fineVectors", "unknown",    "unknown",     "unknown",     "unknown",
       "unknown", "unknown",     "fineScales", "fineOffsets", "fineSquares", "fineLearned"};
