@@ -66,7 +66,7 @@ export async function processSide(
 }
 
 /** A process that answers with lines. */
-function openProcess(name: string, program: string, args: readonly string[]) {
+export function openProcess(name: string, program: string, args: readonly string[]) {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines: AsyncIterator<string> = createInterface({ input: child.stdout })[
     Symbol.asyncIterator

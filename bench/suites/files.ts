@@ -18,10 +18,12 @@ import { sectionTables } from '../harness/report.js';
 import { sharedMemory } from '../harness/shared-memory.js';
 import { integerOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
 import { mixture } from '../harness/vectors.js';
+import { openZvecFiles, type ZvecFiles } from '../harness/zvec-files.js';
 
 const DURABILITIES: readonly Durability[] = ['sync', 'interval', 'none'];
 const AT_ONCE = 16;
 const WRITES = 64; // between two looks at the clock
+const POOL = 10_000; // vectors that are written anew
 const OPENINGS = 9;
 const READERS = 4;
 
@@ -60,12 +62,16 @@ async function run(context: SuiteContext): Promise<Result[]> {
     context.say(
       `seeded mixture, ${rows} × ${dim}, l2; HnswIndex i8 with f16: ${index.bytes} bytes`,
     );
-    const results = [...(await writes(folder, dim, rounds))];
+    const zvec = await openZvecFiles(base, Math.min(POOL, rows), folder, (line) =>
+      context.say(line),
+    );
+    const results = [...(await writes(folder, dim, rounds, zvec))];
     context.say('writes: done');
     results.push(...(await replays(folder, dim)));
     await index.save(path);
     index.close();
-    results.push(...(await openings(folder, path, base)));
+    results.push(...(await openings(folder, path, base, zvec)));
+    await zvec?.close();
     context.say('opening: done');
     results.push(...(await checkpoints(path, base)));
     results.push(...(await sharedMemory(path, READERS)));
@@ -75,9 +81,14 @@ async function run(context: SuiteContext): Promise<Result[]> {
   }
 }
 
-/** Vectors that are acknowledged a second, one after the other and some at a time, of 10,000 that are there. */
-async function writes(folder: string, dim: number, rounds: number): Promise<Result[]> {
-  const pool = matrix(mixture(1, 10_000, dim), dim);
+/** Vectors that are acknowledged a second, one after the other and some at a time, of {@link POOL} that are there. */
+async function writes(
+  folder: string,
+  dim: number,
+  rounds: number,
+  zvec: ZvecFiles | undefined,
+): Promise<Result[]> {
+  const pool = matrix(mixture(1, POOL, dim), dim);
   const closing: (() => unknown)[] = [];
   const sides: Side[] = [];
   const add = (name: string, atOnce: number, write: (row: number) => Promise<unknown>): void => {
@@ -119,6 +130,15 @@ async function writes(folder: string, dim: number, rounds: number): Promise<Resu
     add('lmdb (vectors alone, no search), flushed', AT_ONCE, write);
     closing.push(() => store.close());
   }
+  if (zvec !== undefined) {
+    for (const atOnce of [1, AT_ONCE]) {
+      const work = async (): Promise<number> => {
+        await zvec.write(atOnce, WRITES);
+        return WRITES;
+      };
+      sides.push({ name: `zvec f32, ${atOnce === 1 ? 'one by one' : `${atOnce} at once`}`, work });
+    }
+  }
   const { rates } = await alternate(sides, { rounds });
   for (const close of closing) await close();
   return [...rates].map(([name, rate]) => result('acknowledged writes', name, rate, 'vectors/s'));
@@ -155,7 +175,12 @@ async function replays(folder: string, dim: number): Promise<Result[]> {
  * From the call until the index can be searched, and the first search. The file is in the system's cache. Other libraries
  * build with a beam of 20, which does not matter for opening.
  */
-async function openings(folder: string, path: string, base: Matrix): Promise<Result[]> {
+async function openings(
+  folder: string,
+  path: string,
+  base: Matrix,
+  zvec: ZvecFiles | undefined,
+): Promise<Result[]> {
   const query = matrixRow(base, 0);
   const results: Result[] = [];
   const measure = async (
@@ -172,8 +197,11 @@ async function openings(folder: string, path: string, base: Matrix): Promise<Res
       opened!.push(middle - start);
       index.close();
     }
-    results.push(result('opening', name, spread(opened!), 'ms'));
-    results.push(result('first search after it', name, spread(searched!), 'ms'));
+    report(name, opened!, searched!);
+  };
+  const report = (name: string, opened: readonly number[], searched: readonly number[]): void => {
+    results.push(result('opening', name, spread(opened), 'ms'));
+    results.push(result('first search after it', name, spread(searched), 'ms'));
   };
   for (const [name, options] of [
     ['lichen, read and verified', {}],
@@ -223,6 +251,11 @@ async function openings(folder: string, path: string, base: Matrix): Promise<Res
         });
       });
     }
+  }
+  if (zvec !== undefined) {
+    const { opened, searched, bytes } = await zvec.open(OPENINGS);
+    report('zvec f32', opened, searched);
+    results.push(result('bytes of the file', 'zvec f32', spread([bytes]), 'bytes'));
   }
   const hnswlib = loadPeer<{ HierarchicalNSW: typeof HierarchicalNSWType }>('hnswlib-node');
   if (hnswlib !== undefined) {

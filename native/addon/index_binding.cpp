@@ -191,9 +191,7 @@ class CalibrateJob final : public Job {
  public:
   CalibrateJob(Napi::Env env, IndexPointer index, Span<float> queries)
       : Job(env), index_(std::move(index)), queries_(queries.data, queries.data + queries.size) {}
-  void run() override {
-    hnsw_argument(index_).calibrate(queries_.data(), queries_.size() / index_->dim());
-  }
+  void run() override { index_->calibrate(queries_.data(), queries_.size() / index_->dim()); }
   Napi::Value result(Napi::Env env) override { return env.Undefined(); }
 
  private:

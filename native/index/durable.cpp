@@ -25,6 +25,8 @@ void VectorIndex::redo(const Change& change, std::size_t threads) {
     remove(change.keys);
   } else if (change.kind == Change::Kind::kSetAttributes) {
     set_attributes(change.keys, change.attributes);
+  } else if (change.kind == Change::Kind::kCalibrate) {
+    calibrate(change.vectors, change.count);
   } else {
     append(change.keys, change.vectors, change.count, static_cast<KeyMode>(change.kind),
            attributes);

@@ -68,6 +68,7 @@ void HnswIndex::calibrate(const float* queries, std::size_t count) {
   // Adds learn it as well, and saves write it.
   WriterClaim claim(writing_, WriterClaim::Held::kNow);
   Calibration learned = calibrated(queries, count, nullptr);
+  log(Change::Kind::kCalibrate, {}, count, queries, nullptr);
   WriteLock lock(lock_);
   calibration_ = std::move(learned);
 }

@@ -55,7 +55,7 @@ class HnswIndex final : public VectorIndex {
   Calibration calibration() const;
   // Learns it, and how to search best, from queries (count × dim()); an add that at least doubles
   // the index does so from some of its rows.
-  void calibrate(const float* queries, std::size_t count);
+  void calibrate(const float* queries, std::size_t count) override;
 
  protected:
   std::size_t room() const override { return graph_->room(); }

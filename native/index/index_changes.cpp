@@ -106,6 +106,10 @@ bool VectorIndex::wants_compaction() const {
   return dead_count_ >= kLeastDead && dead_count_ >= store_.rows() / kDeadShare;
 }
 
+void VectorIndex::calibrate(const float*, std::size_t) {
+  throw Error(Code::kArgument, "a graph index is wanted");
+}
+
 bool VectorIndex::compact(std::size_t threads, Progress& progress) {
   // Nothing changes the index beside this claim, so it is read without the lock.
   WriterClaim claim(writing_, WriterClaim::Held::kNow);

@@ -117,6 +117,9 @@ class VectorIndex {
   // Leaves dead rows out, mending what led over them, and gives their memory back. Returns false if
   // it was cancelled; the index is then as before.
   bool compact(std::size_t threads, Progress& progress);
+  // Learns from queries (count × dim()) how to search best. Throws kNotFinite, and kArgument if the
+  // index has nothing to learn.
+  virtual void calibrate(const float* queries, std::size_t count);
   // Whether enough rows are dead for it.
   bool wants_compaction() const;
 
@@ -243,6 +246,9 @@ class VectorIndex {
   virtual void load(const SnapshotReader& reader) = 0;
   // Of all that indexes share.
   std::size_t bytes_of_rows() const;
+  // Writes a change down, if there is a journal.
+  void log(Change::Kind kind, const KeyBatch& keys, std::size_t count, const float* vectors,
+           const AttributeBatch* attributes);
   // Those rows die, each there once. The caller is the only writer.
   void remove_rows(const std::vector<std::uint32_t>& rows);
   const EmbeddingStore& finest() const { return fine_ == nullptr ? store_ : *fine_; }
@@ -306,9 +312,6 @@ class VectorIndex {
   std::unique_ptr<SnapshotDraft> draft_of(const std::string& path, const SnapshotLabel& label,
                                           const JournalPosition* position,
                                           Progress& progress) const;
-  // Writes a change down, if there is a journal.
-  void log(Change::Kind kind, const KeyBatch& keys, std::size_t count, const float* vectors,
-           const AttributeBatch* attributes);
   // Takes back what was logged last: it failed.
   void unlog();
   void redo(const Change& change, std::size_t threads);

@@ -100,7 +100,7 @@ Change decode_change(const std::uint8_t* payload, std::size_t bytes, std::size_t
   const auto key_kind = reader.get<std::uint8_t>();
   const auto has_attributes = reader.get<std::uint8_t>();
   reader.get<std::uint8_t>();
-  if (kind > static_cast<std::uint8_t>(Change::Kind::kSetAttributes) ||
+  if (kind > static_cast<std::uint8_t>(Change::Kind::kCalibrate) ||
       key_kind > static_cast<std::uint8_t>(KeyKind::kString) || has_attributes > 1 ||
       reader.get<std::uint32_t>() != dim) {
     damaged();
@@ -120,6 +120,10 @@ Change decode_change(const std::uint8_t* payload, std::size_t bytes, std::size_t
   }
   if (has_attributes == 1) change.attributes = get_attributes(reader, count, schema);
   if (change.kind == Change::Kind::kSetAttributes && has_attributes == 0) damaged();
+  if (change.kind == Change::Kind::kCalibrate &&
+      (has_attributes == 1 || change.keys.kind != KeyKind::kRow)) {
+    damaged();
+  }
   reader.take(round_up(reader.taken(), 8) - reader.taken());
   const std::size_t vectors = change.has_vectors() ? count * dim * sizeof(float) : 0;
   if (reader.left() != vectors) damaged();

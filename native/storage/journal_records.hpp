@@ -2,7 +2,7 @@
 // Changes of an index as records of a journal. A payload is little-endian:
 //
 //   u8 kind (Change::Kind), u8 kind of the keys, u8 whether there are attributes, u8 0, u32 dim,
-//   u64 how many (vectors, or keys of a removal)
+//   u64 how many (vectors, or keys of a removal, or queries that the index was calibrated by)
 //   keys         integers: i64 each; strings: u32 bytes of each, then the bytes
 //   attributes   a column: u8 whether it is given, u8 its kind; if given: numbers f64 each;
 //                categories and tags: u32 strings, u32 bytes of each, the bytes, u32 how many
@@ -19,7 +19,7 @@
 namespace lichen {
 
 struct Change {
-  enum class Kind : std::uint8_t { kAdd, kUpdate, kUpsert, kRemove, kSetAttributes };
+  enum class Kind : std::uint8_t { kAdd, kUpdate, kUpsert, kRemove, kSetAttributes, kCalibrate };
 
   Kind kind = Kind::kAdd;
   KeyBatch keys;
@@ -27,7 +27,7 @@ struct Change {
   AttributeBatch attributes;       // of as many columns as the schema has, or none
   const float* vectors = nullptr;  // count × dim
 
-  bool has_vectors() const { return kind <= Kind::kUpsert; }
+  bool has_vectors() const { return kind <= Kind::kUpsert || kind == Kind::kCalibrate; }
 };
 
 // The payload but for the vectors.

@@ -7,23 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "runtime/random.hpp"
 #include "storage/attribute_table.hpp"
 #include "storage/predicate.hpp"
+#include "test/data.hpp"
 
 namespace lichen::test {
-
-// A stream of random numbers.
-class Dice {
- public:
-  explicit Dice(std::uint64_t seed) : seed_(seed) {}
-  std::size_t below(std::size_t end) { return splitmix64(seed_, next_++) % end; }
-  bool one_in(std::size_t n) { return below(n) == 0; }
-
- private:
-  std::uint64_t seed_;
-  std::uint64_t next_ = 0;
-};
 
 struct ModelRow {
   double year = NAN;

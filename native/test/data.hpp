@@ -9,6 +9,18 @@
 
 namespace lichen::test {
 
+// A stream of random numbers.
+class Dice {
+ public:
+  explicit Dice(std::uint64_t seed) : seed_(seed) {}
+  std::size_t below(std::size_t end) { return splitmix64(seed_, next_++) % end; }
+  bool one_in(std::size_t n) { return below(n) == 0; }
+
+ private:
+  std::uint64_t seed_;
+  std::uint64_t next_ = 0;
+};
+
 inline double uniform(std::uint64_t seed, std::uint64_t n) {
   return 2.0 * uniform_open(seed, n) - 1.0;
 }

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "fuzz/targets.hpp"
-#include "test/attribute_data.hpp"
 #include "test/check.hpp"
+#include "test/data.hpp"
 #include "test/files.hpp"
 
 namespace lichen {

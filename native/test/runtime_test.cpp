@@ -205,7 +205,7 @@ TEST_CASE("beam: rows that may not be returned take no room from those that may"
 }
 
 TEST_CASE("visited rows: a search meets each row once and forgets what the one before met") {
-  Dice dice(11);
+  test::Dice dice(11);
   VisitedRows visited;
   for (int search = 0; search < 300; ++search) {
     const std::size_t rows = 1 + dice.below(1000);

@@ -171,6 +171,7 @@ export class HnswIndex<K extends Key = number> extends VectorIndex<K> {
    * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_EMPTY, ERR_LICHEN_BUSY.
    */
   async calibrate(queries: VectorsInput): Promise<void> {
-    await native().indexCalibrate(this.handle, toVectors('queries', queries, this.dim));
+    const given = this.own(toVectors('queries', queries, this.dim));
+    await this.writes.run(() => native().indexCalibrate(this.handle, given));
   }
 }

@@ -37,11 +37,12 @@ import {
  * Every call on a closed index throws ERR_LICHEN_CLOSED.
  */
 export abstract class VectorIndex<K extends Key = number> extends SearchableIndex<K> {
-  readonly #writes: Writes;
+  /** @internal */
+  protected readonly writes: Writes;
 
   protected constructor(handle: IndexHandle, writes: Writes = UNJOURNALED) {
     super(handle);
-    this.#writes = writes;
+    this.writes = writes;
   }
 
   /**
@@ -89,14 +90,14 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
    * removed then.
    */
   async remove(keys: KeysInput<K>): Promise<void> {
-    const list = this.#own(toKeyList(keys));
-    await this.#writes.run(() => native().indexRemove(this.handle, list));
+    const list = this.own(toKeyList(keys));
+    await this.writes.run(() => native().indexRemove(this.handle, list));
     await this.#compactIfWorth();
   }
 
   /** As {@link remove}, but at once, and without compaction. */
   removeSync(keys: KeysInput<K>): void {
-    this.#writes.runSync(() => native().indexRemove(this.handle, toKeyList(keys)));
+    this.writes.runSync(() => native().indexRemove(this.handle, toKeyList(keys)));
   }
 
   /**
@@ -108,7 +109,7 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
   async compact(options?: CompactOptions): Promise<void> {
     const given = requireOptions(options, COMPACT_OPTIONS);
     const threads = resolveThreads(given.threads, machine().threads);
-    await this.#writes.run(() =>
+    await this.writes.run(() =>
       runOperation('compaction', given, (progress) =>
         native().indexCompact(this.handle, threads, progress),
       ),
@@ -123,7 +124,7 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
   setAttributes(keys: KeysInput<K>, attributes: AttributesInput): void {
     const list = toKeyList(keys);
     const columns = toAttributes(this.schema, attributes, list.length);
-    this.#writes.runSync(() => native().indexSetAttributes(this.handle, list, columns));
+    this.writes.runSync(() => native().indexSetAttributes(this.handle, list, columns));
   }
 
   /**
@@ -137,7 +138,7 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
     const given = requireOptions(options, SAVE_OPTIONS);
     const target = requirePath(path);
     const label = resolveLabel(given);
-    return this.#writes.save(() =>
+    return this.writes.save(() =>
       runOperation(`writing ${target}`, given, (progress) =>
         native().indexSave(this.handle, target, progress, ...label),
       ),
@@ -151,7 +152,7 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
    * @throws ERR_LICHEN_IO; snapshot and journal are then as they were.
    */
   async checkpoint(): Promise<number | undefined> {
-    return this.#writes.checkpoint();
+    return this.writes.checkpoint();
   }
 
   /** Bytes of the journal; undefined if there is none. */
@@ -165,7 +166,7 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
    */
   close(): void {
     try {
-      this.#writes.close();
+      this.writes.close();
     } finally {
       native().indexClose(this.handle);
     }
@@ -180,10 +181,10 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
     options: AddOptions<K>,
     mode: keyof typeof KEY_MODES,
   ): Promise<void> {
-    const { data, keys, threads, attributes } = this.#own(this.#resolveAdd(vectors, options));
+    const { data, keys, threads, attributes } = this.own(this.#resolveAdd(vectors, options));
     const how = KEY_MODES[mode];
     try {
-      await this.#writes.run(() =>
+      await this.writes.run(() =>
         runOperation(mode, options, (progress) =>
           native().indexAdd(this.handle, keys, data, threads, progress, how, attributes),
         ),
@@ -213,14 +214,14 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
     const addon = native();
     const progress = addon.createProgress();
     const how = KEY_MODES[mode];
-    this.#writes.runSync(() =>
+    this.writes.runSync(() =>
       addon.indexAddSync(this.handle, keys, data, threads, progress, how, attributes),
     );
   }
 
   /** What a change is given: a copy if it has to wait, since the caller may do what he likes with his arrays. */
-  #own<T>(given: T): T {
-    return this.#writes.isBusy ? ownCopy(given) : given;
+  protected own<T>(given: T): T {
+    return this.writes.isBusy ? ownCopy(given) : given;
   }
 
   #resolveAdd(vectors: VectorsInput, options: AddSyncOptions<K>) {
