@@ -54,7 +54,11 @@ struct AddArguments {
   IndexPointer index;
   std::size_t threads;
   std::shared_ptr<Progress> progress;
+  std::size_t count = 0;
 };
+
+// So few are linked in the time that starting a thread takes: a thread of the searches does it.
+constexpr std::size_t kFewRows = 16;
 
 // (handle, keys, vectors, threads, progress, mode, attributes): copies the rows; linking them is
 // the caller's next step.
@@ -70,6 +74,7 @@ AddArguments begin_add(const Napi::CallbackInfo& info) {
   const Span<float> again = float32_array(info[2], "vectors");
   if (again.size != vectors.size) throw Error(Code::kArgument, "vectors changed during the call");
   const std::size_t mode = size_argument(info[5], "mode", 2);
+  add.count = count;
   add.index->append(keys, again.data, count, static_cast<KeyMode>(mode), &attributes);
   return add;
 }
@@ -85,10 +90,11 @@ Napi::Value add_sync(const Napi::CallbackInfo& info) {
 Napi::Value add(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const AddArguments add = begin_add(info);
+    const auto where = add.count <= kFewRows ? Jobs::Where::kPool : Jobs::Where::kOwnThread;
     try {
       return Jobs::of(info.Env())
           .start(std::make_unique<WriteJob>(info.Env(), link, add.index, add.threads, add.progress),
-                 Jobs::Where::kOwnThread);
+                 where);
     } catch (...) {
       // Not started, so the rows must go again; a cancelled link takes them away.
       add.progress->cancel.store(true);
