@@ -74,17 +74,19 @@ const PreparedQuery& GraphBuilder::as_query(std::uint32_t row, QueryBatch& batch
   return batch[0];
 }
 
-void GraphBuilder::select_diverse(std::size_t most, std::vector<Hit>& kept,
-                                  Scratch& scratch) const {
+void GraphBuilder::select_links(std::size_t level, std::vector<Hit>& kept, Scratch& scratch) const {
+  const std::size_t most = graph_.capacity(level);
   std::vector<Hit>& candidates = scratch.candidates;
+  std::vector<Hit>& skipped = scratch.skipped;
   kept.clear();
+  skipped.clear();
   // From each row that is kept, those are dropped that are nearer to it than to the base. So only
   // kept rows have to be prepared as queries.
   std::size_t left = candidates.size();
   while (left > 0) {
     const Hit nearest = candidates[0];
     kept.push_back(nearest);
-    if (kept.size() == most || --left == 0) return;
+    if (kept.size() == most || --left == 0) break;
     scratch.ids.resize(left);
     scratch.distances.resize(left);
     for (std::size_t i = 0; i < left; ++i) scratch.ids[i] = candidates[i + 1].row;
@@ -93,11 +95,19 @@ void GraphBuilder::select_diverse(std::size_t most, std::vector<Hit>& kept,
     std::size_t diverse = 0;
     for (std::size_t i = 0; i < left; ++i) {
       const Hit candidate = candidates[i + 1];
-      candidates[diverse] = candidate;
-      diverse += scratch.distances[i] >= candidate.distance;
+      if (scratch.distances[i] >= candidate.distance) {
+        candidates[diverse++] = candidate;
+      } else {
+        skipped.push_back(candidate);
+      }
     }
     left = diverse;
   }
+  if (level > 0 || kept.size() >= graph_.m()) return;
+  const std::size_t more = std::min(graph_.m() - kept.size(), skipped.size());
+  const auto end = skipped.begin() + static_cast<std::ptrdiff_t>(more);
+  std::partial_sort(skipped.begin(), end, skipped.end(), nearer);
+  kept.insert(kept.end(), skipped.begin(), end);
 }
 
 void GraphBuilder::set_list(std::uint32_t row, std::size_t level, const std::vector<Hit>& links) {
@@ -201,7 +211,7 @@ void GraphBuilder::insert(std::uint32_t row, Scratch& scratch) {
     }
     if (beam.size() > 0) nearest = beam.hit(0);
     if (scratch.candidates.empty()) scratch.candidates.push_back(nearest);
-    select_diverse(graph_.m(), scratch.chosen[l], scratch);
+    select_links(l, scratch.chosen[l], scratch);
   }
   for (std::size_t l = 0; l <= top; ++l) {
     {

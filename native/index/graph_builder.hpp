@@ -51,6 +51,7 @@ class GraphBuilder {
     SearchScratch search;
     std::vector<std::vector<Hit>> chosen;  // a list a level
     std::vector<Hit> candidates;
+    std::vector<Hit> skipped;
     std::vector<std::uint32_t> ids;
     std::vector<float> lengths;
     std::vector<float> distances;
@@ -65,9 +66,11 @@ class GraphBuilder {
   bool prune(std::uint32_t row, float length, Scratch& scratch) const;
   // A row of the store as a query.
   const PreparedQuery& as_query(std::uint32_t row, QueryBatch& batch, Scratch& scratch) const;
-  // Keeps of the scratch's candidates (nearest first, spoilt afterwards) at most `most`, each
-  // nearer to the base than to any kept before it.
-  void select_diverse(std::size_t most, std::vector<Hit>& kept, Scratch& scratch) const;
+  // Keeps of the scratch's candidates (nearest first, spoilt afterwards) as many as a list of the
+  // level holds, each nearer to the base than to any kept before it; on level 0 the nearest others
+  // as well, as long as there are fewer than m. hnswlib links a new row to m others at most, which
+  // costs recall wherever more than m of them lie in different directions.
+  void select_links(std::size_t level, std::vector<Hit>& kept, Scratch& scratch) const;
   void set_list(std::uint32_t row, std::size_t level, const std::vector<Hit>& links);
   void measure_links(std::uint32_t row, std::size_t level, Scratch& scratch) const;
   // Lengths of the links of a row on level 0, by slot; 0 where they are not known.

@@ -72,7 +72,7 @@ std::unique_ptr<HnswGraph> GraphBuilder::compacted(const std::vector<std::uint32
           std::vector<std::uint32_t>& ids = scratch->ids;
           if (!mend(rows[r], level, new_numbers, *scratch)) {
             scratch->chosen.resize(std::max<std::size_t>(1, scratch->chosen.size()));
-            select_diverse(graph_.capacity(level), scratch->chosen[0], *scratch);
+            select_links(level, scratch->chosen[0], *scratch);
             ids.clear();
             for (const Hit& hit : scratch->chosen[0]) ids.push_back(hit.row);
           }
