@@ -2,6 +2,7 @@
 // The few lines of test framework that the native tests need: no package of the npm registry brings
 // one, and the tests must build on a machine that has only a compiler and CMake.
 
+#include <cstdlib>
 #include <functional>
 #include <sstream>
 #include <stdexcept>
@@ -16,6 +17,17 @@ struct Test {
   const char* name;
   std::function<void()> body;
 };
+
+// Whether this is the run, among those on every instruction set and under the thread sanitizer,
+// that does all of what depends on neither; the others do with a part.
+inline bool is_full_run() {
+#if defined(__SANITIZE_THREAD__)
+  return false;
+#else
+  const char* const forced = std::getenv("LICHEN_ISA");
+  return forced == nullptr || std::string(forced) == "scalar";
+#endif
+}
 
 inline std::vector<Test>& tests() {
   static std::vector<Test> all;

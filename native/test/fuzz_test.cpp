@@ -2,7 +2,6 @@
 // by dice.
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -37,17 +36,6 @@ std::vector<Bytes> found_cases(const char* target) {
   return cases;
 }
 
-// Of each target. Readers are the same on every instruction set, and know no threads: once is
-// enough, and else the seeds.
-std::size_t changes_wanted() {
-#if defined(__SANITIZE_THREAD__)
-  return 0;
-#else
-  const char* const forced = std::getenv("LICHEN_ISA");
-  return forced == nullptr || std::string(forced) == "scalar" ? 150 : 0;
-#endif
-}
-
 void change_some(Bytes& input, Dice& dice) {
   for (std::size_t changes = 1 + dice.below(4); changes > 0 && input.size() > 1; --changes) {
     const std::size_t at = 1 + dice.below(input.size() - 1);
@@ -75,7 +63,7 @@ void change_some(Bytes& input, Dice& dice) {
 }  // namespace
 
 TEST_CASE("readers of foreign bytes: seeds, found cases and changes of them do no harm") {
-  const std::size_t rounds = changes_wanted();
+  const std::size_t rounds = test::is_full_run() ? 150 : 5;
   for (const fuzz::Target& target : fuzz::targets()) {
     std::vector<Bytes> inputs = target.seeds();
     CHECK(inputs.size() >= 5);

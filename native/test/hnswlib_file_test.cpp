@@ -242,14 +242,15 @@ TEST_CASE("hnswlib file: whatever is damaged, it is refused or safe to follow") 
       ++refused;
     }
   };
-  for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+  const std::size_t step = test::is_full_run() ? 1 : 9;
+  for (std::size_t bit = 0; bit < 8 * whole.size(); bit += step) {
     std::vector<char> bytes = whole;
     bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
     read(bytes);
   }
   // Of the header hardly a bit can change unnoticed.
-  CHECK(refused > 8 * 70);
-  for (std::size_t at = 0; at + 8 <= whole.size(); at += 4) {
+  CHECK(refused > 8 * 70 / step);
+  for (std::size_t at = 0; at + 8 <= whole.size(); at += 4 * step) {
     for (const std::uint64_t value :
          {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{1} << 31, std::uint64_t{1} << 32,
           std::uint64_t{1} << 62, std::uint64_t{1} << 63, ~std::uint64_t{0},
