@@ -82,6 +82,7 @@
       "fuzz/hnswlib_target.cpp",
       "fuzz/journal_target.cpp",
       "fuzz/snapshot_target.cpp",
+      "fuzz/targets.cpp",
       "fuzz/use.cpp"
     ],
     "test_files": [

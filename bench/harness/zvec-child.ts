@@ -3,10 +3,11 @@
 //
 //   zvec-child.ts BASE QUERIES DIM METRIC M EF_CONSTRUCTION K STORAGE FOLDER
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { parseMetric, type Matrix } from '../../src/index.js';
 import { rowsOf, searching, secondsSince } from './ann-sides.js';
+import { readVectors, runChild, say } from './child.js';
 import type { Built } from './process-side.js';
 import { documents, mustAll, openZvec, sizeOf } from './zvec-collection.js';
 
@@ -26,7 +27,8 @@ function main(args: readonly string[]): void {
   for (const batch of batches) mustAll(collection.insertSync(batch));
   collection.optimizeSync({ concurrency: 1 }); // which builds the graph
   const buildSeconds = secondsSince(start);
-  say({ buildSeconds, bytes: sizeOf(folder!), bytesBy: 'size of its folder' });
+  const built: Built = { buildSeconds, bytes: sizeOf(folder!), bytesBy: 'size of its folder' };
+  say(built);
 
   const refined = storage === 'i8+f32';
   const search = (vector: Float32Array, ef: number): number[] =>
@@ -67,19 +69,4 @@ function searchFor(seconds: number, work: () => number): number {
   return done;
 }
 
-function readVectors(file: string, dim: number): Matrix {
-  const bytes = readFileSync(file);
-  const data = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-  return { data, rows: data.length / dim, dim };
-}
-
-function say(answer: Built | object): void {
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
-}
-
-try {
-  main(process.argv.slice(2));
-} catch (error) {
-  say({ error: (error as Error).message.split('\n')[0]! });
-  process.exitCode = 1;
-}
+runChild(main);

@@ -6,19 +6,15 @@
 //   write AT_ONCE VECTORS   upserts vectors of the pool, so many a call
 //   open TIMES              opens the large collection, searches once, closes it: milliseconds of each; its bytes
 
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { matrix } from '../../src/index.js';
 import { rowsOf } from './ann-sides.js';
+import { readVectors, runChild, say } from './child.js';
 import { document, documents, mustAll, openZvec, sizeOf } from './zvec-collection.js';
 
 function main([baseFile, dim, pool, folder]: readonly string[]): void {
-  const bytes = readFileSync(baseFile!);
-  const base = matrix(
-    new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4),
-    Number(dim),
-  );
+  const base = readVectors(baseFile!, Number(dim));
   const some = matrix(base.data.subarray(0, Number(pool) * base.dim), base.dim);
   const zvec = openZvec();
   const make = (name: string, vectors: typeof base) => {
@@ -71,13 +67,4 @@ function main([baseFile, dim, pool, folder]: readonly string[]): void {
     .on('close', () => collection.closeSync());
 }
 
-function say(answer: object): void {
-  process.stdout.write(`${JSON.stringify(answer)}\n`);
-}
-
-try {
-  main(process.argv.slice(2));
-} catch (error) {
-  say({ error: (error as Error).message.split('\n')[0]! });
-  process.exitCode = 1;
-}
+runChild(main);

@@ -100,7 +100,7 @@ async function writes(
       }
       return WRITES;
     };
-    sides.push({ name: `${name}, ${atOnce === 1 ? 'one by one' : `${atOnce} at once`}`, work });
+    sides.push({ name: titleOf(name, atOnce), work });
   };
   for (const durability of DURABILITIES) {
     for (const kind of ['flat', 'hnsw'] as const) {
@@ -136,13 +136,16 @@ async function writes(
         await zvec.write(atOnce, WRITES);
         return WRITES;
       };
-      sides.push({ name: `zvec f32, ${atOnce === 1 ? 'one by one' : `${atOnce} at once`}`, work });
+      sides.push({ name: titleOf('zvec f32', atOnce), work });
     }
   }
   const { rates } = await alternate(sides, { rounds });
   for (const close of closing) await close();
   return [...rates].map(([name, rate]) => result('acknowledged writes', name, rate, 'vectors/s'));
 }
+
+const titleOf = (name: string, atOnce: number): string =>
+  `${name}, ${atOnce === 1 ? 'one by one' : `${atOnce} at once`}`;
 
 /** Records that are done again a second. */
 async function replays(folder: string, dim: number): Promise<Result[]> {

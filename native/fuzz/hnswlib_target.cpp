@@ -80,13 +80,4 @@ std::vector<Bytes> hnswlib_seeds() {
   return {ring(0, 3, 2), ring(1, 1, 4), ring(5, 3, 2), ring(20, 8, 3), ring(40, 2, 5)};
 }
 
-const std::vector<Target>& targets() {
-  static const std::vector<Target> all = {
-      {"snapshot", snapshot_target, snapshot_seeds},
-      {"journal", journal_target, journal_seeds},
-      {"hnswlib", hnswlib_target, hnswlib_seeds},
-  };
-  return all;
-}
-
 }  // namespace lichen::fuzz

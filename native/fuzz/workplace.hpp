@@ -1,5 +1,6 @@
 #pragma once
-// Where targets put their input, since readers take a path; and the index that journals belong to.
+// What targets share: where their input lies, since readers take a path, and what is done with an
+// index that opens.
 
 #include <cstddef>
 #include <cstdint>

@@ -170,8 +170,7 @@ class EmbeddingStore {
   AlignedBuffer<float> offsets_;
   AlignedBuffer<float> squares_;
   std::size_t factors_a_row_ = 0;
-  AlignedBuffer<float>
-      of_rows_;  // together: of each row scale, offset, square as far as it has them
+  AlignedBuffer<float> of_rows_;  // scale, offset, square, as far as rows have them, row by row
 };
 
 // Throws Error(kNotFinite) naming the first value of `vectors` (count × dim) that is NaN or

@@ -249,27 +249,6 @@ describe.each(['flat', 'hnsw'] as const)('the journal of a %s index', (kind) => 
     expect(second - SEGMENT_HEADER).toBeGreaterThan(RECORD_HEADER + DIM * 4);
   });
 
-  it('knows what an index was calibrated by, and in which turn', async () => {
-    const path = at('calibrated.lichen');
-    await saved('hnsw', path);
-    const index = await HnswIndex.open<string>(path, { durability: 'sync' });
-    const names = (from: number): string[] => Array.from({ length: 100 }, (_, n) => `${from + n}`);
-    const queries = pool.slice(300 * DIM);
-    const changes = [
-      index.add(pool.subarray(0, 100 * DIM), { keys: names(0) }),
-      index.calibrate(queries),
-      index.add(pool.subarray(100 * DIM, 200 * DIM), { keys: names(100) }),
-    ];
-    queries.fill(NaN); // they are the caller's again
-    await Promise.all(changes);
-    const known = index.calibration;
-    expect(known.length).toBeGreaterThan(0);
-    index.close();
-    const again = await HnswIndex.open<string>(path, { durability: 'none' });
-    expect(again.calibration).toEqual(known);
-    again.close();
-  });
-
   it('belongs to its snapshot', async () => {
     const [path, other] = [fresh(), fresh()];
     await saved(kind, path, ['a']);
@@ -353,5 +332,30 @@ describe.each(['flat', 'hnsw'] as const)('the journal of a %s index', (kind) => 
     await expect(open(at('no-such.lichen'))).rejects.toMatchObject({
       code: 'ERR_LICHEN_NOT_FOUND',
     });
+  });
+});
+
+describe('the journal of a graph index', () => {
+  const at = temporaryFolder();
+
+  it('knows what an index was calibrated by, and in which turn', async () => {
+    const path = at('calibrated.lichen');
+    await saved('hnsw', path);
+    const index = await HnswIndex.open<string>(path, { durability: 'sync' });
+    const names = (from: number): string[] => Array.from({ length: 100 }, (_, n) => `${from + n}`);
+    const queries = pool.slice(300 * DIM);
+    const changes = [
+      index.add(pool.subarray(0, 100 * DIM), { keys: names(0) }),
+      index.calibrate(queries),
+      index.add(pool.subarray(100 * DIM, 200 * DIM), { keys: names(100) }),
+    ];
+    queries.fill(NaN); // they are the caller's again
+    await Promise.all(changes);
+    const known = index.calibration;
+    expect(known.length).toBeGreaterThan(0);
+    index.close();
+    const again = await HnswIndex.open<string>(path, { durability: 'none' });
+    expect(again.calibration).toEqual(known);
+    again.close();
   });
 });
