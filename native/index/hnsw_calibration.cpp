@@ -16,6 +16,9 @@ constexpr std::uint32_t kBeams[] = {10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 3
 constexpr float kEnough = 0.999f;
 // So much less than a plain search with the same beam a plan may find.
 constexpr float kLess = 0.005f;
+// Of what a plain search costs, hubs may cost as much at most: a plan that is no clear gain on the
+// sample can lose much on queries that are unlike it.
+constexpr double kClearGain = 0.8;
 
 // For the dot product. How many hubs are worth scoring depends on how much norms differ.
 constexpr SearchPlan kPlans[] = {{0, 0}, {16, 2}, {32, 4}, {64, 8}, {96, 8}, {128, 8}};
@@ -145,10 +148,12 @@ Calibration HnswIndex::calibrated(const float* queries, std::size_t count,
   Measured chosen = plain;
   if (hubs_ != nullptr) {
     const auto total = [](const Measured& m) { return m.cost_at(0.95f) + m.cost_at(0.99f); };
+    double least = kClearGain * total(plain);
     for (std::size_t p = 1; p < std::size(kPlans); ++p) {
       Measured other = measure(kPlans[p]);
       other.keep_up_with(plain);
-      if (other.points.empty() || !(total(other) < total(chosen))) continue;
+      if (other.points.empty() || !(total(other) < least)) continue;
+      least = total(other);
       chosen = std::move(other);
       calibration.plan = kPlans[p];
     }
