@@ -23,7 +23,7 @@ class Rival {
   }
 
   async said(): Promise<string> {
-    const line = (await this.#lines.next());
+    const line = await this.#lines.next();
     return line.value as string;
   }
 
