@@ -98,6 +98,7 @@
       "test/attributes_test.cpp",
       "test/attribute_files_test.cpp",
       "test/hnsw_test.cpp",
+      "test/index_changes_test.cpp",
       "test/hnswlib_file_test.cpp",
       "test/journal_test.cpp",
       "test/fuzz_test.cpp"
