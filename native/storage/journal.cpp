@@ -166,7 +166,11 @@ std::uint64_t Journal::replay(std::size_t at, std::uint64_t next, std::uint64_t 
                                         std::to_string(header.version) +
                                         "; this lichen reads version " + std::to_string(kVersion));
   }
-  if (header.id != id_) damaged("it belongs to another snapshot than " + path_);
+  if (header.id != id_) {
+    throw Error(Code::kFormat, segment.path + " belongs to another snapshot than " + path_ +
+                                   ", which was put in its place; remove the journal if nothing " +
+                                   "of it is wanted");
+  }
   if (header.first != next || segment.first != next) {
     damaged("record " + std::to_string(next) + " should come first");
   }
