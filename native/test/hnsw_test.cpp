@@ -79,7 +79,7 @@ TEST_CASE("flat: equal distances come in the order of the rows") {
 }
 
 TEST_CASE("hnsw: recall grows with ef and reaches the exact answer, for one thread and for three") {
-  const std::size_t rows = 2500;
+  const std::size_t rows = test::is_full_run() ? 2500 : 1200;
   const std::vector<float> vectors = test::clustered(11, rows, kDim, 40);
   for (const Metric metric : {Metric::kDot, Metric::kCosine, Metric::kL2}) {
     FlatIndex exact(test::flat(kDim, metric));

@@ -6,7 +6,7 @@ import { Random } from '../../src/vectors/random.js';
 import { afterChange, DIM, isSame, stateOf, type Change, type State } from './workload.js';
 
 const CHILD = join(__dirname, 'torture-child.ts');
-const DURABILITIES = ['sync', 'interval', 'none'] as const;
+export const DURABILITIES = ['sync', 'interval', 'none'] as const;
 
 /** What happened in some rounds. */
 export interface TortureReport {
@@ -61,7 +61,7 @@ export async function killRounds(
 }
 
 /** How many of the changes, `least` or more, lead from one state to another. */
-function prefixOf(
+export function prefixOf(
   from: State,
   changes: readonly Change[],
   least: number,
@@ -76,12 +76,14 @@ function prefixOf(
 }
 
 /** Runs the child and kills it some milliseconds after it is ready. */
-async function untilKilled(
+export async function untilKilled(
   args: readonly string[],
   wait: number,
+  env: NodeJS.ProcessEnv = {},
 ): Promise<{ changes: Change[]; done: number }> {
   const child = spawn(process.execPath, ['--import', 'tsx', CHILD, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
   });
   let output = '';
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
