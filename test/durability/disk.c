@@ -4,7 +4,7 @@
 //   LICHEN_DISK_FOLDER  the folder
 //   LICHEN_DISK_COPY    where: a file of each key, and `names` with lines KEY NAME
 //
-// A key is a file's number and the time of its birth, since numbers are used again.
+// A key is a file's number and the time of its birth, since numbers are used again. What is there at the start is synced.
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -70,6 +70,27 @@ static void keep_names(const char* folder) {
   closedir(entries);
   fclose(names);
   put("names", draft);
+}
+
+__attribute__((constructor)) static void keep_all(void) {
+  const char* const folder = getenv("LICHEN_DISK_FOLDER");
+  if (folder == NULL) return;
+  char names[4200];
+  snprintf(names, sizeof names, "%s/names", getenv("LICHEN_DISK_COPY"));
+  if (access(names, F_OK) == 0) return;
+  DIR* const entries = opendir(folder);
+  if (entries == NULL) return;
+  for (struct dirent* entry; (entry = readdir(entries)) != NULL;) {
+    char path[4500];
+    char key[100];
+    snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+    if (key_of(AT_FDCWD, path, key, sizeof key) != 1) continue;
+    const int file = open(path, O_RDONLY);
+    keep_file(file, key);
+    close(file);
+  }
+  closedir(entries);
+  keep_names(folder);
 }
 
 static int keeping_sync(const char* name, int file) {
