@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFileSync,
   existsSync,
@@ -10,6 +11,8 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { HnswIndex } from '../../src/index/hnsw.js';
+import { openIndex } from '../../src/index/open.js';
+import { readPublished } from '../../src/index/published.js';
 import { Random } from '../../src/vectors/random.js';
 import { temporaryFolder } from '../vectors/temporary-folder.js';
 import { DURABILITIES, prefixOf, untilKilled } from './torture.js';
@@ -17,12 +20,20 @@ import { DIM, stateOf, type State } from './workload.js';
 
 const ROUNDS = 12;
 const NAME = 'index.lichen';
+const PUBLISHER = join(__dirname, 'publish-child.ts');
 
 const at = temporaryFolder();
 const shim = at('disk.so');
 const built =
   process.platform === 'linux' &&
   spawnSync('cc', ['-shared', '-fPIC', '-o', shim, join(__dirname, 'disk.c'), '-ldl']).status === 0;
+
+/** What makes a process keep a copy of a folder's disk. */
+const keeping = (folder: string, copy: string): NodeJS.ProcessEnv => ({
+  LD_PRELOAD: shim,
+  LICHEN_DISK_FOLDER: realpathSync(folder),
+  LICHEN_DISK_COPY: copy,
+});
 
 /** A folder of what was kept. A file that was never synced is empty. */
 function restore(copy: string, folder: string): void {
@@ -50,11 +61,8 @@ describe.skipIf(!built)('a machine that loses its power', () => {
       const copy = at(`copy-${round}`);
       mkdirSync(copy);
       const args = [join(folder, NAME), String(round), durability];
-      const { changes, done } = await untilKilled(args, 50 + random.below(150), {
-        LD_PRELOAD: shim,
-        LICHEN_DISK_FOLDER: realpathSync(folder),
-        LICHEN_DISK_COPY: copy,
-      });
+      const wait = 50 + random.below(150);
+      const { changes, done } = await untilKilled(args, wait, keeping(folder, copy));
       folder = at(`disk-${round + 1}`);
       restore(copy, folder);
       const index = await HnswIndex.open(join(folder, NAME), { durability });
@@ -68,4 +76,25 @@ describe.skipIf(!built)('a machine that loses its power', () => {
     }
     expect(kept).toBeGreaterThan(ROUNDS);
   }, 120_000);
+
+  it('keeps the version that was published last, whole', async () => {
+    const [folder, copy, after] = [at('published'), at('published-copy'), at('published-after')];
+    for (const made of [folder, copy]) mkdirSync(made);
+    const child = spawn(process.execPath, ['--import', 'tsx', PUBLISHER, folder], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...keeping(folder, copy) },
+    });
+    let output = '';
+    child.stdout.on('data', (data: Buffer) => {
+      output += data.toString();
+      if (output.split('\n').length > 6) child.kill('SIGKILL');
+    });
+    await once(child, 'close');
+    const said = Number(output.split('\n').at(-2));
+    restore(copy, after);
+    const { version, path } = await readPublished(after);
+    expect([said, said + 1]).toContain(version);
+    using opened = await openIndex(path, { map: true, verify: 'full' });
+    expect(opened.size).toBe(300);
+  }, 60_000);
 });
