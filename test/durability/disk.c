@@ -56,7 +56,8 @@ static void keep_file(int file, const char* key) {
   put(key, draft);
 }
 
-static void keep_names(const char* folder) {
+// The names in a folder, and if asked to what is in the files.
+static void keep_folder(const char* folder, int with_files) {
   char draft[4200];
   FILE* const names = begin(draft, sizeof draft);
   DIR* const entries = opendir(folder);
@@ -65,7 +66,12 @@ static void keep_names(const char* folder) {
     char path[4500];
     char key[100];
     snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-    if (key_of(AT_FDCWD, path, key, sizeof key) == 1) fprintf(names, "%s %s\n", key, entry->d_name);
+    if (key_of(AT_FDCWD, path, key, sizeof key) != 1) continue;
+    fprintf(names, "%s %s\n", key, entry->d_name);
+    if (!with_files) continue;
+    const int file = open(path, O_RDONLY);
+    keep_file(file, key);
+    close(file);
   }
   closedir(entries);
   fclose(names);
@@ -77,20 +83,7 @@ __attribute__((constructor)) static void keep_all(void) {
   if (folder == NULL) return;
   char names[4200];
   snprintf(names, sizeof names, "%s/names", getenv("LICHEN_DISK_COPY"));
-  if (access(names, F_OK) == 0) return;
-  DIR* const entries = opendir(folder);
-  if (entries == NULL) return;
-  for (struct dirent* entry; (entry = readdir(entries)) != NULL;) {
-    char path[4500];
-    char key[100];
-    snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-    if (key_of(AT_FDCWD, path, key, sizeof key) != 1) continue;
-    const int file = open(path, O_RDONLY);
-    keep_file(file, key);
-    close(file);
-  }
-  closedir(entries);
-  keep_names(folder);
+  if (access(names, F_OK) != 0) keep_folder(folder, 1);
 }
 
 static int keeping_sync(const char* name, int file) {
@@ -105,7 +98,7 @@ static int keeping_sync(const char* name, int file) {
   path[length] = 0;
   if (strncmp(path, folder, strlen(folder)) != 0) return result;
   const int kind = key_of(file, "", key, sizeof key);
-  if (kind == 2) keep_names(path);
+  if (kind == 2) keep_folder(path, 0);
   if (kind == 1) keep_file(file, key);
   return result;
 }

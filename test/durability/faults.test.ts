@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { HnswIndex } from '../../src/index/hnsw.js';
 import { temporaryFolder } from '../vectors/temporary-folder.js';
+import { buildPreloadable } from './preloadable.js';
 import { afterChange, DIM, isSame, stateOf, type Change, type State } from './workload.js';
 
 const CHILD = join(__dirname, 'faults-child.ts');
@@ -12,10 +13,7 @@ const MOST_CALLS = 60;
 
 const at = temporaryFolder();
 const shim = at('faults.so');
-const built =
-  process.platform === 'linux' &&
-  spawnSync('cc', ['-shared', '-fPIC', '-o', shim, join(__dirname, 'faults.c'), '-ldl']).status ===
-    0;
+const built = buildPreloadable('faults.c', shim);
 
 /** Runs the child with one failing call; its lines. */
 function run(path: string, call: number, error: number, lasts: boolean): string[] {
@@ -60,7 +58,6 @@ function possible(lines: readonly string[]): State[] {
   return states;
 }
 
-// The shim needs Linux and a C compiler.
 describe.skipIf(!built)('failing calls of the system', () => {
   it.each([
     ['a full disk that is emptied', ENOSPC, false, 1],

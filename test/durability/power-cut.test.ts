@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   copyFileSync,
@@ -15,6 +15,7 @@ import { openIndex } from '../../src/index/open.js';
 import { readPublished } from '../../src/index/published.js';
 import { Random } from '../../src/vectors/random.js';
 import { temporaryFolder } from '../vectors/temporary-folder.js';
+import { buildPreloadable } from './preloadable.js';
 import { DURABILITIES, prefixOf, untilKilled } from './torture.js';
 import { DIM, stateOf, type State } from './workload.js';
 
@@ -24,9 +25,7 @@ const PUBLISHER = join(__dirname, 'publish-child.ts');
 
 const at = temporaryFolder();
 const shim = at('disk.so');
-const built =
-  process.platform === 'linux' &&
-  spawnSync('cc', ['-shared', '-fPIC', '-o', shim, join(__dirname, 'disk.c'), '-ldl']).status === 0;
+const built = buildPreloadable('disk.c', shim);
 
 /** What makes a process keep a copy of a folder's disk. */
 const keeping = (folder: string, copy: string): NodeJS.ProcessEnv => ({
@@ -45,7 +44,6 @@ function restore(copy: string, folder: string): void {
   }
 }
 
-// The shim needs Linux and a C compiler.
 describe.skipIf(!built)('a machine that loses its power', () => {
   it('keeps what `sync` acknowledged, and no half of a change whatever was asked for', async () => {
     const random = new Random(7);
