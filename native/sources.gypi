@@ -16,6 +16,8 @@
       "codecs/i8_codec.cpp",
       "codecs/kmeans.cpp",
       "codecs/pq_codec.cpp",
+      "codecs/principal.cpp",
+      "codecs/projected_codec.cpp",
       "codecs/rotation.cpp",
       "storage/attribute_changes.cpp",
       "storage/attribute_matcher.cpp",

@@ -35,6 +35,7 @@ export interface IndexDescription {
   readonly rerank?: StorageName;
   /** Of storage `pq`: codes a vector. */
   readonly subspaces?: number;
+  readonly pca?: number;
   readonly keys: KeyKind;
   readonly attributes: NativeSchema;
   /** Rows that were removed or replaced and still take memory. */
@@ -79,6 +80,7 @@ export interface StoreDescription {
   readonly metric: 'dot' | 'cosine' | 'l2';
   readonly storage: StorageName;
   readonly subspaces?: number;
+  readonly pca?: number;
   readonly seed: number;
   /** Rows, deleted ones included. */
   readonly rows: number;
@@ -185,13 +187,13 @@ export interface NativeRestrictions {
 export interface Addon {
   setErrorFactory(factory: (code: LichenErrorCode, message: string) => Error): void;
   machine(): Machine;
-  /** `rerank` '' for none, `subspaces` 0 for as many as the dim suggests. */
+  /** `rerank` '' for none, `codes` a vector: of pq the subspaces, else the components; 0 for the default. */
   createFlat(
     dim: number,
     metric: string,
     storage: string,
     rerank: string,
-    subspaces: number,
+    codes: number,
     seed: number,
     attributes: NativeSchema,
   ): IndexHandle;
@@ -200,7 +202,7 @@ export interface Addon {
     metric: string,
     storage: string,
     rerank: string,
-    subspaces: number,
+    codes: number,
     seed: number,
     attributes: NativeSchema,
     m: number,
@@ -212,7 +214,7 @@ export interface Addon {
     metric: string,
     storage: string,
     rerank: string,
-    subspaces: number,
+    codes: number,
     seed: number,
     attributes: NativeSchema,
     path: string,
@@ -331,7 +333,7 @@ export interface Addon {
     metric: string,
     storage: string,
     unused: undefined,
-    subspaces: number,
+    codes: number,
     seed: number,
   ): StoreHandle;
   storeDescribe(store: StoreHandle): StoreDescription;
@@ -356,7 +358,7 @@ export interface Addon {
     bounds: Float32Array | null,
   ): void;
   storeErrors(store: StoreHandle, vectors: Float32Array, first: number): StorageErrors;
-  storeConvert(store: StoreHandle, storage: string, subspaces: number, seed: number): StoreHandle;
+  storeConvert(store: StoreHandle, storage: string, codes: number, seed: number): StoreHandle;
   /** Returns the file's size. */
   storeSave(store: StoreHandle, path: string): number;
   storeOpen(path: string, access: Access): StoreHandle;

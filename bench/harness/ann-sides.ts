@@ -90,39 +90,41 @@ export function searching(
   };
 }
 
-/** A storage type of lichen, what rescores its results, and the beam of the build if it is not that of the others. */
+/** A storage of lichen, what rescores its results, and the beam and links of its graph if they are not those of others. */
 export interface Stored {
+  readonly text: string;
   readonly storage: StorageType;
-  readonly rerank?: StorageType;
-  readonly efConstruction?: number;
+  readonly pca: number | undefined;
+  readonly rerank: StorageType | undefined;
+  readonly efConstruction: number | undefined;
+  readonly m: number | undefined;
 }
 
-/** `i8`, `i8+f16`, `i8+f16@50` */
+const STORED = /^(\w+)(?:\/(\d+))?(?:\+(\w+))?(?:@(\d+))?(?::(\d+))?$/;
+
+/** `i8`, `i4+f16`, `i4+f16@50`, `i4/128+f16@50:12`: with pca 128, efConstruction 50, m 12 */
 export function storedOf(text: string): Stored {
-  const [types, beam] = text.split('@');
-  const [storage, rerank] = types!.split('+').map((type) => parseStorageType(type));
-  const efConstruction = beam === undefined ? undefined : Number(beam);
-  if (efConstruction !== undefined && !(Number.isInteger(efConstruction) && efConstruction > 0)) {
-    throw new Error(`expected a whole number behind @, got ${text}`);
-  }
+  const parts = STORED.exec(text);
+  if (parts === null)
+    throw new Error(`expected storage[/pca][+rerank][@efConstruction][:m], got ${text}`);
+  const [, storage, pca, rerank, beam, links] = parts;
+  const number = (digits: string | undefined) =>
+    digits === undefined ? undefined : Number(digits);
   return {
-    storage: storage!,
-    ...(rerank === undefined ? {} : { rerank }),
-    ...(efConstruction === undefined ? {} : { efConstruction }),
+    text,
+    storage: parseStorageType(storage),
+    pca: number(pca),
+    rerank: rerank === undefined ? undefined : parseStorageType(rerank),
+    efConstruction: number(beam),
+    m: number(links),
   };
-}
-
-/** The name of {@link storedOf}. */
-export function storedName({ storage, rerank, efConstruction }: Stored): string {
-  const types = rerank === undefined ? storage : `${storage}+${rerank}`;
-  return efConstruction === undefined ? types : `${types}@${efConstruction}`;
 }
 
 /** lichen from JavaScript. */
 export function lichenSide(task: AnnTask, stored: Stored, oversample: number | undefined): AnnSide {
-  const { base, queries, metric, m, k } = task;
-  const { storage, rerank, efConstruction = task.efConstruction } = stored;
-  const index = new HnswIndex({ dim: base.dim, metric, m, efConstruction, storage, rerank });
+  const { base, queries, metric, k } = task;
+  const { storage, pca, rerank, efConstruction = task.efConstruction, m = task.m } = stored;
+  const index = new HnswIndex({ dim: base.dim, metric, m, efConstruction, storage, pca, rerank });
   const start = performance.now();
   index.addSync(base, { threads: 1 });
   const buildSeconds = secondsSince(start);
@@ -130,7 +132,7 @@ export function lichenSide(task: AnnTask, stored: Stored, oversample: number | u
   const more = rerank === undefined || oversample === undefined ? {} : { oversample };
   let options = { k, ef: k, ...more };
   return {
-    name: `lichen ${storedName(stored)}`,
+    name: `lichen ${stored.text}`,
     buildSeconds,
     bytesAVector: index.bytes / base.rows,
     bytesBy: 'its own count',

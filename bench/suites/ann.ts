@@ -8,7 +8,6 @@ import {
   hnswlibNodeSides,
   lichenSide,
   SECONDS_A_SIDE,
-  storedName,
   storedOf,
   type AnnSide,
   type AnnTask,
@@ -52,7 +51,7 @@ export const annSuite: Suite = {
   options: {
     ...VECTOR_OPTIONS,
     peers: `of ${PEERS.join(',')} (default: all that are installed)`,
-    storage: `lichen's storage[+rerank][@efConstruction], commas between (default ${STORAGES})`,
+    storage: `lichen's storage[/pca][+rerank][@efConstruction][:m], commas between (default ${STORAGES})`,
     oversample: 'candidates a result of reranked storages (default: as lichen does)',
     k: 'results of a query (default 10)',
     m: 'links a vector (default 16)',
@@ -131,7 +130,7 @@ async function addSides(
     try {
       add([lichenSide(task, stored, oversample)]);
     } catch (error) {
-      context.say(`lichen ${storedName(stored)} is left out: ${(error as Error).message}`);
+      context.say(`lichen ${stored.text} is left out: ${(error as Error).message}`);
     }
   }
   const say = (line: string): void => context.say(line);

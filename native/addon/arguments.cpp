@@ -59,12 +59,25 @@ StorageType storage_argument(const Napi::Value& value) {
   throw Error(Code::kArgument, "unknown storage type '" + name + "'");
 }
 
+void set_codes(CodecOptions& options, const Napi::Value& value) {
+  const bool pq = options.type == StorageType::kPq;
+  options.subspaces = pq ? size_argument(value, "subspaces") : 0;
+  options.components = pq ? 0 : size_argument(value, "pca");
+}
+
+void describe_codes(const CodecOptions& options, Napi::Object& object) {
+  if (options.type == StorageType::kPq) {
+    object.Set("subspaces", static_cast<double>(options.subspaces));
+  }
+  if (options.components > 0) object.Set("pca", static_cast<double>(options.components));
+}
+
 CodecOptions codec_argument(const Napi::CallbackInfo& info, std::size_t at) {
   CodecOptions options;
   options.dim = size_argument(info[at], "dim");
   options.metric = metric_argument(info[at + 1]);
   options.type = storage_argument(info[at + 2]);
-  options.subspaces = size_argument(info[at + 4], "subspaces");
+  set_codes(options, info[at + 4]);
   options.seed = size_argument(info[at + 5], "seed");
   return options;
 }

@@ -35,7 +35,11 @@ Metric metric_argument(const Napi::Value& value);
 StorageType storage_argument(const Napi::Value& value);
 // "read", "map" or "verify": mapped, with a look at all checksums.
 Access access_argument(const Napi::Value& value);
-// Arguments `at` and on: dim, metric, storage; at + 4 and on: subspaces (0 = by dim), seed.
+// How many codes a vector has: of pq the subspaces (0 = by dim), of other types the components (0 =
+// all values).
+void set_codes(CodecOptions& options, const Napi::Value& value);
+void describe_codes(const CodecOptions& options, Napi::Object& object);
+// Arguments `at` and on: dim, metric, storage; at + 4 and on: codes, seed.
 CodecOptions codec_argument(const Napi::CallbackInfo& info, std::size_t at);
 // null or undefined, or a Uint8Array: a bit a row. Valid until JavaScript runs again.
 std::optional<RowFilter> filter_argument(const Napi::Value& value);

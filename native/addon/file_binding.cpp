@@ -254,6 +254,7 @@ class InspectJob final : public Job {
     report.Set("storage", name(kStorageTypeNames, header.storage));
     if (header.rerank > 0) report.Set("rerank", name(kStorageTypeNames, header.rerank - 1));
     if (header.subspaces > 0) report.Set("subspaces", header.subspaces);
+    if (header.components > 0) report.Set("pca", header.components);
     report.Set("keys", name(kKeyKindNames, header.key_kind));
     report.Set("attributes", attribute_schema_value(env, schema_));
     report.Set("bytes", static_cast<double>(header.file_bytes));

@@ -76,7 +76,7 @@ class ImportJob final : public Job {
   IndexPointer index_;
 };
 
-// (dim, metric, storage, rerank | '', subspaces, seed, attributes, path, keys, threads, progress)
+// (dim, metric, storage, rerank | '', codes, seed, attributes, path, keys, threads, progress)
 // -> Promise<handle>
 Napi::Value import_file(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {

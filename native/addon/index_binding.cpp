@@ -24,15 +24,14 @@ StorageOptions storage_options(const Napi::CallbackInfo& info) {
 
 namespace {
 
-// (dim, metric, storage, rerank | '', subspaces, seed, attributes) -> handle
+// (dim, metric, storage, rerank | '', codes, seed, attributes) -> handle
 Napi::Value create_flat(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     return wrap_index(info.Env(), std::make_shared<FlatIndex>(storage_options(info)));
   });
 }
 
-// (dim, metric, storage, rerank | '', subspaces, seed, attributes, m, efConstruction) ->
-// handle
+// (dim, metric, storage, rerank | '', codes, seed, attributes, m, efConstruction) -> handle
 Napi::Value create_hnsw(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const StorageOptions options = storage_options(info);
@@ -55,9 +54,7 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
     if (const std::optional<StorageType> rerank = index->rerank(); rerank.has_value()) {
       object.Set("rerank", kStorageTypeNames[static_cast<std::size_t>(*rerank)]);
     }
-    if (index->storage() == StorageType::kPq) {
-      object.Set("subspaces", static_cast<double>(index->codec_options().subspaces));
-    }
+    describe_codes(index->codec_options(), object);
     object.Set("keys", kKeyKindNames[static_cast<std::size_t>(index->key_kind())]);
     object.Set("attributes", attribute_schema_value(info.Env(), index->attribute_schema()));
     object.Set("dead", static_cast<double>(index->dead()));

@@ -20,7 +20,7 @@ void export_hnswlib_functions(Napi::Env env, Napi::Object exports);    // hnswli
 void export_store_functions(Napi::Env env, Napi::Object exports);      // store_binding.cpp
 void export_attribute_functions(Napi::Env env, Napi::Object exports);  // attribute_binding.cpp
 
-// Arguments 0 to 6: dim, metric, storage, rerank | '', subspaces, seed, attributes.
+// Arguments 0 to 6: dim, metric, storage, rerank | '', codes, seed, attributes.
 StorageOptions storage_options(const Napi::CallbackInfo& info);
 
 inline void export_function(Napi::Env env, Napi::Object exports, const char* name,

@@ -21,7 +21,7 @@ Napi::Value wrap_store(Napi::Env env, LiveStore store) {
   return wrap_handle<LiveStore>(env, std::make_shared<LiveStore>(std::move(store)), kStoreTag);
 }
 
-// (dim, metric, storage, _, subspaces, seed) -> handle
+// (dim, metric, storage, _, codes, seed) -> handle
 Napi::Value create_store(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     return wrap_store(info.Env(), LiveStore(codec_argument(info, 0)));
@@ -36,9 +36,7 @@ Napi::Value describe(const Napi::CallbackInfo& info) {
     object.Set("dim", static_cast<double>(store.dim()));
     object.Set("metric", kMetricNames[static_cast<std::size_t>(store.metric())]);
     object.Set("storage", kStorageTypeNames[static_cast<std::size_t>(store.type())]);
-    if (store.type() == StorageType::kPq) {
-      object.Set("subspaces", static_cast<double>(store.codec().options().subspaces));
-    }
+    describe_codes(store.codec().options(), object);
     object.Set("seed", static_cast<double>(store.codec().options().seed));
     object.Set("rows", static_cast<double>(live->rows()));
     object.Set("deleted", static_cast<double>(live->deleted()));
@@ -168,13 +166,13 @@ Napi::Value errors(const Napi::CallbackInfo& info) {
   });
 }
 
-// (handle, storage, subspaces, seed) -> handle
+// (handle, storage, codes, seed) -> handle
 Napi::Value convert(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const std::shared_ptr<LiveStore> store = store_argument(info[0]);
     CodecOptions options = store->store().codec().options();
     options.type = storage_argument(info[1]);
-    options.subspaces = size_argument(info[2], "subspaces");
+    set_codes(options, info[2]);
     options.seed = size_argument(info[3], "seed");
     return wrap_store(info.Env(), store->converted(options));
   });

@@ -25,6 +25,17 @@ std::unique_ptr<Codec> Codec::make(const CodecOptions& options) {
                                      std::to_string(options.dim) + "), got " +
                                      std::to_string(options.subspaces));
   }
+  if (options.components > 0) {
+    if (is_float(options.type) || options.type == StorageType::kPq) {
+      throw Error(Code::kArgument, "pca belongs to the storage types i8, i4 and b1");
+    }
+    if (options.components > options.dim) {
+      throw Error(Code::kArgument, "pca must be an integer from 1 to dim (" +
+                                       std::to_string(options.dim) + "), got " +
+                                       std::to_string(options.components));
+    }
+    return make_projected_codec(options);
+  }
   switch (options.type) {
     case StorageType::kF32:
     case StorageType::kF16:
@@ -44,6 +55,12 @@ std::unique_ptr<Codec> Codec::make(const CodecOptions& options) {
 }
 
 void Codec::train(const float*, std::size_t) {}
+
+PreparedQuery Codec::prepare_code(const std::uint8_t* code, const RowFactors& factors,
+                                  float* vector, void* buffer) const {
+  decode(code, factors, vector);
+  return prepare(vector, buffer);
+}
 
 void Codec::restore(std::vector<float> learned) {
   if (learned.empty()) return;

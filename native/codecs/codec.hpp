@@ -27,6 +27,11 @@
 // square = 2⟨x̂ − c, r⟩ − |r|² (|r|² where the estimate is unbiased), which makes the estimate of
 // the squared distance to the query off by 2⟨x̂ − x, x − q⟩ alone: little for the nearest.
 //
+// With `components`, i8, i4 and b1 are codes of that many values: of Wx instead of x and Wq instead
+// of q, where the rows of W are the principal directions of the training vectors
+// (codecs/principal.hpp). x̂ is Wᵀ times what the code stands for. A distance is one within the
+// subspace: what x and q have outside of it is not in it.
+//
 //   pq   a subspace's part of x is replaced by the nearest of 16 centroids (k-means over the
 //        training vectors); Jégou, Douze and Schmid, "Product quantization for nearest neighbor
 //        search", TPAMI 2011
@@ -47,6 +52,8 @@ struct CodecOptions {
   Metric metric = Metric::kL2;
   std::uint64_t seed = 42;    // of rotation and k-means
   std::size_t subspaces = 0;  // pq: 1 to dim; 0 = one for every two values
+  // i8, i4, b1: principal components of which codes are kept, 1 to dim; 0 = of the values themselves
+  std::size_t components = 0;
 };
 
 struct RowFactors {
@@ -79,14 +86,15 @@ class Codec {
   bool has_offset() const { return has_offset_; }  // i8
   bool has_square() const { return has_square_; }  // i4, b1; i8 for the metric l2
 
-  // Whether train must come before encode (pq, until it came); i8, i4 and b1 take a mean if they
-  // are trained.
+  // Whether train must come before encode (pq and codes of components); i8, i4 and b1 take a mean if
+  // they are trained.
   virtual bool must_train() const { return false; }
   virtual bool trained() const { return true; }
   // Learns from count × dim() values; deterministic. Throws Error(kArgument) if there are too few.
   virtual void train(const float* vectors, std::size_t count);
   // What training learned, as a snapshot keeps it (empty if it learned nothing): the mean (dim()
-  // values), or the centroids (16 × dim(): subspace by subspace, centroid by centroid).
+  // values), or the centroids (16 × dim(): subspace by subspace, centroid by centroid), or the
+  // directions (components × dim() values) and the mean of components.
   const std::vector<float>& learned() const { return learned_; }
   // Throws Error(kFormat) if the count is wrong or a value is not finite.
   virtual void restore(std::vector<float> learned);
@@ -98,14 +106,17 @@ class Codec {
   // A bound on |estimated − exact| inner product (for l2 twice that bounds the squared distance's
   // error) between the row and a query of norm `query_norm` (for l2: at that distance from the
   // mean): deterministic for f16, bf16 and i8 (quantization of the row alone); for i4 and b1 it
-  // holds with the probability of a normal variable within `deviations`. NaN for pq, which has
-  // none.
+  // holds with the probability of a normal variable within `deviations`. NaN for pq and codes of
+  // components, which have none.
   virtual double error_bound(const std::uint8_t* code, const RowFactors& factors, double query_norm,
                              double deviations) const = 0;
 
   // Bytes of buffer that prepare wants, 64-byte aligned.
   virtual std::size_t prepared_bytes() const = 0;
   virtual PreparedQuery prepare(const float* query, void* buffer) const = 0;
+  // The vector that a code stands for as a query; `vector` is room for dim() values.
+  virtual PreparedQuery prepare_code(const std::uint8_t* code, const RowFactors& factors,
+                                     float* vector, void* buffer) const;
 
  protected:
   explicit Codec(const CodecOptions& options) : options_(options) {}

@@ -12,5 +12,6 @@ std::unique_ptr<Codec> make_i8_codec(const CodecOptions& options);
 std::unique_ptr<Codec> make_i4_codec(const CodecOptions& options);
 std::unique_ptr<Codec> make_b1_codec(const CodecOptions& options);
 std::unique_ptr<Codec> make_pq_codec(const CodecOptions& options);
+std::unique_ptr<Codec> make_projected_codec(const CodecOptions& options);
 
 }  // namespace lichen

@@ -64,11 +64,16 @@ bool GraphBuilder::link(const std::vector<std::uint32_t>& rows, std::size_t thre
 
 const PreparedQuery& GraphBuilder::as_query(std::uint32_t row, QueryBatch& batch,
                                             Scratch& scratch) const {
+  scratch.vector.resize(store_.dim());
+  // Dozens a row are wanted to choose links; the row itself is worth the time.
+  if (&batch == &scratch.of_row && store_.rows_prepare_faster()) {
+    batch.prepare_row(store_, row, scratch.vector.data());
+    return batch[0];
+  }
   if (vectors_ != nullptr && row >= before_) {
     batch.prepare(store_, vectors_ + (row - before_) * store_.dim(), 1);
     return batch[0];
   }
-  scratch.vector.resize(finest_.dim());
   finest_.decode(row, scratch.vector.data());
   batch.prepare(store_, scratch.vector.data(), 1);
   return batch[0];

@@ -21,6 +21,13 @@ class QueryBatch {
     }
   }
 
+  // One query: what a row stands for. `vector` is room for dim values.
+  void prepare_row(const EmbeddingStore& store, std::size_t row, float* vector) {
+    memory_.resize(std::max(memory_.size(), store.prepared_bytes()), 0);
+    prepared_.resize(1);
+    prepared_[0] = store.prepare_row(row, vector, memory_.data());
+  }
+
   std::size_t size() const { return prepared_.size(); }
   const PreparedQuery& operator[](std::size_t q) const { return prepared_[q]; }
 

@@ -26,6 +26,8 @@ void describe_codec(const CodecOptions& options, SnapshotHeader& header) {
   if (options.type == StorageType::kF32) return;
   header.subspaces = static_cast<std::uint32_t>(options.subspaces);
   header.codec_seed = options.seed;
+  header.components = static_cast<std::uint32_t>(options.components);
+  if (options.components > 0) header.features |= kHasComponents;
 }
 
 CodecOptions codec_options_of(const SnapshotHeader& header) {
@@ -36,12 +38,19 @@ CodecOptions codec_options_of(const SnapshotHeader& header) {
   require(header.rows <= kMaxRows, "it has too many rows");
   require(header.metric <= static_cast<std::uint32_t>(Metric::kL2), "its metric is unknown");
   require(header.storage < kStorageTypeNames.size(), "its storage type is unknown");
+  require((header.components > 0) == ((header.features & kHasComponents) != 0),
+          "its features and components do not go together");
+  require(header.components <= header.dim, "it has more components than values");
   CodecOptions options;
   options.type = static_cast<StorageType>(header.storage);
   options.dim = header.dim;
   options.metric = static_cast<Metric>(header.metric);
   options.seed = header.codec_seed;
   options.subspaces = header.subspaces;
+  options.components = header.components;
+  require(options.components == 0 ||
+              (!is_float(options.type) && options.type != StorageType::kPq),
+          "its storage type has no components");
   return options;
 }
 

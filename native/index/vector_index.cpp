@@ -11,8 +11,15 @@
 namespace lichen {
 namespace {
 
-// Candidates a result where a search does not say, by what the codes of a type are worth.
+// Candidates a result where a search does not say, by what the codes of a type are worth; of
+// principal components they are worth at most as much as the second says.
 constexpr std::array<std::size_t, kStorageTypeNames.size()> kOversample = {1, 2, 2, 2, 4, 16, 16};
+constexpr std::size_t kOversampleOfComponents = 4;
+
+std::size_t default_oversample(const CodecOptions& options) {
+  const std::size_t of_type = kOversample[static_cast<std::size_t>(options.type)];
+  return options.components > 0 ? std::max(of_type, kOversampleOfComponents) : of_type;
+}
 
 // Rows that a thread encodes at a time; a multiple of a pq block.
 constexpr std::size_t kRowsEncoded = 256;
@@ -30,7 +37,10 @@ VectorIndex::VectorIndex(IndexKind kind, const StorageOptions& options)
       rerank_(options.rerank),
       schema_(options.attributes) {
   if (!options.rerank.has_value()) return;
-  if (*options.rerank >= options.codec.type) {
+  // The same type of all values is finer than of some components.
+  const bool whole_is_finer =
+      options.codec.components > 0 && *options.rerank == options.codec.type;
+  if (*options.rerank >= options.codec.type && !whole_is_finer) {
     throw Error(Code::kArgument,
                 std::string("rerank must be a finer storage type than ") +
                     kStorageTypeNames[static_cast<std::size_t>(options.codec.type)] + ", got " +
@@ -38,6 +48,7 @@ VectorIndex::VectorIndex(IndexKind kind, const StorageOptions& options)
   }
   CodecOptions fine = options.codec;
   fine.type = *options.rerank;
+  fine.components = 0;
   fine_ = std::make_unique<EmbeddingStore>(fine);
 }
 
@@ -263,9 +274,8 @@ void VectorIndex::search_range(const float* queries, std::size_t count,
 
 std::size_t VectorIndex::candidates(const SearchOptions& options) const {
   if (fine_ == nullptr || options.exact) return options.k;
-  const std::size_t oversample = options.oversample != 0
-                                     ? options.oversample
-                                     : kOversample[static_cast<std::size_t>(store_.type())];
+  const std::size_t oversample =
+      options.oversample != 0 ? options.oversample : default_oversample(options_);
   const std::size_t rows = store_.rows();
   return options.k > rows / oversample ? rows : options.k * oversample;
 }

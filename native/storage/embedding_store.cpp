@@ -246,7 +246,7 @@ void EmbeddingStore::decode(std::size_t r, float* vector) const {
 }
 
 double EmbeddingStore::error_bound(std::size_t r, double query_norm, double deviations) const {
-  if (type() == StorageType::kPq) return std::nan("");
+  if (type() == StorageType::kPq) return std::nan("");  // its codes do not lie in one piece
   return codec_->error_bound(codes_.data() + r * row_bytes(), factors(r), query_norm, deviations);
 }
 
@@ -297,6 +297,12 @@ std::size_t EmbeddingStore::prepared_bytes() const {
 PreparedQuery EmbeddingStore::prepare(const float* query, std::uint8_t* buffer) const {
   return codec_->prepare(normalized(query, reinterpret_cast<float*>(buffer)),
                          buffer + unit_query_bytes());
+}
+
+PreparedQuery EmbeddingStore::prepare_row(std::size_t r, float* vector,
+                                          std::uint8_t* buffer) const {
+  std::vector<std::uint8_t> gathered;
+  return codec_->prepare_code(code_of(r, gathered), factors(r), vector, buffer);
 }
 
 CodeRows EmbeddingStore::code_rows() const {

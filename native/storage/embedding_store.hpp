@@ -95,6 +95,10 @@ class EmbeddingStore {
   // Bytes that a query's preparation takes, and the preparation (it normalizes for cosine).
   std::size_t prepared_bytes() const;
   PreparedQuery prepare(const float* query, std::uint8_t* buffer) const;
+  // The same of what row r stands for; `vector` is room for dim() values.
+  PreparedQuery prepare_row(std::size_t r, float* vector, std::uint8_t* buffer) const;
+  // Whether that takes much less than the preparation of any other vector.
+  bool rows_prepare_faster() const { return codec_->options().components > 0; }
   // Distance of the query to rows [first, first + count), or to rows by number, which may have been
   // asked for by prefetch. For pq, `first` is a multiple of 64.
   void distances(const PreparedQuery& query, std::size_t first, std::size_t count,

@@ -65,7 +65,8 @@ enum class SectionType : std::uint32_t {
 
 // Bits of SnapshotHeader::features.
 inline constexpr std::uint64_t kHasDeadRows = 1;
-inline constexpr std::uint64_t kKnownFeatures = kHasDeadRows;
+inline constexpr std::uint64_t kHasComponents = 2;
+inline constexpr std::uint64_t kKnownFeatures = kHasDeadRows | kHasComponents;
 
 struct SnapshotHeader {
   std::array<char, 8> magic = kSnapshotMagic;
@@ -93,7 +94,7 @@ struct SnapshotHeader {
   // Where the caller gave no keys, but those of the rows are in the file: the next row's key.
   std::uint64_t next_key = 0;
   std::uint64_t snapshot_version = 0;  // what the caller counts
-  std::uint32_t reserved = 0;
+  std::uint32_t components = 0;        // of which codes are kept, 0 = of the values
   std::uint32_t checksum = 0;
 };
 static_assert(sizeof(SnapshotHeader) == 128);

@@ -5,7 +5,7 @@ import type { Key } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
 import { readMatrix } from '../vectors/files.js';
 import { METRICS, type Metric } from '../vectors/metric.js';
-import { isFiner, STORAGE_TYPES, type StorageType } from '../vectors/storage-type.js';
+import { isFiner, STORAGE_TYPES, takesPca, type StorageType } from '../vectors/storage-type.js';
 import { readAttributes } from './attributes.js';
 import { readKeys } from './keys.js';
 import { grouped, openTerminal, timed } from './terminal.js';
@@ -18,6 +18,7 @@ interface BuildFlags {
   storage: StorageType;
   rerank?: StorageType;
   subspaces?: number;
+  pca?: number;
   keys?: string;
   attributes?: string;
   m?: number;
@@ -38,6 +39,7 @@ export function buildCommand(): Command {
     .option('--storage <type>', STORAGE_TYPES.join(', '), oneOf(STORAGE_TYPES), 'f32')
     .option('--rerank <type>', 'finer storage to score the best anew by', oneOf(STORAGE_TYPES))
     .option('--subspaces <n>', 'codes a vector of storage pq (default: dim / 2)', integer(1, 65536))
+    .option('--pca <n>', 'principal components that codes are of (default: all)', integer(1, 65536))
     .option('--keys <file>', 'the keys, one a line (default: row numbers)')
     .option('--attributes <file>', 'their attributes, one JSON object a line')
     .option('--m <n>', 'links a vector (default: 16)', integer(2, 512))
@@ -54,8 +56,12 @@ export function buildCommand(): Command {
 }
 
 /** What about the options does not go together. */
-function contradiction({ storage, rerank, subspaces }: BuildFlags): string | undefined {
-  if (rerank !== undefined && !isFiner(rerank, storage)) {
+function contradiction({ storage, rerank, subspaces, pca }: BuildFlags): string | undefined {
+  if (pca !== undefined && !takesPca(storage)) {
+    return "option '--pca' wants '--storage' i8, i4 or b1";
+  }
+  const whole = pca !== undefined && rerank === storage;
+  if (rerank !== undefined && !isFiner(rerank, storage) && !whole) {
     return `option '--rerank' must be a finer storage than ${storage}, got ${rerank}`;
   }
   if (subspaces !== undefined && storage !== 'pq') {
@@ -77,8 +83,9 @@ async function build(flags: BuildFlags): Promise<void> {
     flags.attributes === undefined
       ? undefined
       : await readAttributes(flags.attributes, rows, signal);
-  const { storage, rerank, subspaces, m, efConstruction, seed } = flags;
-  const options = { dim, metric, storage, rerank, subspaces, seed, attributes: given?.schema };
+  const { storage, rerank, subspaces, pca, m, efConstruction, seed } = flags;
+  const kept = { storage, rerank, subspaces, pca, seed };
+  const options = { dim, metric, ...kept, attributes: given?.schema };
   using index: VectorIndex<Key> =
     flags.index === 'flat'
       ? new FlatIndex<Key>(options)
@@ -91,9 +98,9 @@ async function build(flags: BuildFlags): Promise<void> {
   const bytes = await terminal.withProgress('writing', (onProgress) =>
     index.save(flags.output, { signal, onProgress }),
   );
-  const kept = rerank === undefined ? storage : `${storage} and ${rerank}`;
+  const types = rerank === undefined ? storage : `${storage} and ${rerank}`;
   terminal.say(
-    `${grouped(rows)} vectors of dim ${dim} (${metric}, ${flags.index}, ${kept}) built in ` +
+    `${grouped(rows)} vectors of dim ${dim} (${metric}, ${flags.index}, ${types}) built in ` +
       `${seconds.toFixed(2)} s; ${flags.output} has ${grouped(bytes)} bytes, ${(bytes / rows).toFixed(1)} a vector`,
   );
   terminal.result({
@@ -104,6 +111,7 @@ async function build(flags: BuildFlags): Promise<void> {
     storage,
     ...(rerank !== undefined && { rerank }),
     ...(index.subspaces !== undefined && { subspaces: index.subspaces }),
+    ...(pca !== undefined && { pca }),
     seconds,
     bytes,
     bytesPerVector: bytes / rows,

@@ -1,7 +1,7 @@
 import { LichenArgumentError, shown } from '../errors.js';
 import { EXACT, type NativeKeys } from '../native.js';
 import { withinMemory } from '../vectors/memory.js';
-import { isFiner, parseStorageType, type StorageType } from '../vectors/storage-type.js';
+import { isFiner, parseStorageType, takesPca, type StorageType } from '../vectors/storage-type.js';
 import type {
   Key,
   KeysInput,
@@ -197,31 +197,38 @@ export function requireDim(dim: unknown): number {
 /** `rerank` as the addon takes it: '' for none. */
 export function resolveRerank(
   rerank: StorageType | undefined,
-  storage: StorageType,
+  { storage, pca }: ResolvedStorage,
 ): StorageType | '' {
   if (rerank === undefined) return '';
   const type = parseStorageType(rerank, 'rerank');
-  if (isFiner(type, storage)) return type;
+  if (isFiner(type, storage) || (pca && type === storage)) return type;
   throw bad(`rerank must be a finer storage than ${storage}, got ${type}`);
 }
 
-/** How vectors are kept, as the addon takes it: `subspaces` is 0 for the default. */
+/** How vectors are kept, as the addon takes it: `codes` a vector is 0 for the default. */
 export interface ResolvedStorage {
   readonly storage: StorageType;
-  readonly subspaces: number;
+  readonly codes: number;
+  /** Whether the codes are of principal components. */
+  readonly pca: boolean;
   readonly seed: number;
 }
 
 /** Checks the options of storage; ERR_LICHEN_ARGUMENT for what is unknown, out of range or does not go together. */
 export function resolveStorage(options: StorageOptions, dim: number): ResolvedStorage {
-  const { storage = 'f32', subspaces, seed = DEFAULT_STORAGE_SEED } = options;
+  const { storage = 'f32', subspaces, pca, seed = DEFAULT_STORAGE_SEED } = options;
   const type = parseStorageType(storage);
   if (subspaces !== undefined && type !== 'pq') {
     throw bad(`subspaces belong to storage pq, but storage is ${type}`);
   }
+  if (pca !== undefined && !takesPca(type)) {
+    throw bad(`pca belongs to storage i8, i4 and b1, but storage is ${type}`);
+  }
+  const [name, codes] = pca === undefined ? ['subspaces', subspaces] : ['pca', pca];
   return {
     storage: type,
-    subspaces: subspaces === undefined ? 0 : requireInteger('subspaces', subspaces, 1, dim),
+    codes: codes === undefined ? 0 : requireInteger(name, codes, 1, dim),
+    pca: pca !== undefined,
     seed: requireInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER),
   };
 }

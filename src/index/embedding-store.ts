@@ -43,12 +43,12 @@ export interface StoreScores {
   /**
    * One a row, if asked for: how far the score may be from that of the vector given, by what quantizing the row loses
    * (not by the rounding of the query). It holds always for f16, bf16 and i8, with three standard deviations for i4 and
-   * b1; NaN for pq, which has none.
+   * b1; NaN for pq and with `pca`, which have none.
    */
   readonly bounds?: Float32Array;
 }
 
-const STORE_OPTIONS = ['dim', 'metric', 'storage', 'subspaces', 'seed'] as const;
+const STORE_OPTIONS = ['dim', 'metric', 'storage', 'subspaces', 'pca', 'seed'] as const;
 
 /**
  * Vectors in one storage type under row numbers, from 0 in the order of adding: what an index is made of, for those who
@@ -78,15 +78,20 @@ export class EmbeddingStore {
     const given = requireOptions(options, STORE_OPTIONS);
     this.dim = requireDim(given.dim);
     this.metric = parseMetric(given.metric);
-    const { storage, subspaces, seed } = resolveStorage(given, this.dim);
+    const { storage, codes, seed } = resolveStorage(given, this.dim);
     this.storage = storage;
     this.#seed = seed;
-    this.#handle = native().createStore(this.dim, this.metric, storage, undefined, subspaces, seed);
+    this.#handle = native().createStore(this.dim, this.metric, storage, undefined, codes, seed);
   }
 
   /** Codes a vector of storage `pq`; undefined for another storage. */
   get subspaces(): number | undefined {
     return this.#describe().subspaces;
+  }
+
+  /** Principal components that codes are of; undefined if they are of all values. */
+  get pca(): number | undefined {
+    return this.#describe().pca;
   }
 
   /** Number of live rows. */
@@ -208,12 +213,13 @@ export class EmbeddingStore {
    * @throws ERR_LICHEN_ARGUMENT for bad options, for a value that f16 cannot hold, and for too few rows for pq.
    */
   convert(storage: StorageType, options?: Omit<StorageOptions, 'storage'>): EmbeddingStore {
-    const { subspaces, seed = this.#seed } = requireOptions(options, ['subspaces', 'seed']);
+    const given = requireOptions(options, ['subspaces', 'pca', 'seed']);
+    const { subspaces, pca, seed = this.#seed } = given;
     const { dim, metric } = this;
     // The empty store checks the options and gives way to the converted one.
-    const made = new EmbeddingStore({ dim, metric, storage, subspaces, seed });
-    const resolved = made.subspaces ?? 0;
-    return made.#holding(native().storeConvert(this.#handle, made.storage, resolved, seed));
+    const made = new EmbeddingStore({ dim, metric, storage, subspaces, pca, seed });
+    const codes = made.subspaces ?? made.pca ?? 0;
+    return made.#holding(native().storeConvert(this.#handle, made.storage, codes, seed));
   }
 
   /**
@@ -232,8 +238,8 @@ export class EmbeddingStore {
    */
   static open(path: string, options?: OpenOptions): EmbeddingStore {
     const handle = native().storeOpen(requirePath(path), resolveAccess(options));
-    const { dim, metric, storage, subspaces, seed } = native().storeDescribe(handle);
-    return new EmbeddingStore({ dim, metric, storage, subspaces, seed }).#holding(handle);
+    const { dim, metric, storage, subspaces, pca, seed } = native().storeDescribe(handle);
+    return new EmbeddingStore({ dim, metric, storage, subspaces, pca, seed }).#holding(handle);
   }
 
   /** Frees the memory. Closing twice does nothing. */

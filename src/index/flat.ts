@@ -16,6 +16,7 @@ const FLAT_OPTIONS = [
   'storage',
   'rerank',
   'subspaces',
+  'pca',
   'seed',
   'attributes',
 ] as const;
@@ -26,7 +27,7 @@ const FLAT_OPTIONS = [
  * read faster; {@link StorageType} says what each is. `rerank` brings the accuracy of a finer type back.
  *
  * Training happens in the first add: `i8`, `i4` and `b1` take the mean of its vectors if it brings at least 64, and
- * `pq` learns its centroids from it, which needs at least 16. So the first add should be representative of those to
+ * `pq` learns its centroids from it, which needs at least 16, `pca` its components, which needs as many. So the first add should be representative of those to
  * come. An add encodes on its `threads`, beside searches.
  *
  * @example
@@ -40,10 +41,11 @@ export class FlatIndex<K extends Key = number> extends VectorIndex<K> {
     const given = requireOptions(options, FLAT_OPTIONS);
     const dim = requireDim(given.dim);
     const metric = parseMetric(given.metric);
-    const { storage, subspaces, seed } = resolveStorage(given, dim);
-    const rerank = resolveRerank(given.rerank, storage);
+    const stored = resolveStorage(given, dim);
+    const { storage, codes, seed } = stored;
+    const rerank = resolveRerank(given.rerank, stored);
     const attributes = resolveSchema(given.attributes ?? {}).native;
-    super(native().createFlat(dim, metric, storage, rerank, subspaces, seed, attributes));
+    super(native().createFlat(dim, metric, storage, rerank, codes, seed, attributes));
   }
 
   /**

@@ -58,10 +58,11 @@ const HNSW_OPTIONS = [
   'storage',
   'rerank',
   'subspaces',
+  'pca',
   'attributes',
 ] as const;
 const FROM_HNSWLIB_OPTIONS = [
-  ...(['dim', 'metric', 'seed', 'storage', 'rerank', 'subspaces', 'attributes'] as const),
+  ...(['dim', 'metric', 'seed', 'storage', 'rerank', 'subspaces', 'pca', 'attributes'] as const),
   ...(['threads', 'signal', 'onProgress'] as const),
 ] as const;
 
@@ -86,15 +87,15 @@ export class HnswIndex<K extends Key = number> extends VectorIndex<K> {
     const { m = HNSW_DEFAULTS.m, efConstruction = HNSW_DEFAULTS.efConstruction } = given;
     const dim = requireDim(given.dim);
     const metric = parseMetric(given.metric);
-    const { storage, subspaces, seed } = resolveStorage(given, dim);
+    const stored = resolveStorage(given, dim);
     super(
       native().createHnsw(
         dim,
         metric,
-        storage,
-        resolveRerank(given.rerank, storage),
-        subspaces,
-        seed,
+        stored.storage,
+        resolveRerank(given.rerank, stored),
+        stored.codes,
+        stored.seed,
         resolveSchema(given.attributes ?? {}).native,
         requireInteger('m', m, 2, 512),
         requireInteger('efConstruction', efConstruction, 1, 65536),
@@ -132,13 +133,14 @@ export class HnswIndex<K extends Key = number> extends VectorIndex<K> {
       dim: given.dim === undefined ? undefined : requireDim(given.dim),
       metric: given.metric === undefined ? undefined : parseMetric(given.metric),
     });
-    const { storage, subspaces, seed } = resolveStorage(given, dim);
-    const rerank = resolveRerank(given.rerank, storage);
+    const stored = resolveStorage(given, dim);
+    const { storage, codes, seed } = stored;
+    const rerank = resolveRerank(given.rerank, stored);
     const attributes = resolveSchema(given.attributes ?? {}).native;
     const threads = resolveThreads(given.threads, machine().threads);
     const kind = sidecar?.keyKind ?? 'integer';
     const keys = kind === 'integer' ? null : kind === 'row' ? kind : sidecar!.keys!;
-    const shape = [dim, metric, storage, rerank, subspaces, seed, attributes] as const;
+    const shape = [dim, metric, storage, rerank, codes, seed, attributes] as const;
     const handle = await runOperation(`reading ${file}`, given, (progress) =>
       native().indexFromHnswlib(...shape, file, keys, threads, progress),
     );

@@ -95,6 +95,11 @@ export abstract class SearchableIndex<K extends Key = number> {
     return this.describe().subspaces;
   }
 
+  /** Principal components that codes are of; undefined if they are of all values. */
+  get pca(): number | undefined {
+    return this.describe().pca;
+  }
+
   /** What is written on the file that the index was opened from. */
   get label(): SnapshotLabel {
     const { modelVersion, snapshotVersion } = this.describe();

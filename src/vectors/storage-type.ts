@@ -29,6 +29,11 @@ export function parseStorageType(text: unknown, name = 'storage'): StorageType {
   return found;
 }
 
+/** Whether codes of the type can be of principal components. */
+export function takesPca(type: StorageType): boolean {
+  return type === 'i8' || type === 'i4' || type === 'b1';
+}
+
 /** Whether the first type keeps vectors more precisely than the second. */
 export function isFiner(first: StorageType, second: StorageType): boolean {
   return STORAGE_TYPES.indexOf(first) < STORAGE_TYPES.indexOf(second);
