@@ -94,6 +94,7 @@
       "test/prepare_kernels_test.cpp",
       "test/codec_parts_test.cpp",
       "test/codecs_test.cpp",
+      "test/projected_codec_test.cpp",
       "test/scan_test.cpp",
       "test/runtime_test.cpp",
       "test/storage_test.cpp",

@@ -1,16 +1,9 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HierarchicalNSW as HierarchicalNSWType } from 'hnswlib-node';
-import {
-  HnswIndex,
-  latencySummary,
-  matrixRow,
-  parseStorageType,
-  type Matrix,
-  type Metric,
-  type StorageType,
-} from '../../src/index.js';
+import { HnswIndex, latencySummary, matrixRow, type Matrix, type Metric } from '../../src/index.js';
 import { loadPeer } from './peers.js';
+import type { Stored } from './stored.js';
 
 /** What every side is built from and asked. */
 export interface AnnTask {
@@ -87,36 +80,6 @@ export function searching(
       }
       return keys;
     },
-  };
-}
-
-/** A storage of lichen, what rescores its results, and the beam and links of its graph if they are not those of others. */
-export interface Stored {
-  readonly text: string;
-  readonly storage: StorageType;
-  readonly pca: number | undefined;
-  readonly rerank: StorageType | undefined;
-  readonly efConstruction: number | undefined;
-  readonly m: number | undefined;
-}
-
-const STORED = /^(\w+)(?:\/(\d+))?(?:\+(\w+))?(?:@(\d+))?(?::(\d+))?$/;
-
-/** `i8`, `i4+f16`, `i4+f16@50`, `i4/128+f16@50:12`: with pca 128, efConstruction 50, m 12 */
-export function storedOf(text: string): Stored {
-  const parts = STORED.exec(text);
-  if (parts === null)
-    throw new Error(`expected storage[/pca][+rerank][@efConstruction][:m], got ${text}`);
-  const [, storage, pca, rerank, beam, links] = parts;
-  const number = (digits: string | undefined) =>
-    digits === undefined ? undefined : Number(digits);
-  return {
-    text,
-    storage: parseStorageType(storage),
-    pca: number(pca),
-    rerank: rerank === undefined ? undefined : parseStorageType(rerank),
-    efConstruction: number(beam),
-    m: number(links),
   };
 }
 

@@ -8,10 +8,8 @@ import {
   hnswlibNodeSides,
   lichenSide,
   SECONDS_A_SIDE,
-  storedOf,
   type AnnSide,
   type AnnTask,
-  type Stored,
 } from '../harness/ann-sides.js';
 import { beamLadder, leastBeam, type Curve, type RecallPoint } from '../harness/curves.js';
 import { curvesSvg } from '../harness/curves-svg.js';
@@ -25,6 +23,7 @@ import {
   type Suite,
   type SuiteContext,
 } from '../harness/suite.js';
+import { storedOf, type Stored } from '../harness/stored.js';
 import { vectorsOf, VECTOR_OPTIONS } from '../harness/vectors.js';
 import { zvecSides } from '../harness/zvec-process.js';
 

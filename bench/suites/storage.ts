@@ -8,13 +8,8 @@ import {
 } from '../../src/index.js';
 import { alternate } from '../harness/alternate.js';
 import { recallJudge, type RecallJudge } from '../harness/recall.js';
-import {
-  integerOption,
-  listOption,
-  type Result,
-  type Suite,
-  type SuiteContext,
-} from '../harness/suite.js';
+import { integerOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
+import { storedOf, type Stored } from '../harness/stored.js';
 import { vectorOptions, vectorsOf } from '../harness/vectors.js';
 
 const K = 10;
@@ -29,7 +24,7 @@ export const storageSuite: Suite = {
   description: 'bytes, recall and speed of each storage type, alone and reranked',
   options: {
     ...vectorOptions(DEFAULTS),
-    storage: 'storage types, with commas between (default: all)',
+    storage: 'storage[/pca], with commas between (default: every type, of all values)',
     rounds: 'rounds of searching that count (default 3)',
   },
   run,
@@ -44,7 +39,7 @@ interface Given {
 }
 
 async function run(context: SuiteContext): Promise<Result[]> {
-  const types = listOption(context, 'storage', STORAGE_TYPES);
+  const storages = (context.options.get('storage')?.split(',') ?? STORAGE_TYPES).map(storedOf);
   const { base, queries, label, metric } = await vectorsOf(context, DEFAULTS);
   const rounds = integerOption(context, 'rounds', 3);
   context.say(`${label}, ${metric}, ${queries.rows} queries; recall@${K} by exact scores`);
@@ -59,9 +54,9 @@ async function run(context: SuiteContext): Promise<Result[]> {
     judge: await recallJudge(base, queries, metric, K),
   };
   const results: Result[] = [];
-  for (const storage of types) {
-    for (const rerank of [undefined, ...reranksOf(storage)]) {
-      const result = await measure(given, storage, rerank);
+  for (const stored of storages) {
+    for (const rerank of [undefined, ...reranksOf(stored.storage)]) {
+      const result = await measure(given, stored, rerank);
       results.push(result);
       context.say(`${result.name}: ${Number(result.bytes).toFixed(0)} bytes a vector, measured`);
     }
@@ -77,11 +72,10 @@ function reranksOf(storage: StorageType): StorageType[] {
 
 async function measure(
   { base, queries, metric, rounds, judge }: Given,
-  storage: StorageType,
+  { text, storage, pca }: Stored,
   rerank: StorageType | undefined,
 ): Promise<Result> {
-  const reranked = rerank === undefined ? {} : { rerank };
-  const index = new FlatIndex({ dim: base.dim, metric, storage, ...reranked });
+  const index = new FlatIndex({ dim: base.dim, metric, storage, pca, rerank });
   const start = performance.now();
   await index.add(base);
   const addSeconds = (performance.now() - start) / 1000;
@@ -121,7 +115,7 @@ async function measure(
   const { median: qps, min: qpsMin, max: qpsMax } = rates.get('one')!;
   const { median: batchQps, min: batchQpsMin, max: batchQpsMax } = rates.get('batch')!;
   return {
-    name: rerank === undefined ? storage : `${storage} + ${rerank}`,
+    name: rerank === undefined ? text : `${text} + ${rerank}`,
     bytes,
     recall,
     ...more,

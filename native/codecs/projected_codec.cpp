@@ -1,6 +1,10 @@
 // What i8, i4 and b1 keep of vectors that are projected to fewer values first: a codec of those.
 // Tepper, Bhati, Aguerrebere, Hildebrand and Willke, "LeanVec: searching vectors faster by making
 // them fit", TMLR 2024 (for queries like the rows).
+//
+// A projection takes as long as reading the directions. So their values are multiples, −127 to 127,
+// of a step each, which halves hold exactly, for rows, and bytes, for queries: these are rounded to
+// 8 bits, as queries of i8 are.
 
 #include <algorithm>
 #include <cmath>
@@ -20,8 +24,27 @@ namespace {
 
 constexpr std::size_t kLeastSamples = 4096;
 constexpr std::size_t kSamplesADirection = 8;
-// How far the norm of a direction that a file holds may be from 1.
-constexpr double kNormSlack = 0.01;
+// How far the norm of a direction that a file holds may be from 1: rounding takes 1 in 100 or so.
+constexpr double kNormSlack = 0.1;
+constexpr int kMostSteps = 127;
+constexpr int kStepBits = 4;  // significant ones of a step: with 7 of a multiple as many as a half has
+
+// The least step that reaches `most`.
+float step_for(float most) {
+  int exponent;
+  const double share = std::frexp(static_cast<double>(most) / kMostSteps, &exponent);
+  const double units = std::ceil(std::ldexp(share, kStepBits));
+  return static_cast<float>(std::ldexp(units, exponent - kStepBits));
+}
+
+// Of the values of a query as rounded.
+CodecOptions of_queries(const CodecOptions& options) {
+  CodecOptions of_i8;
+  of_i8.type = StorageType::kI8;
+  of_i8.dim = options.dim;
+  of_i8.metric = Metric::kDot;
+  return of_i8;
+}
 
 CodecOptions of_components(CodecOptions options) {
   options.dim = options.components;
@@ -34,7 +57,9 @@ CodecOptions of_components(CodecOptions options) {
 class ProjectedCodec final : public Codec {
  public:
   explicit ProjectedCodec(const CodecOptions& options)
-      : Codec(options), inner_(Codec::make(of_components(options))) {
+      : Codec(options),
+        inner_(Codec::make(of_components(options))),
+        rounded_(Codec::make(of_queries(options))) {
     row_bytes_ = inner_->row_bytes();
     has_scale_ = inner_->has_scale();
     has_offset_ = inner_->has_offset();
@@ -119,13 +144,26 @@ class ProjectedCodec final : public Codec {
   }
 
   std::size_t prepared_bytes() const override {
-    return round_up(inner_->prepared_bytes(), kCacheLine) + components() * sizeof(float);
+    return before_rounded() + rounded_->prepared_bytes();
   }
 
   PreparedQuery prepare(const float* query, void* buffer) const override {
     require_trained();
     float* const projected = projected_of(buffer);
-    project(query, projected);
+    void* const rest = static_cast<std::uint8_t*>(buffer) + before_rounded();
+    const PreparedQuery rounded = rounded_->prepare(query, rest);
+    CodeRows rows;
+    rows.codes = bytes_.data();
+    rows.row_bytes = rounded_->row_bytes();
+    rows.scales = steps_.data();
+    rows.offsets = offsets_.data();
+    kernels().i8.rows(rounded.code, rows, 0, components(), projected);
+    bool finite = true;
+    for (std::size_t j = 0; j < components(); ++j) {
+      projected[j] = -projected[j];
+      finite = finite && std::isfinite(projected[j]);
+    }
+    if (!finite) project(query, projected);
     return inner_->prepare(projected, buffer);
   }
 
@@ -140,6 +178,12 @@ class ProjectedCodec final : public Codec {
  private:
   std::size_t components() const { return options_.components; }
 
+  // A prepared query: what the inner codec makes of the projection, the projection, what it took.
+  std::size_t before_rounded() const {
+    const std::size_t projection = components() * sizeof(float);
+    return round_up(inner_->prepared_bytes(), kCacheLine) + round_up(projection, kCacheLine);
+  }
+
   float* projected_of(void* buffer) const {
     return reinterpret_cast<float*>(static_cast<std::uint8_t*>(buffer) +
                                     round_up(inner_->prepared_bytes(), kCacheLine));
@@ -151,10 +195,29 @@ class ProjectedCodec final : public Codec {
                 "pca must be trained before it encodes vectors or prepares queries");
   }
 
-  // Halves, since a projection takes as long as reading them; rows and queries meet the same ones.
   void take_directions(const std::vector<float>& directions) {
+    const std::size_t row_bytes = rounded_->row_bytes();
     halves_.resize(directions.size(), 0);
-    std::transform(directions.begin(), directions.end(), halves_.data(), half_from_float);
+    bytes_.resize(components() * row_bytes, 0);
+    steps_.resize(components());
+    offsets_.resize(components());
+    for (std::size_t j = 0; j < components(); ++j) {
+      const float* const direction = directions.data() + j * dim();
+      const float most =
+          lane_max(dim(), 0.0f, [&](std::size_t d) { return std::fabs(direction[d]); });
+      const float step = step_for(most);
+      steps_[j] = step;
+      offsets_[j] = -step * (kMostSteps + 1);
+      for (std::size_t d = 0; d < dim(); ++d) {
+        // The largest is rounded up: it tells the step when the directions are read again.
+        const float exact = direction[d] / step;
+        const bool is_most = std::fabs(direction[d]) == most;
+        const auto steps = static_cast<int>(
+            is_most ? std::copysign(std::ceil(std::fabs(exact)), exact) : std::round(exact));
+        bytes_[j * row_bytes + d] = static_cast<std::uint8_t>(steps + kMostSteps + 1);
+        halves_[j * dim() + d] = half_from_float(static_cast<float>(steps) * step);
+      }
+    }
   }
 
   void learn() {
@@ -180,7 +243,11 @@ class ProjectedCodec final : public Codec {
   }
 
   std::unique_ptr<Codec> inner_;
+  std::unique_ptr<Codec> rounded_;  // of queries before they are projected
   AlignedBuffer<std::uint16_t> halves_;
+  AlignedBuffer<std::uint8_t> bytes_;  // steps + 128
+  std::vector<float> steps_;
+  std::vector<float> offsets_;  // what a byte of 0 stands for
 };
 
 }  // namespace

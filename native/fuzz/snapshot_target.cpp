@@ -123,10 +123,17 @@ std::vector<Bytes> snapshot_seeds() {
       seeds.push_back(seed(mode++, path));
     }
   }
+  StorageOptions components = test::flat(kDim, Metric::kL2, StorageType::kI8, StorageType::kI8);
+  components.codec.components = 3;
+  const std::unique_ptr<VectorIndex> index = some_index(true, components);
+  index->append(some_keys(KeyKind::kRow), vectors.data(), kRows);
+  Progress progress;
+  index->link(1, progress);
+  index->save(path, {}, progress);
+  seeds.push_back(seed(mode++, path));
   LiveStore live(test::codec(StorageType::kI8, kDim, Metric::kL2));
   live.append(vectors.data(), kRows);
   live.remove(3);
-  Progress progress;
   live.save(path, progress);
   seeds.push_back(seed(mode, path));
   return seeds;

@@ -206,7 +206,7 @@ describe('the benchmark harness', () => {
     expect(bench('hnswlib', '--row', '5').stderr).toMatch(/unknown or incomplete option --row/);
     expect(bench('exact', '--rows', '0').stderr).toMatch(/--rows must be a whole number/);
     expect(bench('storage', '--rows', '9', '--limit', '1', '--storage', 'i9').stderr).toMatch(
-      /--storage must be of f32, .*got i9/,
+      /--storage is one of f32, .*got "i9"/,
     );
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { storedName, storedOf } from '../../bench/harness/ann-sides.js';
+import { storedOf } from '../../bench/harness/stored.js';
 import { beamLadder, leastBeam, rising } from '../../bench/harness/curves.js';
 import {
   curvesSvg,
@@ -176,9 +176,14 @@ describe('the picture of curves', () => {
 });
 
 it('storages are named as they are asked for', () => {
-  for (const text of ['f32', 'i8+f16', 'i4+i8@30', 'b1@200']) {
-    expect(storedName(storedOf(text))).toBe(text);
+  for (const text of ['f32', 'i8+f16', 'i4+i8@30', 'b1@200', 'i4/9:8']) {
+    expect(storedOf(text).text).toBe(text);
   }
-  expect(storedOf('i8+f16@50')).toEqual({ storage: 'i8', rerank: 'f16', efConstruction: 50 });
-  for (const text of ['i3', 'i8+', 'i8@', 'i8@x', 'i8@0']) expect(() => storedOf(text)).toThrow();
+  expect(storedOf('f32')).toEqual({ text: 'f32', storage: 'f32' });
+  expect(storedOf('i4/128+f16@50:12')).toMatchObject({
+    ...{ storage: 'i4', pca: 128, rerank: 'f16', efConstruction: 50, m: 12 },
+  });
+  for (const text of ['i3', 'i8+', 'i8@', 'i8@x', 'i8/', 'i8:', 'i8/x', 'i8+f16/2']) {
+    expect(() => storedOf(text)).toThrow();
+  }
 });

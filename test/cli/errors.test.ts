@@ -103,6 +103,20 @@ describe('the command line, given bad input', () => {
       /'--subspaces' wants '--storage pq'/,
     ],
     [
+      'pca of pq',
+      () => build(at('ok.npy'), '--index', 'flat', '--storage', 'pq', '--pca', '2'),
+      2,
+      'ARGUMENT',
+      /'--pca' wants '--storage' i8, i4 or b1/,
+    ],
+    [
+      'more components than values',
+      () => build(at('ok.npy'), '--storage', 'i8', '--pca', '9'),
+      1,
+      'ARGUMENT',
+      /pca must be an integer from 1 to 8, got 9/,
+    ],
+    [
       'more subspaces than values',
       () => build(at('ok.npy'), '--index', 'flat', '--storage', 'pq', '--subspaces', '9'),
       1,

@@ -169,7 +169,11 @@ describe('the command line, from interactions to recommendations', () => {
       ...['--storage', 'i4', '--rerank', 'f16', '--output', at('codes.lichen')],
     );
     expect(summary.stdout).toMatch(/\(dot, flat, i4 and f16\) built in/);
+    const few = build('--storage', 'i4', '--pca', '9', '--rerank', 'i4');
+    expect(few).toMatchObject({ storage: 'i4', pca: 9, rerank: 'i4' });
+    expect(lichen('inspect', '--index', at('codes.lichen')).stdout).toMatch(/\npca +9\n/);
     const codes = build('--storage', 'i8');
+    expect(codes).not.toHaveProperty('pca');
     expect(codes).not.toHaveProperty('rerank');
     expect(codes).not.toHaveProperty('subspaces');
     const { points } = evaluate(...exactInput);

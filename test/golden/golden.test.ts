@@ -5,11 +5,19 @@ import { openIndex } from '../../src/index/open.js';
 import { inspectSnapshot } from '../../src/index/snapshot.js';
 import type { Key } from '../../src/index/types.js';
 import { temporaryFolder } from '../vectors/temporary-folder.js';
-import { answersOf, GOLDEN_INDEXES, type Answers, type Found } from './indexes.js';
+import { answersOf, GOLDEN_INDEXES, SINCE, type Answers, type Found } from './indexes.js';
 
 const VERSIONS = readdirSync(__dirname, { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
-  .map(({ name }) => name);
+  .map(({ name }) => name)
+  .sort();
+/** What a version could write already. */
+function namesOf(version: string): string[] {
+  const late = Object.entries(SINCE).filter(
+    ([, since]) => VERSIONS.indexOf(since) > VERSIONS.indexOf(version),
+  );
+  return Object.keys(GOLDEN_INDEXES).filter((name) => !late.some(([of]) => of === name));
+}
 const WAYS = [{}, { map: true }, { map: true, verify: 'full' }] as const;
 
 /** The same keys, and scores that differ by rounding only. */
@@ -24,7 +32,7 @@ describe('golden files', () => {
   it('are there for every version of the format', () => {
     expect(VERSIONS).toContain('v1');
     for (const version of VERSIONS) {
-      for (const name of Object.keys(GOLDEN_INDEXES)) {
+      for (const name of namesOf(version)) {
         expect(existsSync(join(__dirname, version, `${name}.lichen`)), `${version} ${name}`).toBe(
           true,
         );
@@ -33,33 +41,34 @@ describe('golden files', () => {
   });
 });
 
-describe.each(
-  VERSIONS.flatMap((version) => Object.keys(GOLDEN_INDEXES).map((name) => [version, name])),
-)('the golden file %s %s', (version, name) => {
-  const at = temporaryFolder();
-  const file = join(__dirname, version, `${name}.lichen`);
-  const wanted = JSON.parse(
-    readFileSync(join(__dirname, version, `${name}.json`), 'utf8'),
-  ) as Answers;
+describe.each(VERSIONS.flatMap((version) => namesOf(version).map((name) => [version, name])))(
+  'the golden file %s %s',
+  (version, name) => {
+    const at = temporaryFolder();
+    const file = join(__dirname, version, `${name}.lichen`);
+    const wanted = JSON.parse(
+      readFileSync(join(__dirname, version, `${name}.json`), 'utf8'),
+    ) as Answers;
 
-  it.each(WAYS)('opens with %o and answers as it did', async (options) => {
-    const index = await openIndex<Key>(file, options);
-    const answers = answersOf(index);
-    expect([answers.size, answers.keyKind]).toEqual([wanted.size, wanted.keyKind]);
-    expectFound(answers.plain, wanted.plain);
-    expectFound(answers.where, wanted.where);
-    index.close();
-  });
+    it.each(WAYS)('opens with %o and answers as it did', async (options) => {
+      const index = await openIndex<Key>(file, options);
+      const answers = answersOf(index);
+      expect([answers.size, answers.keyKind]).toEqual([wanted.size, wanted.keyKind]);
+      expectFound(answers.plain, wanted.plain);
+      expectFound(answers.where, wanted.where);
+      index.close();
+    });
 
-  it('is sound by its checksums', async () => {
-    const { sections } = await inspectSnapshot(file);
-    expect(sections.every(({ ok }) => ok)).toBe(true);
-  });
+    it('is sound by its checksums', async () => {
+      const { sections } = await inspectSnapshot(file);
+      expect(sections.every(({ ok }) => ok)).toBe(true);
+    });
 
-  it('is written anew so that it answers the same', async () => {
-    const index = await openIndex<Key>(file);
-    await index.save(at('again.lichen'));
-    const again = await openIndex<Key>(at('again.lichen'), { map: true });
-    expect(answersOf(again)).toEqual(answersOf(index));
-  });
-});
+    it('is written anew so that it answers the same', async () => {
+      const index = await openIndex<Key>(file);
+      await index.save(at('again.lichen'));
+      const again = await openIndex<Key>(at('again.lichen'), { map: true });
+      expect(answersOf(again)).toEqual(answersOf(index));
+    });
+  },
+);

@@ -98,6 +98,13 @@ export const GOLDEN_INDEXES: Readonly<Record<string, () => Promise<VectorIndex<K
     await index.add(clustered(6, 1100, 16), { threads: 1 });
     return index;
   },
+  'hnsw-i4-components': async () => {
+    const index = new HnswIndex({
+      ...({ dim: 24, metric: 'l2', m: 4, storage: 'i4', pca: 9, rerank: 'i4' } as const),
+    });
+    await index.add(clustered(10, 90, 24), { threads: 1 });
+    return index;
+  },
   'hnsw-i8-dead-rows': async () => {
     const index = new HnswIndex<string>({ dim: 8, metric: 'dot', m: 4, storage: 'i8' });
     await index.add(clustered(8, 60, 8), { keys: strings(60), threads: 1 });
@@ -106,3 +113,6 @@ export const GOLDEN_INDEXES: Readonly<Record<string, () => Promise<VectorIndex<K
     return index;
   },
 };
+
+/** The first version, by the name of its folder, that could write what the first could not. */
+export const SINCE: Readonly<Record<string, string>> = { 'hnsw-i4-components': 'v1-pca' };

@@ -203,6 +203,24 @@ describe('a store', () => {
     expect(() => few.convert('pq')).toThrow(/at least 16 vectors, got 15/);
   });
 
+  it('learns components from as many vectors at least', () => {
+    const store = new EmbeddingStore({ dim: 4, metric: 'l2', storage: 'i8', pca: 3 });
+    const refused = expect.objectContaining({
+      code: 'ERR_LICHEN_ARGUMENT',
+      message: expect.stringMatching(
+        /pca of 3 components needs at least as many .* got 2/,
+      ) as string,
+    }) as Error;
+    expect(() => store.append(good.subarray(0, 8))).toThrow(refused);
+    expect(() => store.train(good.subarray(0, 8))).toThrow(refused);
+    expect([store.rows, store.pca]).toEqual([0, 3]);
+    store.train(good);
+    store.append(good.subarray(0, 4));
+    expect(store.rows).toBe(1);
+    expect(store.score([1, 2, 3, 4], [0], { bounds: true }).bounds).toEqual(Float32Array.of(NaN));
+    expect(make('f32').pca).toBeUndefined();
+  });
+
   it('refuses a value that f16 cannot hold and stays as it was', () => {
     const store = make('f16');
     store.append(good);
@@ -239,6 +257,8 @@ describe('a store', () => {
     ['first', (s) => s.errorsOf(good, -1), 'ARGUMENT', /first must be .* got -1/],
     ['a type', (s) => s.convert('i2' as never), 'ARGUMENT', /storage is one of .* got "i2"/],
     ['subspaces', (s) => s.convert('i8', { subspaces: 2 }), 'ARGUMENT', /belong to storage pq/],
+    ['pca', (s) => s.convert('f16', { pca: 2 }), 'ARGUMENT', /belongs to storage i8, i4 and b1/],
+    ['too much pca', (s) => s.convert('i8', { pca: 5 }), 'ARGUMENT', /pca must be .* from 1 to 4/],
     ['late training', (s) => s.train(good), 'ARGUMENT', /before the first vector/],
   ];
 
@@ -267,6 +287,7 @@ describe('a store', () => {
       () => store.bytes,
       () => store.bytesPerVector,
       () => store.subspaces,
+      () => store.pca,
       () => store.append(good),
       () => store.train(good),
       () => store.overwrite(0, [1, 2, 3, 4]),
@@ -288,6 +309,9 @@ describe('a store', () => {
     [{ dim: 4, metric: 'dot', storage: 'i2' }, /storage is one of/],
     [{ dim: 4, metric: 'dot', storage: 'i8', subspaces: 2 }, /belong to storage pq/],
     [{ dim: 4, metric: 'dot', storage: 'pq', subspaces: 5 }, /from 1 to 4, got 5/],
+    [{ dim: 4, metric: 'dot', storage: 'pq', pca: 2 }, /belongs to storage i8, i4 and b1/],
+    [{ dim: 4, metric: 'dot', storage: 'i4', pca: 0 }, /pca must be an integer from 1 to 4, got 0/],
+    [{ dim: 4, metric: 'dot', storage: 'i4', pca: 2.5 }, /pca must be an integer/],
     [{ dim: 4, metric: 'dot', rerank: 'f32' }, /unknown option 'rerank'/],
     [undefined, /dim must be/],
   ])('is not made of %j', (options, message) => {

@@ -49,7 +49,7 @@ const options = fc.oneof(
   fc.dictionary(
     fc.constantFrom(
       ...['k', 'ef', 'exact', 'threads', 'keys', 'signal', 'onProgress', 'm', 'dim', 'score'],
-      ...['storage', 'rerank', 'subspaces', 'seed', 'bounds', 'filter', 'oversample'],
+      ...['storage', 'rerank', 'subspaces', 'pca', 'seed', 'bounds', 'filter', 'oversample'],
     ),
     anything,
   ),

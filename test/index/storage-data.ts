@@ -9,18 +9,23 @@ export const STORED: [StorageType, Metric][] = STORAGE_TYPES.flatMap((storage) =
 );
 
 /** Ways to keep vectors, coarse ones also with a finer one beside them. */
-export const WAYS: Pick<FlatOptions, 'storage' | 'rerank'>[] = [
+export type Way = Pick<FlatOptions, 'storage' | 'rerank' | 'pca'>;
+export const WAYS: Way[] = [
   ...STORAGE_TYPES.map((storage) => ({ storage })),
   { storage: 'f16', rerank: 'f32' },
   { storage: 'i8', rerank: 'f16' },
   { storage: 'i4', rerank: 'i8' },
   { storage: 'b1', rerank: 'bf16' },
   { storage: 'pq', rerank: 'f32' },
+  { storage: 'i8', pca: 12 },
+  { storage: 'i4', pca: 20, rerank: 'i4' },
+  { storage: 'b1', pca: 1, rerank: 'f16' },
 ];
 
 /** As a text for a test's name. */
-export function wayName({ storage, rerank }: Pick<FlatOptions, 'storage' | 'rerank'>): string {
-  return rerank === undefined ? storage! : `${storage} + ${rerank}`;
+export function wayName({ storage, rerank, pca }: Way): string {
+  const codes = pca === undefined ? storage! : `${storage}/${pca}`;
+  return rerank === undefined ? codes : `${codes} + ${rerank}`;
 }
 
 /** The vector of length 1; the zero vector stays what it is. */

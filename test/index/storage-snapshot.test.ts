@@ -18,7 +18,7 @@ const queries = clustered(102, 30, DIM);
 const names = Array.from({ length: ROWS + 100 }, (_, row) => `é-${row}`);
 
 // Where the header (native/storage/snapshot.hpp) holds what concerns storage.
-const AT = { dim: 40, metric: 48, storage: 52, sections: 60, rerank: 88, subspaces: 92 };
+const AT = { dim: 40, metric: 48, storage: 52, sections: 60, rerank: 88, subspaces: 92, pca: 120 };
 const HEADER_BYTES = 128;
 const SECTION_BYTES = 32;
 
@@ -56,12 +56,14 @@ describe.each(METRICS.flatMap((metric) => WAYS.map((way) => [wayName(way), metri
       expect(report).toMatchObject({ index: 'flat', rows: ROWS, dim: DIM, metric, bytes, ...way });
       expect(report.rerank).toBe(way.rerank);
       expect(report.subspaces).toBe(index.subspaces);
+      expect([report.pca, index.pca]).toEqual([way.pca, way.pca]);
       expect(report.sections.every(({ ok }) => ok)).toBe(true);
 
       const again = await openIndex<Key>(path);
       expect(again).toBeInstanceOf(FlatIndex);
       expect([again.storage, again.rerank]).toEqual([index.storage, index.rerank]);
       expect((again as FlatIndex).subspaces).toBe(index.subspaces);
+      expect((again as FlatIndex).pca).toBe(way.pca);
       const filter = again.filter((key) => String(key).endsWith('7'));
       for (const options of [
         { k: 9 },
@@ -119,6 +121,9 @@ describe.each(METRICS.flatMap((metric) => WAYS.map((way) => [wayName(way), metri
         ['dim', 1],
         ['dim', 65536],
         ['subspaces', 1_000_000],
+        ...[0, 1, 11, DIM, DIM + 1, 65536, 0xffffffff]
+          .filter((number) => number !== way.pca)
+          .map((number): [keyof typeof AT, number] => ['pca', number]),
       ];
       for (const [field, value] of forgeries) {
         if (field === 'subspaces' && way.storage !== 'pq') continue;

@@ -160,7 +160,8 @@ describe.each(METRICS.flatMap((metric) => WAYS.map((way) => [wayName(way), metri
     });
 
     it('searches exactly in the finest storage', () => {
-      const finest = new FlatIndex({ dim: DIM, metric, storage: way.rerank ?? way.storage });
+      const kept = way.rerank === undefined ? way : { storage: way.rerank };
+      const finest = new FlatIndex({ dim: DIM, metric, ...kept });
       finest.addSync(vectors);
       for (let q = 0; q < 40; q++) {
         const exact = plain(index.searchSync(queryAt(q), { k: 9, exact: true }));
