@@ -52,7 +52,8 @@ struct CodecOptions {
   Metric metric = Metric::kL2;
   std::uint64_t seed = 42;    // of rotation and k-means
   std::size_t subspaces = 0;  // pq: 1 to dim; 0 = one for every two values
-  // i8, i4, b1: principal components of which codes are kept, 1 to dim; 0 = of the values themselves
+  // i8, i4, b1: principal components of which codes are kept, 1 to dim; 0 = of the values
+  // themselves
   std::size_t components = 0;
 };
 
@@ -86,8 +87,8 @@ class Codec {
   bool has_offset() const { return has_offset_; }  // i8
   bool has_square() const { return has_square_; }  // i4, b1; i8 for the metric l2
 
-  // Whether train must come before encode (pq and codes of components); i8, i4 and b1 take a mean if
-  // they are trained.
+  // Whether train must come before encode (pq and codes of components); i8, i4 and b1 take a mean
+  // if they are trained.
   virtual bool must_train() const { return false; }
   virtual bool trained() const { return true; }
   // Learns from count × dim() values; deterministic. Throws Error(kArgument) if there are too few.

@@ -27,7 +27,8 @@ constexpr std::size_t kSamplesADirection = 8;
 // How far the norm of a direction that a file holds may be from 1: rounding takes 1 in 100 or so.
 constexpr double kNormSlack = 0.1;
 constexpr int kMostSteps = 127;
-constexpr int kStepBits = 4;  // significant ones of a step: with 7 of a multiple as many as a half has
+constexpr int kStepBits =
+    4;  // significant ones of a step: with 7 of a multiple as many as a half has
 
 // The least step that reaches `most`.
 float step_for(float most) {

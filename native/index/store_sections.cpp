@@ -48,8 +48,7 @@ CodecOptions codec_options_of(const SnapshotHeader& header) {
   options.seed = header.codec_seed;
   options.subspaces = header.subspaces;
   options.components = header.components;
-  require(options.components == 0 ||
-              (!is_float(options.type) && options.type != StorageType::kPq),
+  require(options.components == 0 || (!is_float(options.type) && options.type != StorageType::kPq),
           "its storage type has no components");
   return options;
 }

@@ -38,8 +38,7 @@ VectorIndex::VectorIndex(IndexKind kind, const StorageOptions& options)
       schema_(options.attributes) {
   if (!options.rerank.has_value()) return;
   // The same type of all values is finer than of some components.
-  const bool whole_is_finer =
-      options.codec.components > 0 && *options.rerank == options.codec.type;
+  const bool whole_is_finer = options.codec.components > 0 && *options.rerank == options.codec.type;
   if (*options.rerank >= options.codec.type && !whole_is_finer) {
     throw Error(Code::kArgument,
                 std::string("rerank must be a finer storage type than ") +

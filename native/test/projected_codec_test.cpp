@@ -99,8 +99,8 @@ TEST_CASE("principal directions: a subspace that holds the vectors is found") {
   struct Shape {
     std::size_t count, dim, rank;
   };
-  for (const Shape shape : {Shape{300, 40, 5}, Shape{30, 200, 7}, Shape{64, 64, 1},
-                            Shape{5, 3, 3}, Shape{1, 9, 1}, Shape{50, 1, 1}}) {
+  for (const Shape shape : {Shape{300, 40, 5}, Shape{30, 200, 7}, Shape{64, 64, 1}, Shape{5, 3, 3},
+                            Shape{1, 9, 1}, Shape{50, 1, 1}}) {
     const Vector vectors = of_rank(shape.dim, shape.count, shape.dim, shape.rank);
     const Vector found =
         principal_directions(vectors.data(), shape.count, shape.dim, shape.rank, 3);
@@ -163,8 +163,7 @@ TEST_CASE("codes of components: distances within the subspace") {
         CHECK(error < (type == StorageType::kI8 ? 0.05 : type == StorageType::kI4 ? 0.25 : 1.5));
         CHECK(std::isnan(codec->error_bound(row.code.data(), row.factors, 1.0, 3.0)));
       }
-      const double bound =
-          type == StorageType::kI8 ? 0.02 : type == StorageType::kI4 ? 0.08 : 0.5;
+      const double bound = type == StorageType::kI8 ? 0.02 : type == StorageType::kI4 ? 0.08 : 0.5;
       CHECK(std::sqrt(off / size) < bound);
     }
   }
