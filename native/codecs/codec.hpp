@@ -29,8 +29,10 @@
 //
 // With `components`, i8, i4 and b1 are codes of that many values: of Wx instead of x and Wq instead
 // of q, where the rows of W are the principal directions of the training vectors
-// (codecs/principal.hpp). x̂ is Wᵀ times what the code stands for. A distance is one within the
-// subspace: what x and q have outside of it is not in it.
+// (codecs/principal.hpp). x̂ is Wᵀ times what the code stands for. Of what x and q have outside of
+// the subspace, u and v, a distance knows the lengths alone, by way of `square`, and takes ⟨u, v⟩
+// for half of what it is at most, (|u|² + |v|²) / 4; for dot, whose queries are of another kind,
+// for 0. For cosine it is that of l2, made an inner product: more exact for what is near.
 //
 //   pq   a subspace's part of x is replaced by the nearest of 16 centroids (k-means over the
 //        training vectors); Jégou, Douze and Schmid, "Product quantization for nearest neighbor
@@ -85,7 +87,11 @@ class Codec {
   std::size_t row_bytes() const { return row_bytes_; }
   bool has_scale() const { return has_scale_; }    // i8, i4, b1
   bool has_offset() const { return has_offset_; }  // i8
-  bool has_square() const { return has_square_; }  // i4, b1; i8 for the metric l2
+  bool has_square() const {
+    return has_square_;
+  }  // i4, b1; i8 for l2, and for cosine of components
+  // Whether the square counts in distances.
+  virtual bool adds_square() const { return has_square_ && options_.metric == Metric::kL2; }
 
   // Whether train must come before encode (pq and codes of components); i8, i4 and b1 take a mean
   // if they are trained.

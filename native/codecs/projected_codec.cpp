@@ -7,6 +7,7 @@
 // 8 bits, as queries of i8 are.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -26,6 +27,9 @@ constexpr std::size_t kLeastSamples = 4096;
 constexpr std::size_t kSamplesADirection = 8;
 // How far the norm of a direction that a file holds may be from 1: rounding takes 1 in 100 or so.
 constexpr double kNormSlack = 0.1;
+// Of the square of what a code stands for, the vector's own: cos² of the angle between them, which
+// is 2 / π of the angles of b1.
+constexpr std::array<double, kStorageTypeNames.size()> kShareOfCode = {1, 1, 1, 1, 0.99, 0.637, 1};
 constexpr int kMostSteps = 127;
 constexpr int kStepBits =
     4;  // significant ones of a step: with 7 of a multiple as many as a half has
@@ -50,8 +54,7 @@ CodecOptions of_queries(const CodecOptions& options) {
 CodecOptions of_components(CodecOptions options) {
   options.dim = options.components;
   options.components = 0;
-  // What is left of a vector of length 1 is shorter.
-  if (options.metric == Metric::kCosine) options.metric = Metric::kDot;
+  if (options.metric == Metric::kCosine) options.metric = Metric::kL2;
   return options;
 }
 
@@ -64,8 +67,10 @@ class ProjectedCodec final : public Codec {
     row_bytes_ = inner_->row_bytes();
     has_scale_ = inner_->has_scale();
     has_offset_ = inner_->has_offset();
-    has_square_ = inner_->has_square();
+    has_square_ = inner_->has_square() || adds_square();
   }
+
+  bool adds_square() const override { return options_.metric != Metric::kDot; }
 
   bool must_train() const override { return true; }
   bool trained() const override { return !learned_.empty(); }
@@ -125,6 +130,10 @@ class ProjectedCodec final : public Codec {
     std::vector<float> projected(components());
     project(vector, projected.data());
     inner_->encode(projected.data(), code, factors);
+    if (!adds_square()) return;
+    const double less = cosine() ? square(vector, dim()) : 0.0;
+    factors.square =
+        to_finite_float(share() * (factors.square + outside(vector, projected.data()) - less));
   }
 
   void decode(const std::uint8_t* code, const RowFactors& factors, float* vector) const override {
@@ -165,7 +174,8 @@ class ProjectedCodec final : public Codec {
       finite = finite && std::isfinite(projected[j]);
     }
     if (!finite) project(query, projected);
-    return inner_->prepare(projected, buffer);
+    return finished(inner_->prepare(projected, buffer), outside(query, projected),
+                    cosine() ? square(query, dim()) : 0.0);
   }
 
   PreparedQuery prepare_code(const std::uint8_t* code, const RowFactors& factors, float*,
@@ -173,11 +183,44 @@ class ProjectedCodec final : public Codec {
     require_trained();
     float* const projected = projected_of(buffer);
     inner_->decode(code, factors, projected);
-    return inner_->prepare(projected, buffer);
+    return finished(inner_->prepare(projected, buffer), outside_of_code(projected, factors),
+                    cosine() ? 1.0 : 0.0);
   }
 
  private:
   std::size_t components() const { return options_.components; }
+
+  bool cosine() const { return options_.metric == Metric::kCosine; }
+  // −⟨x, q⟩ = (|x − q|² − |x|² − |q|²) / 2
+  double share() const { return cosine() ? 0.5 : 1.0; }
+  static double square(const float* values, std::size_t count) {
+    return kernels().prepare.product(values, values, count);
+  }
+
+  // What a squared distance has of what lies outside of the subspace: half of its square.
+  double outside(const float* vector, const float* projected) const {
+    if (!adds_square()) return 0.0;
+    const double left = square(vector, dim()) - square(projected, components());
+    return left > 0.0 ? 0.5 * left : 0.0;
+  }
+  // The same of a row, nearly: its factor holds that of the code as well.
+  double outside_of_code(const float* projected, const RowFactors& factors) const {
+    if (!adds_square()) return 0.0;
+    const double whole = factors.square / share() + (cosine() ? 1.0 : 0.0);
+    const std::vector<float>& mean = inner_->learned();
+    const double length = lane_sum(components(), [&](std::size_t j) {
+      const double r = static_cast<double>(projected[j]) - (mean.empty() ? 0.0f : mean[j]);
+      return r * r;
+    });
+    return std::max(0.0, whole - kShareOfCode[static_cast<std::size_t>(type())] * length);
+  }
+  PreparedQuery finished(PreparedQuery prepared, double outside, double less) const {
+    CodeQuery& code = prepared.code;
+    code.base = to_finite_float(share() * (code.base + outside - less));
+    if (!cosine()) return prepared;
+    for (float* const factor : {&code.per_sum, &code.per_row, &code.per_offset}) *factor *= 0.5f;
+    return prepared;
+  }
 
   // A prepared query: what the inner codec makes of the projection, the projection, what it took.
   std::size_t before_rounded() const {

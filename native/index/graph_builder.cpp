@@ -64,19 +64,22 @@ bool GraphBuilder::link(const std::vector<std::uint32_t>& rows, std::size_t thre
 
 const PreparedQuery& GraphBuilder::as_query(std::uint32_t row, QueryBatch& batch,
                                             Scratch& scratch) const {
-  scratch.vector.resize(store_.dim());
-  // Dozens a row are wanted to choose links; the row itself is worth the time.
-  if (&batch == &scratch.of_row && store_.rows_prepare_faster()) {
-    batch.prepare_row(store_, row, scratch.vector.data());
-    return batch[0];
-  }
   if (vectors_ != nullptr && row >= before_) {
     batch.prepare(store_, vectors_ + (row - before_) * store_.dim(), 1);
     return batch[0];
   }
+  scratch.vector.resize(store_.dim());
   finest_.decode(row, scratch.vector.data());
   batch.prepare(store_, scratch.vector.data(), 1);
   return batch[0];
+}
+
+// Dozens are wanted for each new row, so they may be a little less exact.
+const PreparedQuery& GraphBuilder::as_other_query(std::uint32_t row, Scratch& scratch) const {
+  if (!store_.rows_prepare_faster()) return as_query(row, scratch.of_row, scratch);
+  scratch.vector.resize(store_.dim());
+  scratch.of_row.prepare_row(store_, row, scratch.vector.data());
+  return scratch.of_row[0];
 }
 
 void GraphBuilder::select_links(std::size_t level, std::vector<Hit>& kept, Scratch& scratch) const {
@@ -95,7 +98,7 @@ void GraphBuilder::select_links(std::size_t level, std::vector<Hit>& kept, Scrat
     scratch.ids.resize(left);
     scratch.distances.resize(left);
     for (std::size_t i = 0; i < left; ++i) scratch.ids[i] = candidates[i + 1].row;
-    const PreparedQuery& query = as_query(nearest.row, scratch.of_row, scratch);
+    const PreparedQuery& query = as_other_query(nearest.row, scratch);
     store_.distances(query, scratch.ids.data(), left, scratch.distances.data());
     std::size_t diverse = 0;
     for (std::size_t i = 0; i < left; ++i) {
@@ -132,7 +135,7 @@ void GraphBuilder::measure_links(std::uint32_t row, std::size_t level, Scratch& 
     std::copy(known, known + count, scratch.lengths.begin());
     if (std::find(known, known + count, 0.0f) == known + count) return;
   }
-  const PreparedQuery& base = as_query(row, scratch.of_row, scratch);
+  const PreparedQuery& base = as_other_query(row, scratch);
   store_.distances(base, scratch.ids.data(), count, scratch.lengths.data());
 }
 

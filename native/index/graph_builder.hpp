@@ -66,6 +66,7 @@ class GraphBuilder {
   bool prune(std::uint32_t row, float length, Scratch& scratch) const;
   // A row of the store as a query.
   const PreparedQuery& as_query(std::uint32_t row, QueryBatch& batch, Scratch& scratch) const;
+  const PreparedQuery& as_other_query(std::uint32_t row, Scratch& scratch) const;
   // Keeps of the scratch's candidates (nearest first, spoilt afterwards) as many as a list of the
   // level holds, each nearer to the base than to any kept before it; on level 0 the nearest others
   // as well, as long as there are fewer than m. hnswlib links a new row to m others at most, which

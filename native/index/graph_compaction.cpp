@@ -34,7 +34,7 @@ bool GraphBuilder::mend(std::uint32_t row, std::size_t level,
                            [&](std::uint32_t id) { return id == row || is_gone(id); }),
             ids.end());
   scratch.distances.resize(ids.size());
-  const PreparedQuery& query = as_query(row, scratch.of_row, scratch);
+  const PreparedQuery& query = as_other_query(row, scratch);
   store_.distances(query, ids.data(), ids.size(), scratch.distances.data());
   scratch.candidates.clear();
   for (std::size_t i = 0; i < ids.size(); ++i) {

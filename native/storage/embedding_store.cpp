@@ -310,7 +310,7 @@ CodeRows EmbeddingStore::code_rows() const {
           row_bytes(),
           scales_.data(),
           codec_->has_offset() ? offsets_.data() : nullptr,
-          codec_->has_square() && metric() == Metric::kL2 ? squares_.data() : nullptr,
+          codec_->adds_square() ? squares_.data() : nullptr,
           far()};
 }
 

@@ -132,7 +132,7 @@ inline long long sum_of_codes(const Codec& codec, const CodeQuery& query, const 
 
 inline double estimate(const Codec& codec, const CodeQuery& query, const Row& row) {
   const double sum = static_cast<double>(sum_of_codes(codec, query, row));
-  const double square = codec.options().metric == Metric::kL2 ? row.factors.square : 0.0;
+  const double square = codec.adds_square() ? row.factors.square : 0.0;
   return query.base + square + row.factors.scale * (query.per_sum * sum + query.per_row) +
          row.factors.offset * static_cast<double>(query.per_offset);
 }

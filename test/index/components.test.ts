@@ -50,7 +50,7 @@ describe.each(METRICS)('codes of principal components under %s', (metric) => {
       recall((query) => index.searchSync(query, { k: K, ef: 150 }).keys, metric);
     expect(of(few)).toBeGreaterThan(of(all) - 0.03);
     expect(of(best)).toBeGreaterThan(0.98);
-    expect(few.bytes / ROWS).toBeLessThan(all.bytes / ROWS - 100);
+    expect(few.bytes / ROWS).toBeLessThan(all.bytes / ROWS - 90);
   });
 
   it('give scores of the whole vectors when the best are scored anew', () => {
