@@ -43,7 +43,7 @@ export interface StorageOptions {
    * Of storage `i8`, `i4` and `b1`: how many principal components of the vectors the codes are of, 1 to dim (default:
    * of all values, as they are). The components are learned from the first add, which must bring as many vectors, and
    * should bring thousands. Vectors of hundreds of values mostly lie near a subspace of far fewer, in which a search
-   * reads a fraction of the memory and is faster by as much; scores are those within the subspace, so use `rerank`.
+   * reads a fraction of the memory and is faster by as much; scores tell little of what lies outside, so use `rerank`.
    * See Tepper et al., "LeanVec: searching vectors faster by making them fit", TMLR 2024.
    */
   pca?: number | undefined;
