@@ -87,9 +87,7 @@ class Codec {
   std::size_t row_bytes() const { return row_bytes_; }
   bool has_scale() const { return has_scale_; }    // i8, i4, b1
   bool has_offset() const { return has_offset_; }  // i8
-  bool has_square() const {
-    return has_square_;
-  }  // i4, b1; i8 for l2, and for cosine of components
+  bool has_square() const { return has_square_; }  // i4, b1; i8 for l2; components but for dot
   // Whether the square counts in distances.
   virtual bool adds_square() const { return has_square_ && options_.metric == Metric::kL2; }
 
