@@ -31,8 +31,8 @@ constexpr double kNormSlack = 0.1;
 // is 2 / π of the angles of b1.
 constexpr std::array<double, kStorageTypeNames.size()> kShareOfCode = {1, 1, 1, 1, 0.99, 0.637, 1};
 constexpr int kMostSteps = 127;
-constexpr int kStepBits =
-    4;  // significant ones of a step: with 7 of a multiple as many as a half has
+// Of a step's significant bits: with the 7 of a multiple there are as many as a half has.
+constexpr int kStepBits = 4;
 
 // The least step that reaches `most`.
 float step_for(float most) {
