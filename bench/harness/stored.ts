@@ -10,13 +10,14 @@ export interface Stored {
   readonly m: number | undefined;
 }
 
-const STORED = /^(\w+)(?:\/(\d+))?(?:\+(\w+))?(?:@(\d+))?(?::(\d+))?$/;
+const STORED = /^(\w+)(?:\/([1-9]\d*))?(?:\+(\w+))?(?:@([1-9]\d*))?(?::([1-9]\d*))?$/;
 
 /** `i8`, `i4+f16`, `i4+f16@50`, `i4/128+f16@50:12`: with pca 128, efConstruction 50, m 12 */
 export function storedOf(text: string): Stored {
   const parts = STORED.exec(text);
-  if (parts === null)
-    throw new Error(`expected storage[/pca][+rerank][@efConstruction][:m], got ${text}`);
+  if (parts === null) {
+    throw new Error(`--storage is storage[/pca][+rerank][@efConstruction][:m], got ${text}`);
+  }
   const [, storage, pca, rerank, beam, links] = parts;
   const number = (digits: string | undefined) =>
     digits === undefined ? undefined : Number(digits);

@@ -40,6 +40,10 @@ interface Given {
 
 async function run(context: SuiteContext): Promise<Result[]> {
   const storages = (context.options.get('storage')?.split(',') ?? STORAGE_TYPES).map(storedOf);
+  for (const { text, rerank, efConstruction, m } of storages) {
+    if ([rerank, efConstruction, m].every((more) => more === undefined)) continue;
+    throw new Error(`--storage is storage[/pca] here, got ${text}`);
+  }
   const { base, queries, label, metric } = await vectorsOf(context, DEFAULTS);
   const rounds = integerOption(context, 'rounds', 3);
   context.say(`${label}, ${metric}, ${queries.rows} queries; recall@${K} by exact scores`);

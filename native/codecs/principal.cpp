@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "codecs/numeric.hpp"
 #include "kernels/kernels.hpp"

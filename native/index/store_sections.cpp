@@ -40,7 +40,6 @@ CodecOptions codec_options_of(const SnapshotHeader& header) {
   require(header.storage < kStorageTypeNames.size(), "its storage type is unknown");
   require((header.components > 0) == ((header.features & kHasComponents) != 0),
           "its features and components do not go together");
-  require(header.components <= header.dim, "it has more components than values");
   CodecOptions options;
   options.type = static_cast<StorageType>(header.storage);
   options.dim = header.dim;
@@ -48,8 +47,6 @@ CodecOptions codec_options_of(const SnapshotHeader& header) {
   options.seed = header.codec_seed;
   options.subspaces = header.subspaces;
   options.components = header.components;
-  require(options.components == 0 || (!is_float(options.type) && options.type != StorageType::kPq),
-          "its storage type has no components");
   return options;
 }
 

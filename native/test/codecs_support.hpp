@@ -58,12 +58,13 @@ inline double distance(Metric metric, const Vector& a, const Vector& b) {
 }
 
 inline std::unique_ptr<Codec> make(StorageType type, std::size_t dim, Metric metric = Metric::kDot,
-                                   std::uint64_t seed = 42) {
+                                   std::uint64_t seed = 42, std::size_t components = 0) {
   CodecOptions options;
   options.type = type;
   options.dim = dim;
   options.metric = metric;
   options.seed = seed;
+  options.components = components;
   return Codec::make(options);
 }
 

@@ -85,12 +85,7 @@ std::vector<double> energies(const Vector& vectors, std::size_t dim) {
 
 std::unique_ptr<Codec> projected(StorageType type, std::size_t dim, std::size_t components,
                                  Metric metric = Metric::kL2) {
-  CodecOptions options;
-  options.type = type;
-  options.dim = dim;
-  options.metric = metric;
-  options.components = components;
-  return Codec::make(options);
+  return make(type, dim, metric, 42, components);
 }
 
 }  // namespace

@@ -205,8 +205,9 @@ describe('the benchmark harness', () => {
     expect(bench('nothing')).toMatchObject({ status: 1 });
     expect(bench('hnswlib', '--row', '5').stderr).toMatch(/unknown or incomplete option --row/);
     expect(bench('exact', '--rows', '0').stderr).toMatch(/--rows must be a whole number/);
-    expect(bench('storage', '--rows', '9', '--limit', '1', '--storage', 'i9').stderr).toMatch(
-      /--storage is one of f32, .*got "i9"/,
-    );
+    const storage = (text: string): string =>
+      bench('storage', '--rows', '9', '--limit', '1', '--storage', text).stderr;
+    expect(storage('i9')).toMatch(/--storage is one of f32, .*got "i9"/);
+    expect(storage('i4+f16')).toMatch(/--storage is storage\[\/pca\] here, got i4\+f16/);
   });
 });

@@ -183,7 +183,18 @@ it('storages are named as they are asked for', () => {
   expect(storedOf('i4/128+f16@50:12')).toMatchObject({
     ...{ storage: 'i4', pca: 128, rerank: 'f16', efConstruction: 50, m: 12 },
   });
-  for (const text of ['i3', 'i8+', 'i8@', 'i8@x', 'i8/', 'i8:', 'i8/x', 'i8+f16/2']) {
+  for (const text of [
+    'i3',
+    'i8+',
+    'i8@',
+    'i8@x',
+    'i8@0',
+    'i8/',
+    'i8/0',
+    'i8:',
+    'i8:0',
+    'i8+f16/2',
+  ]) {
     expect(() => storedOf(text)).toThrow();
   }
 });

@@ -5,7 +5,7 @@ import { openIndex } from '../../src/index/open.js';
 import { Random } from '../../src/vectors/random.js';
 import { METRICS, type Metric } from '../../src/vectors/metric.js';
 import { temporaryFolder } from '../vectors/temporary-folder.js';
-import { exactRows, overlap } from './data.js';
+import { exactRows, meanRecall } from './data.js';
 
 const DIM = 96;
 const RANK = 10;
@@ -14,7 +14,7 @@ const QUERIES = 60;
 const K = 10;
 const drawn = nearSubspace(ROWS + QUERIES, 0.05);
 const vectors = drawn.subarray(0, ROWS * DIM);
-const queryAt = (q: number): Float32Array => drawn.subarray((ROWS + q) * DIM, (ROWS + q + 1) * DIM);
+const queries = drawn.subarray(ROWS * DIM);
 
 /** Combinations of RANK directions, and noise in all values. */
 function nearSubspace(rows: number, noise: number): Float32Array {
@@ -31,14 +31,8 @@ function nearSubspace(rows: number, noise: number): Float32Array {
   return data;
 }
 
-function recall(search: (query: Float32Array) => ArrayLike<number>, metric: Metric): number {
-  let found = 0;
-  for (let q = 0; q < QUERIES; q++) {
-    const truth = exactRows(vectors, queryAt(q), metric, K).map(({ row }) => row);
-    found += overlap(search(queryAt(q)), truth);
-  }
-  return found / QUERIES;
-}
+const recall = (search: (query: Float32Array) => ArrayLike<number>, metric: Metric): number =>
+  meanRecall(search, { vectors, queries, dim: DIM, metric, k: K });
 
 describe.each(METRICS)('codes of principal components under %s', (metric) => {
   it('find as well in a graph as codes of all values do, in less memory', () => {
@@ -56,10 +50,9 @@ describe.each(METRICS)('codes of principal components under %s', (metric) => {
   it('give scores of the whole vectors when the best are scored anew', () => {
     const index = new FlatIndex({ dim: DIM, metric, storage: 'b1', pca: RANK, rerank: 'f32' });
     index.addSync(vectors);
-    const exact = new Map(
-      exactRows(vectors, queryAt(0), metric, ROWS).map((hit) => [hit.row, hit]),
-    );
-    const { keys, scores } = index.searchSync(queryAt(0), { k: K });
+    const query = queries.subarray(0, DIM);
+    const exact = new Map(exactRows(vectors, query, metric, ROWS).map((hit) => [hit.row, hit]));
+    const { keys, scores } = index.searchSync(query, { k: K });
     keys.forEach((key, at) => expect(scores[at]).toBeCloseTo(exact.get(key)!.score, 2));
   });
 });

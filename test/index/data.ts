@@ -40,6 +40,29 @@ export function exactRows(
   return scored.sort((a, b) => sign * (a.score - b.score) || a.row - b.row).slice(0, k);
 }
 
+/** Mean recall of the `k` results of a search for each of `queries`, row after row. */
+export function meanRecall(
+  search: (query: Float32Array) => ArrayLike<number>,
+  { vectors, queries, dim, metric, k }: RecallTask,
+): number {
+  let found = 0;
+  for (let at = 0; at < queries.length; at += dim) {
+    const query = queries.subarray(at, at + dim);
+    const truth = exactRows(vectors, query, metric, k).map(({ row }) => row);
+    found += overlap(search(query), truth);
+  }
+  return found / (queries.length / dim);
+}
+
+/** What {@link meanRecall} compares with. */
+export interface RecallTask {
+  readonly vectors: Float32Array;
+  readonly queries: Float32Array;
+  readonly dim: number;
+  readonly metric: Metric;
+  readonly k: number;
+}
+
 /** Share of the expected that is among the found. */
 export function overlap(found: ArrayLike<number>, expected: readonly number[]): number {
   const set = new Set(Array.from(found));

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FlatIndex } from '../../src/index/flat.js';
 import { HnswIndex } from '../../src/index/hnsw.js';
-import { METRICS } from '../../src/vectors/metric.js';
+import { METRICS, type Metric } from '../../src/vectors/metric.js';
 import { STORAGE_TYPES } from '../../src/vectors/storage-type.js';
-import { clustered, exactRows, overlap } from './data.js';
+import { clustered, exactRows, meanRecall } from './data.js';
 
 const DIM = 40;
 const ROWS = 3000;
@@ -17,17 +17,8 @@ const vectors = drawn.subarray(0, ROWS * DIM);
 const queries = drawn.subarray(ROWS * DIM);
 const queryAt = (q: number): Float32Array => queries.subarray(q * DIM, (q + 1) * DIM);
 
-function recall(
-  search: (query: Float32Array) => ArrayLike<number>,
-  metric: 'dot' | 'cosine' | 'l2',
-) {
-  let found = 0;
-  for (let q = 0; q < QUERIES; q++) {
-    const truth = exactRows(vectors, queryAt(q), metric, K).map(({ row }) => row);
-    found += overlap(search(queryAt(q)), truth);
-  }
-  return found / QUERIES;
-}
+const recall = (search: (query: Float32Array) => ArrayLike<number>, metric: Metric): number =>
+  meanRecall(search, { vectors, queries, dim: DIM, metric, k: K });
 
 describe.each(METRICS)('a graph over codes, %s', (metric) => {
   it.each(STORAGE_TYPES.slice(1))('finds with rerank what a flat index finds: %s', (storage) => {
