@@ -8,6 +8,7 @@ const ROOMS = [
   ['interactions'],
   ['index'],
   ['hnswlib'],
+  ['tensorflow'],
   ['towers'],
   ['cache'],
   ['features'],

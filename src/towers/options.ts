@@ -1,5 +1,5 @@
 import { LichenArgumentError, shown } from '../errors.js';
-import type { TowerBackend } from './tensorflow.js';
+import type { TowerBackend } from '../tensorflow/tensorflow.js';
 
 /** How far a training is. */
 export interface TwoTowerProgress {

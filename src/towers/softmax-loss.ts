@@ -1,6 +1,6 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import type { PairBatch } from './pair-batches.js';
-import type { TensorFlow } from './tensorflow.js';
+import type { TensorFlow } from '../tensorflow/tensorflow.js';
 
 /** What one step of in-batch softmax is computed from. */
 export interface SoftmaxBatch {

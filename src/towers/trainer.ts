@@ -4,7 +4,7 @@ import { PairBatches, type PairBatch, type UserItems } from './pair-batches.js';
 import { ScoreBias } from './score-bias.js';
 import { inBatchSoftmax } from './softmax-loss.js';
 import { SparseAdam } from './sparse-adam.js';
-import type { TensorFlow } from './tensorflow.js';
+import type { TensorFlow } from '../tensorflow/tensorflow.js';
 
 /** Standard deviation of a table's first values. */
 const INITIAL_SPREAD = 0.1;

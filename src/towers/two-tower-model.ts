@@ -18,7 +18,7 @@ import {
   type TwoTowerOptions,
 } from './options.js';
 import { finishVectors } from './finish.js';
-import { loadTensorFlow, type LoadedTensorFlow } from './tensorflow.js';
+import { loadTensorFlow, type LoadedTensorFlow } from '../tensorflow/tensorflow.js';
 import { TwoTowerTrainer } from './trainer.js';
 
 /** How long training may keep the event loop waiting, beyond the step at work. */

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { PairBatches, type PairBatch } from '../../src/towers/pair-batches.js';
 import { ScoreBias } from '../../src/towers/score-bias.js';
 import { inBatchSoftmax, type SoftmaxBatch } from '../../src/towers/softmax-loss.js';
-import { loadTensorFlow, type TensorFlow } from '../../src/towers/tensorflow.js';
+import { loadTensorFlow, type TensorFlow } from '../../src/tensorflow/tensorflow.js';
 import { Random } from '../../src/vectors/random.js';
 import { randomUserItems, randomValues } from './pairs.js';
 

@@ -7,7 +7,7 @@ import {
 } from '../../src/interactions/interactions.js';
 import { Vocabulary } from '../../src/interactions/vocabulary.js';
 import type { TwoTowerProgress } from '../../src/towers/options.js';
-import { loadTensorFlow } from '../../src/towers/tensorflow.js';
+import { loadTensorFlow } from '../../src/tensorflow/tensorflow.js';
 import { TwoTowerModel } from '../../src/towers/two-tower-model.js';
 import { twoGroups } from './planted.js';
 
