@@ -8,6 +8,7 @@ const ROOMS = [
   ['interactions'],
   ['index'],
   ['hnswlib'],
+  ['ranking'],
   ['tensorflow'],
   ['towers'],
   ['cache'],

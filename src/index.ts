@@ -106,7 +106,7 @@ export {
   recommendBatch,
   type RecommendOptions,
   type RecommendRequest,
-} from './serving/recommend.js';
+} from './ranking/recommend.js';
 
 export { latencySummary, type LatencySummary } from './evaluation/latency.js';
 export {
@@ -115,7 +115,7 @@ export {
   type Neighbours,
   type ScoreRecallOptions,
 } from './evaluation/neighbours.js';
-export { rankingMetrics, type RankingMetrics } from './evaluation/ranking.js';
+export { rankingMetrics, type RankingMetrics } from './ranking/ranking-metrics.js';
 export { exactTruth, exactTruthAmong, type Truth } from './evaluation/truth.js';
 export {
   measureSearch,

@@ -1,6 +1,6 @@
 import { LichenFileError, shown } from '../errors.js';
 import type { AttributeKind, AttributesInput } from '../index/attributes.js';
-import { forEachLine } from '../vectors/lines.js';
+import { forEachJsonLine } from '../vectors/json-lines.js';
 
 /** Attributes of a file, a value a line each, and what kind they are of. */
 export interface AttributesFile {
@@ -21,12 +21,10 @@ export async function readAttributes(
 ): Promise<AttributesFile> {
   const columns = new Map<string, { kind: AttributeKind; values: unknown[] }>();
   let lines = 0;
-  await forEachLine(
+  await forEachJsonLine(
     path,
-    (bytes, start, end, line) => {
-      const bad = (what: string): LichenFileError =>
-        new LichenFileError('ERR_LICHEN_FORMAT', `${path}, line ${line}: ${what}`);
-      for (const [name, value] of Object.entries(parsed(bytes.toString('utf8', start, end), bad))) {
+    (object, bad) => {
+      for (const [name, value] of Object.entries(object)) {
         if (value === null) continue;
         const kind = kindOf(value);
         if (kind === undefined) {
@@ -55,19 +53,6 @@ export async function readAttributes(
     attributes[name] = values as never[];
   }
   return { schema, attributes };
-}
-
-function parsed(line: string, bad: (what: string) => Error): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (error) {
-    throw bad((error as Error).message);
-  }
-  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-    throw bad(`expected an object of attributes, got ${shown(value)}`);
-  }
-  return value as Record<string, unknown>;
 }
 
 function kindOf(value: unknown): AttributeKind | undefined {

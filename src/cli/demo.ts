@@ -1,12 +1,12 @@
 import { Command } from 'commander';
 import { makeCatalogue, type Catalogue } from '../catalogue/catalogue.js';
-import { rankingMetrics } from '../evaluation/ranking.js';
+import { rankingMetrics } from '../ranking/ranking-metrics.js';
 import { measureSearch } from '../evaluation/search-points.js';
 import { exactTruth } from '../evaluation/truth.js';
 import { HnswIndex } from '../index/hnsw.js';
 import { itemsOf } from '../interactions/interactions.js';
 import { machine } from '../native.js';
-import { NO_ITEM, recommendBatch } from '../serving/recommend.js';
+import { NO_ITEM, recommendBatch } from '../ranking/recommend.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
 import { grouped, openTerminal, table, timed, type Terminal } from './terminal.js';
 import { integer } from './usage.js';

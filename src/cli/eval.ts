@@ -1,13 +1,13 @@
 import { Command } from 'commander';
 import { LichenArgumentError } from '../errors.js';
-import { rankingMetrics } from '../evaluation/ranking.js';
+import { rankingMetrics } from '../ranking/ranking-metrics.js';
 import { measureSearch, type SearchPoint } from '../evaluation/search-points.js';
 import { exactTruth, exactTruthAmong, type Truth } from '../evaluation/truth.js';
 import { openIndex } from '../index/open.js';
 import type { Key } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
 import { readInteractions } from '../interactions/reader.js';
-import { recommendBatch } from '../serving/recommend.js';
+import { recommendBatch } from '../ranking/recommend.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
 import { readIntMatrix, readMatrix } from '../vectors/files.js';
 import type { Matrix } from '../vectors/matrix.js';

@@ -63,7 +63,10 @@ export interface PairsOptions extends VocabularyOptions {
 }
 
 /** A view of the item indices of one user, not a copy; ERR_LICHEN_ARGUMENT when there is no such user. */
-export function itemsOf(interactions: Interactions, user: number): Uint32Array {
+export function itemsOf(
+  interactions: Pick<Interactions, 'offsets' | 'itemIndices'>,
+  user: number,
+): Uint32Array {
   const { offsets, itemIndices } = interactions;
   const end = offsets[user + 1];
   if (!(user >= 0) || end === undefined) {

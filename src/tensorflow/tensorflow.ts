@@ -6,10 +6,15 @@ export type TensorFlow = typeof import('@tensorflow/tfjs-core');
 /** A backend of TensorFlow.js; `auto` takes wasm and falls back to cpu where wasm cannot start. */
 export type TowerBackend = 'auto' | 'wasm' | 'cpu';
 
+/** What may compute, once it has started. */
+export const STARTED_BACKENDS = ['gpu', 'lichen', 'wasm', 'cpu'] as const;
+
+export type StartedBackend = (typeof STARTED_BACKENDS)[number];
+
 /** TensorFlow.js together with the backend that computes. */
 export interface LoadedTensorFlow {
   readonly tf: TensorFlow;
-  readonly backend: 'wasm' | 'cpu';
+  readonly backend: StartedBackend;
 }
 
 /**

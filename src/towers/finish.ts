@@ -1,60 +1,54 @@
+import type { UserItems } from './examples.js';
+import type { EmbeddingTable } from './embedding-table.js';
+import { tableRows, type TowerSchema } from './layout.js';
 import { matrix, requireFinite, type Matrix } from '../vectors/matrix.js';
-import type { ResolvedTwoTowerOptions } from './options.js';
-import type { UserItems } from './pair-batches.js';
-import type { TwoTowerTrainer } from './trainer.js';
+import { unitRows } from './unit-rows.js';
+import type { TableLayout } from './user-tower.js';
 
 /**
- * The vectors that a trained model gives out, made in place of the trainer's tables: of length 1 if scores are
- * cosines. What was never trained still has random values: such items become zeros and such users the mean user.
+ * Sets to zeros the id rows that were never trained: items and users that the interactions do not name are their features
+ * alone.
  * @throws ERR_LICHEN_NOT_FINITE when the training diverged in its last step.
  */
-export function finishVectors(
-  trainer: Pick<TwoTowerTrainer, 'users' | 'items'>,
-  source: UserItems,
-  { dim, normalize }: Pick<ResolvedTwoTowerOptions, 'dim' | 'normalize'>,
-): { userVectors: Matrix; itemVectors: Matrix } {
-  const userVectors = matrix(trainer.users, dim);
-  const itemVectors = matrix(trainer.items, dim);
-  requireFinite(userVectors, 'training diverged: user vectors');
-  requireFinite(itemVectors, 'training diverged: item vectors');
-  if (normalize) {
-    normalizeRows(userVectors);
-    normalizeRows(itemVectors);
+export function finishTable(table: EmbeddingTable, source: UserItems, schema: TowerSchema): void {
+  const { values, dim } = table;
+  requireFinite(matrix(values, dim), 'training diverged: the table');
+  const met = new Uint8Array(schema.items);
+  for (const item of source.items) met[item] = 1;
+  for (let item = 0; item < schema.items; item++) {
+    if (met[item] === 0) values.fill(0, item * dim, (item + 1) * dim);
   }
-  const { offsets, items } = source;
-  fillRows(userVectors, (user) => offsets[user] === offsets[user + 1], 'mean', normalize);
-  const met = new Uint8Array(itemVectors.rows);
-  for (const item of items) met[item] = 1;
-  fillRows(itemVectors, (item) => met[item] === 0, 'zeros', normalize);
-  return { userVectors, itemVectors };
+  if (schema.userTower !== 'id') return;
+  const { users } = tableRows(schema);
+  for (let user = 0; user < schema.users; user++) {
+    if (source.offsets[user] !== source.offsets[user + 1]) continue;
+    values.fill(0, (users + user) * dim, (users + user + 1) * dim);
+  }
 }
 
-/** Sets the untrained rows to zeros or to the mean of the trained ones. */
-function fillRows(
-  { data, rows, dim }: Matrix,
-  isUntrained: (row: number) => boolean,
-  by: 'mean' | 'zeros',
-  normalize: boolean,
-): void {
-  const mean = new Float64Array(dim);
-  const untrained: number[] = [];
-  for (let row = 0; row < rows; row++) {
-    if (isUntrained(row)) untrained.push(row);
-    else if (by === 'mean') {
-      for (let at = 0; at < dim; at++) mean[at]! += data[row * dim + at]!;
-    }
-  }
-  const filler = Float32Array.from(mean, (sum) => sum / Math.max(1, rows - untrained.length));
-  if (normalize) normalizeRows(matrix(filler, dim));
-  for (const row of untrained) data.set(filler, row * dim);
+/** What the item tower gives before lengths are made 1: a row an item, which histories are means of. */
+export function itemSums(table: EmbeddingTable, layout: TableLayout): Matrix {
+  return matrix(table.sums(layout.items), table.dim);
 }
 
-function normalizeRows({ data, rows, dim }: Matrix): void {
+/** Vectors as a model gives them out: of length 1 if scores are cosines. Rows of zeros stay so. */
+export function finishVectors(sums: Matrix, normalize: boolean): Matrix {
+  return normalize ? matrix(unitRows(sums.data, sums.dim).unit, sums.dim) : sums;
+}
+
+/** Rows of zeros become the mean of the others: a user of whom nothing is known ranks items as the mean user does. */
+export function fillUnknownUsers(vectors: Matrix, normalize: boolean): Float32Array {
+  const { data, rows, dim } = vectors;
+  const sum = new Float64Array(dim);
+  const unknown: number[] = [];
   for (let row = 0; row < rows; row++) {
     const values = data.subarray(row * dim, (row + 1) * dim);
-    let square = 0;
-    for (const value of values) square += value * value;
-    const length = Math.sqrt(square);
-    if (length > 0) for (let at = 0; at < dim; at++) values[at]! /= length;
+    if (values.every((value) => value === 0)) unknown.push(row);
+    else values.forEach((value, at) => (sum[at]! += value));
   }
+  const known = Math.max(1, rows - unknown.length);
+  const mean = Float32Array.from(sum, (value) => value / known);
+  const filler = normalize ? unitRows(mean, dim).unit : mean;
+  for (const row of unknown) data.set(filler, row * dim);
+  return filler;
 }

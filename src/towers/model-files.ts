@@ -8,11 +8,15 @@ import {
   LichenFileError,
   throwIfAborted,
 } from '../errors.js';
-import type { Vocabulary } from '../interactions/vocabulary.js';
+import { Vocabulary } from '../interactions/vocabulary.js';
+import type { StartedBackend } from '../tensorflow/tensorflow.js';
 import { syncFolder, writeAtomically } from '../vectors/atomic.js';
 import { byteChunks } from '../vectors/bytes.js';
 import { readMatrix, writeMatrix } from '../vectors/files.js';
-import type { Matrix } from '../vectors/matrix.js';
+import { matrix, type Matrix } from '../vectors/matrix.js';
+import type { TowerWeights } from './encoder.js';
+import { fillUnknownUsers } from './finish.js';
+import { tableRows, type TowerSchema } from './layout.js';
 import {
   headerOf,
   MODEL_FORMAT,
@@ -31,12 +35,12 @@ export interface TwoTowerInfo {
   /** What it was trained with. */
   readonly options: ResolvedTwoTowerOptions;
   /** What computed. */
-  readonly backend: 'wasm' | 'cpu';
-  /** Times that training went through all interactions. */
+  readonly backend: StartedBackend;
+  /** Times that training went through all interactions; with a validation, up to the best one. */
   readonly epochs: number;
   /** How long training took. */
   readonly seconds: number;
-  /** Mean loss a pair in the last epoch, in nats. */
+  /** Mean loss a pair in the last of these epochs; in nats, where it is a likelihood. */
   readonly loss: number;
   /** Number of users. */
   readonly users: number;
@@ -44,7 +48,7 @@ export interface TwoTowerInfo {
   readonly items: number;
   /** Number of interactions. */
   readonly pairs: number;
-  /** What was measured of the model, by name (`recall@20`); empty unless given to `save`. */
+  /** What was measured of the model, by name (`recall@20`): by its validation, and what was given to `save`. */
   readonly metrics: Readonly<Record<string, number>>;
 }
 
@@ -56,6 +60,7 @@ export interface TwoTowerContent {
   readonly itemVectors: Matrix;
   readonly metric: TwoTowerMetric;
   readonly info: TwoTowerInfo;
+  readonly weights: TowerWeights;
 }
 
 /** Options of `TwoTowerModel.open`. */
@@ -74,8 +79,17 @@ export interface SaveModelOptions {
 
 const HEADER = 'model.json';
 
-/** The files beside the header. */
-const PARTS = ['users.npy', 'items.npy', 'users.json', 'items.json'] as const;
+/** The files beside the header; item-sums.npy is there if items have features. */
+const PARTS = [
+  'users.npy',
+  'items.npy',
+  'users.json',
+  'items.json',
+  'table.npy',
+  'item-sums.npy',
+] as const;
+
+type Part = (typeof PARTS)[number];
 
 /**
  * Writes a model folder: under another name beside `dir`, synced, then renamed. Replacing a model takes two renames;
@@ -95,13 +109,13 @@ export async function writeModel(
     const candidate = `${target}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
     await mkdir(candidate);
     temporary = candidate;
-    const part = (name: (typeof PARTS)[number]): string => join(candidate, name);
-    await writeMatrix(part('users.npy'), model.userVectors, { signal });
-    await writeMatrix(part('items.npy'), model.itemVectors, { signal });
-    await writeJson(part('users.json'), model.users);
-    await writeJson(part('items.json'), model.items);
     const files: Record<string, FileDigest> = {};
-    for (const name of PARTS) files[name] = await digest(part(name), signal);
+    for (const [name, content] of partsOf(model)) {
+      const path = join(candidate, name);
+      if (content instanceof Vocabulary) await writeJson(path, content);
+      else await writeMatrix(path, content, { signal });
+      files[name] = await digest(path, signal);
+    }
     await writeJson(join(candidate, HEADER), headerOf(model, metrics, files));
     throwIfAborted(signal, what);
     await replaceFolder(candidate, target, dir);
@@ -125,17 +139,77 @@ export async function readModel(
   if (!status.isDirectory()) throw notModel(dir, 'it is not a folder');
   const path = join(dir, HEADER);
   const header = parseHeader(await readText(path), path);
-  for (const name of PARTS) await requireDigest(join(dir, name), header, name, signal);
-  const users = parseVocabulary(await readText(join(dir, 'users.json')), join(dir, 'users.json'));
-  const items = parseVocabulary(await readText(join(dir, 'items.json')), join(dir, 'items.json'));
-  const userVectors = await readMatrix(join(dir, 'users.npy'), { signal });
-  const itemVectors = await readMatrix(join(dir, 'items.npy'), { signal });
-  const { dim, metric, info } = header;
-  requireShape(join(dir, 'users.npy'), userVectors, info.users, dim);
-  requireShape(join(dir, 'items.npy'), itemVectors, info.items, dim);
-  requireSize(join(dir, 'users.json'), users, info.users);
-  requireSize(join(dir, 'items.json'), items, info.items);
-  return { users, items, userVectors, itemVectors, metric, info };
+  const { dim, metric, info, towers } = header;
+  for (const name of partNames(towers?.schema)) {
+    await requireDigest(join(dir, name), header, name, signal);
+  }
+  const ids = async (name: Part, size: number): Promise<Vocabulary> => {
+    const part = join(dir, name);
+    const vocabulary = parseVocabulary(await readText(part), part);
+    requireSize(part, vocabulary, size);
+    return vocabulary;
+  };
+  const vectors = async (name: Part, rows: number): Promise<Matrix> => {
+    const part = join(dir, name);
+    const read = await readMatrix(part, { signal });
+    requireShape(part, read, rows, dim);
+    return read;
+  };
+  const users = await ids('users.json', info.users);
+  const items = await ids('items.json', info.items);
+  const userVectors = await vectors('users.npy', info.users);
+  const itemVectors = await vectors('items.npy', info.items);
+  const content = { users, items, userVectors, itemVectors, metric, info };
+  if (towers === undefined) return { ...content, weights: weightsOfVectors(content) };
+  const table = await vectors('table.npy', tableRows(towers.schema).total);
+  const itemSums = hasItemSums(towers.schema)
+    ? await vectors('item-sums.npy', info.items)
+    : matrix(table.data.subarray(0, info.items * dim), dim);
+  return { ...content, weights: { ...towers, options: info.options, table, itemSums } };
+}
+
+function hasItemSums({ itemFeatures }: TowerSchema): boolean {
+  return itemFeatures.length > 0;
+}
+
+/** The files of a model with such towers; without a schema, of format version 1. */
+function partNames(schema: TowerSchema | undefined): Part[] {
+  return PARTS.filter((name) => {
+    if (name === 'table.npy') return schema !== undefined;
+    return name !== 'item-sums.npy' || (schema !== undefined && hasItemSums(schema));
+  });
+}
+
+function partsOf(model: TwoTowerContent): [Part, Matrix | Vocabulary][] {
+  const contents: Readonly<Record<Part, Matrix | Vocabulary>> = {
+    'users.npy': model.userVectors,
+    'items.npy': model.itemVectors,
+    'users.json': model.users,
+    'items.json': model.items,
+    'table.npy': model.weights.table,
+    'item-sums.npy': model.weights.itemSums,
+  };
+  return partNames(model.weights.schema).map((name) => [name, contents[name]]);
+}
+
+/** Of format version 1, whose towers were ids: their rows are their vectors. */
+function weightsOfVectors({
+  userVectors,
+  itemVectors,
+  info,
+}: Omit<TwoTowerContent, 'weights'>): TowerWeights {
+  const { dim } = itemVectors;
+  const table = new Float32Array(itemVectors.data.length + userVectors.data.length);
+  table.set(itemVectors.data);
+  table.set(userVectors.data, itemVectors.data.length);
+  const { users, items } = info;
+  return {
+    table: matrix(table, dim),
+    itemSums: itemVectors,
+    schema: { userTower: 'id', users, items, itemFeatures: [], userFeatures: [] },
+    options: info.options,
+    unknownUser: fillUnknownUsers(matrix(userVectors.data.slice(), dim), info.options.normalize),
+  };
 }
 
 function requireMetrics(metrics: Readonly<Record<string, number>>): void {

@@ -1,17 +1,21 @@
 import { LichenError, LichenFileError } from '../errors.js';
 import { Vocabulary } from '../interactions/vocabulary.js';
+import { STARTED_BACKENDS, type StartedBackend } from '../tensorflow/tensorflow.js';
+import type { TowerWeights } from './encoder.js';
 import type { TwoTowerContent, TwoTowerInfo, TwoTowerMetric } from './model-files.js';
 import {
   resolveTwoTowerOptions,
   TWO_TOWER_DEFAULTS,
   type ResolvedTwoTowerOptions,
+  type TwoTowerOptions,
 } from './options.js';
+import { parseTowers, towersJson } from './towers-json.js';
 
 /** What model.json says it is. */
 export const MODEL_FORMAT = 'lichen-two-tower';
 
 /** The version of the format that this lichen writes, and the newest that it reads. */
-export const MODEL_VERSION = 1;
+export const MODEL_VERSION = 2;
 
 /** By what a file is known to be whole. */
 export interface FileDigest {
@@ -26,6 +30,8 @@ export interface ModelHeader {
   readonly dim: number;
   readonly metric: TwoTowerMetric;
   readonly info: TwoTowerInfo;
+  /** Absent in version 1. */
+  readonly towers?: Pick<TowerWeights, 'schema' | 'unknownUser'>;
   /** By file name. */
   readonly files: Readonly<Record<string, FileDigest>>;
 }
@@ -44,6 +50,7 @@ export function headerOf(
     metric,
     ...info,
     metrics: { ...info.metrics, ...metrics },
+    towers: towersJson(model.weights),
     files,
   };
 }
@@ -67,26 +74,27 @@ export function parseHeader(text: string, path: string): ModelHeader {
   const metric = fields.get('metric');
   if (metric !== 'dot' && metric !== 'cosine') throw fields.bad('metric', 'dot or cosine');
   const backend = fields.get('backend');
-  if (backend !== 'wasm' && backend !== 'cpu') throw fields.bad('backend', 'wasm or cpu');
+  const backends: readonly unknown[] = STARTED_BACKENDS;
+  if (!backends.includes(backend)) throw fields.bad('backend', STARTED_BACKENDS.join(', '));
   const dim = fields.count('dim', 1);
-  const options = fields.options();
+  const options = fields.options(version === 1 ? { userTower: 'id' } : {});
   if (options.dim !== dim) throw fields.bad('options', `an object with dim ${dim}`);
-  return {
-    dim,
-    metric,
-    info: Object.freeze({
-      options,
-      backend,
-      epochs: fields.count('epochs', 1),
-      seconds: fields.number('seconds'),
-      loss: fields.number('loss'),
-      users: fields.count('users', 1),
-      items: fields.count('items', 1),
-      pairs: fields.count('pairs', 1),
-      metrics: fields.metrics(),
-    }),
-    files: fields.files(),
-  };
+  const info = Object.freeze({
+    options,
+    backend: backend as StartedBackend,
+    epochs: fields.count('epochs', 1),
+    seconds: fields.number('seconds'),
+    loss: fields.number('loss'),
+    users: fields.count('users', 1),
+    items: fields.count('items', 1),
+    pairs: fields.count('pairs', 1),
+    metrics: fields.metrics(),
+  });
+  const header = { dim, metric, info, files: fields.files() } as const;
+  if (version === 1) return header;
+  const towers = parseTowers(fields.get('towers'), info, dim);
+  if (towers === undefined) throw fields.bad('towers', 'what the towers are made of');
+  return { ...header, towers };
 }
 
 /** Understands a vocabulary file; ERR_LICHEN_FORMAT naming the file otherwise. */
@@ -156,12 +164,15 @@ class Fields {
   }
 
   /** Options that a later lichen has added are left aside, those it has dropped are at their defaults. */
-  options(): ResolvedTwoTowerOptions {
+  options(given: TwoTowerOptions): ResolvedTwoTowerOptions {
     const value = this.get('options');
     if (!isObject(value)) throw this.bad('options', 'an object');
     const known = Object.keys(TWO_TOWER_DEFAULTS).filter((name) => Object.hasOwn(value, name));
     try {
-      return resolveTwoTowerOptions(Object.fromEntries(known.map((name) => [name, value[name]])));
+      return resolveTwoTowerOptions({
+        ...Object.fromEntries(known.map((name) => [name, value[name]])),
+        ...given,
+      });
     } catch (error) {
       if (!(error instanceof LichenError)) throw error;
       throw new LichenFileError('ERR_LICHEN_FORMAT', `${this.path}: options: ${error.message}`, {

@@ -11,79 +11,163 @@ export interface TwoTowerProgress {
   readonly step: number;
   /** Steps of all epochs together. */
   readonly steps: number;
-  /** Mean loss a pair since the epoch began, in nats. */
+  /** Mean loss a pair since the epoch began; in nats, where it is a likelihood. */
   readonly loss: number;
+  /** What the validation said last, by name (`recall@20`); absent before the first and without validation. */
+  readonly validation?: Readonly<Record<string, number>>;
 }
 
-/** Options of `TwoTowerModel.train`; the defaults are {@link TWO_TOWER_DEFAULTS}. */
-export interface TwoTowerOptions {
+/**
+ * What a user is to the user tower: the mean of the vectors of the items met (`history`), a self-attention network over
+ * them (`attention`), or a vector of its own (`id`).
+ */
+export type UserTowerKind = 'history' | 'attention' | 'id';
+
+/** What training makes small; see the option `loss`. */
+export type LossName = 'softmax' | 'bpr' | 'ccl';
+
+/** The options that decide what comes out. */
+export interface TwoTowerSettings {
   /** Values a vector, 1..4096. Default 64. */
-  dim?: number | undefined;
-  /** Times that training goes through all interactions, 1..100000. Default 16. */
-  epochs?: number | undefined;
+  dim: number;
   /**
-   * Interactions a step, at least 2; about, as interactions of a user are taken together. Their items are each
-   * other's negatives. Small sets get smaller batches, down to 64, so that an epoch has 16 steps. Default 2048.
+   * `history`: new users need no training, and on sparse data it is better than `id`. `attention`: the order of the
+   * items counts (SASRec, Kang and McAuley, ICDM 2018). `id`: one vector a user. Default history.
    */
-  batchSize?: number | undefined;
-  /** Adam's step size at the start, above 0. Default 0.2. */
-  learningRate?: number | undefined;
-  /** Share of `learningRate` left at the last step, 0..1; it falls in a straight line. Default 0.02. */
-  finalLearningRate?: number | undefined;
-  /** What scores are divided by before the softmax, above 0. Default 1, for dot products; cosines want 0.1 to 0.2. */
-  temperature?: number | undefined;
-  /** Whether a score is the cosine rather than the plain dot product of user and item. Default false. */
-  normalize?: boolean | undefined;
-  /** Whether to correct for popular items being negatives more often (Yi et al., RecSys 2019). Default true. */
-  logQ?: boolean | undefined;
+  userTower: UserTowerKind;
+  /**
+   * `softmax`: sampled softmax (Yi et al., RecSys 2019); `bpr`: one negative a pair (Rendle et al., UAI 2009); `ccl`:
+   * cosine contrastive loss (Mao et al., CIKM 2021), which needs `normalize`. Default softmax.
+   */
+  loss: LossName;
+  /** Whether a user's items are in order, oldest first: then the next item is learned from those before. Default false; attention is always in order. */
+  ordered: boolean;
+  /** Times that training goes through all interactions, 1..100000. Default 40 (id: 16). */
+  epochs: number;
+  /** Users a step (id: groups of 4 pairs), at least 2. Small sets get smaller batches, so that an epoch has 16 steps. Default 512. */
+  batchSize: number;
+  /** Adam's step size at the start, above 0. Default 0.01 (id: 0.2). */
+  learningRate: number;
+  /** Share of `learningRate` left at the last step, 0..1; it falls in a straight line. Default 0.1 (id: 0.02). */
+  finalLearningRate: number;
+  /** What scores are divided by in `softmax` and `bpr`, above 0. Default 0.1, for cosines (id: 1, for dot products). */
+  temperature: number;
+  /** Whether a score is the cosine rather than the plain dot product of user and item. Default true (id: false). */
+  normalize: boolean;
+  /** Negatives a step, shared by its users, 1..1048576. Default 4096 (id: 2048). */
+  negatives: number;
+  /** Items are negatives by their count in training to this power: 1 is as often as in a batch. Default 0.5 (id: 1). */
+  negativePower: number;
+  /** Share of the negatives drawn from all items alike instead (mixed negative sampling, Yang et al., WWW 2020), 0..1. Default 0. */
+  uniformShare: number;
+  /** Whether to correct for items being negatives more or less often (Yi et al., RecSys 2019). Default true. */
+  logQ: boolean;
   /** Whether items that a user is known to have met are never the user's negatives. Default true. */
-  maskKnown?: boolean | undefined;
+  maskKnown: boolean;
+  /** Of `ccl`: cosines of negatives below it cost nothing, -1..1. Default 0.4. */
+  margin: number;
+  /** Of `ccl`: what the negatives of a pair weigh together beside the pair, above 0. Default 150. */
+  negativeWeight: number;
   /**
    * Share of its values, times the learning rate, that a row loses at each step that touches it, at least 0. What
-   * keeps dot products from learning by heart; cosines need none. Default 1.2.
+   * keeps dot products from learning by heart; cosines need none. Default 0 (id: 1.2).
    */
-  weightDecay?: number | undefined;
+  weightDecay: number;
+  /** Of `history` without order: the share of a user's items that the user is seen by in a step, above 0..1. Default 0.5. */
+  inputShare: number;
+  /** The newest items of a user that count where they are in order, 1..4096. Default 50. */
+  maxHistory: number;
+  /** Of an ordered `history`: what an item weighs beside the one after it, above 0..1. Default 0.8. */
+  recency: number;
+  /** Of items with features: the share of steps in which an item is seen by its features alone, as new items are, 0..1. Default 0.2. */
+  idDropout: number;
+  /** Of `attention`: layers, 1..16. Default 2. */
+  layers: number;
+  /** Of `attention`: share of activations left out in training, 0..0.9. Default 0.2. */
+  dropout: number;
+  /**
+   * Lengths whose prefixes of a vector are good vectors too (Matryoshka, Kusupati et al., NeurIPS 2022), ascending and
+   * below `dim`, which belongs to them without saying. Default none.
+   */
+  prefixes: readonly number[];
+  /**
+   * Share of the interactions that is held back to choose the best epoch by, 0 (none)..0.5; where items are in order, the
+   * last of each user instead. Default 0.
+   */
+  validation: number;
+  /** Epochs between two validations, at least 1. Default 2. */
+  validateEvery: number;
+  /** Validations without a better one after which training stops, at least 1. Default 5. */
+  patience: number;
   /** Whole number 0..2^53-1 from which all chance follows: the same seed gives the same bytes. Default 1. */
-  seed?: number | undefined;
-  /** What computes: `wasm`, `cpu` (plain JavaScript, slow) or `auto`: wasm if it can start. Default auto. */
-  backend?: TowerBackend | undefined;
+  seed: number;
+  /** What computes; see {@link TowerBackend}. Default auto. */
+  backend: TowerBackend;
+}
+
+/** The settings, all there. */
+export type ResolvedTwoTowerOptions = Readonly<TwoTowerSettings>;
+
+/** Options of `TwoTowerModel.train`; the defaults are {@link TWO_TOWER_DEFAULTS}, or those of the user tower. */
+export interface TwoTowerOptions extends Partial<{
+  [Name in keyof TwoTowerSettings]: TwoTowerSettings[Name] | undefined;
+}> {
   /** Gives up with ERR_LICHEN_ABORTED when it fires. */
   signal?: AbortSignal | undefined;
   /** Called a few times a second and at the end of each epoch. */
   onProgress?: ((progress: TwoTowerProgress) => void) | undefined;
 }
 
-/** The options that decide what comes out, all set. */
-export interface ResolvedTwoTowerOptions {
-  readonly dim: number;
-  readonly epochs: number;
-  readonly batchSize: number;
-  readonly learningRate: number;
-  readonly finalLearningRate: number;
-  readonly temperature: number;
-  readonly normalize: boolean;
-  readonly logQ: boolean;
-  readonly maskKnown: boolean;
-  readonly weightDecay: number;
-  readonly seed: number;
-  readonly backend: TowerBackend;
-}
-
-/** What an option is when it is not given. */
+/** What an option is when it is not given and the user tower is `history`. */
 export const TWO_TOWER_DEFAULTS: ResolvedTwoTowerOptions = Object.freeze({
   dim: 64,
-  epochs: 16,
-  batchSize: 2048,
-  learningRate: 0.2,
-  finalLearningRate: 0.02,
-  temperature: 1,
-  normalize: false,
+  userTower: 'history',
+  loss: 'softmax',
+  ordered: false,
+  epochs: 40,
+  batchSize: 512,
+  learningRate: 0.01,
+  finalLearningRate: 0.1,
+  temperature: 0.1,
+  normalize: true,
+  negatives: 4096,
+  negativePower: 0.5,
+  uniformShare: 0,
   logQ: true,
   maskKnown: true,
-  weightDecay: 1.2,
+  margin: 0.4,
+  negativeWeight: 150,
+  weightDecay: 0,
+  inputShare: 0.5,
+  maxHistory: 50,
+  recency: 0.8,
+  idDropout: 0.2,
+  layers: 2,
+  dropout: 0.2,
+  prefixes: Object.freeze([]),
+  validation: 0,
+  validateEvery: 2,
+  patience: 5,
   seed: 1,
   backend: 'auto',
 });
+
+/** What is another default with other user towers. */
+export const TOWER_DEFAULTS: Readonly<Record<UserTowerKind, Partial<TwoTowerSettings>>> =
+  Object.freeze({
+    history: {},
+    id: {
+      epochs: 16,
+      learningRate: 0.2,
+      finalLearningRate: 0.02,
+      temperature: 1,
+      normalize: false,
+      negatives: 2048,
+      negativePower: 1,
+      weightDecay: 1.2,
+    },
+    attention: { ordered: true },
+  });
 
 /** What values an option may have. */
 interface Rule {
@@ -100,34 +184,80 @@ function whole(least: number, most: number, text = `${least}..${most}`): Rule {
   };
 }
 
+function between(least: number, most: number): Rule {
+  return {
+    expected: `a number in ${least}..${most}`,
+    allows: (value) => inRange(value, least, most),
+  };
+}
+
+function oneOf(...names: readonly string[]): Rule {
+  return {
+    expected: `one of ${names.join(', ')}`,
+    allows: (value) => names.includes(value as string),
+  };
+}
+
 /** Finite numbers; those above 0 are at least the least positive float32, as tensors hold no smaller one. */
+const LEAST = 2 ** -126;
+
 const positive: Rule = {
   expected: 'a finite number above 0',
-  allows: (value) => inRange(value, 2 ** -126, 1e30),
+  allows: (value) => inRange(value, LEAST, 1e30),
 };
 
-const RULES: Readonly<Record<keyof ResolvedTwoTowerOptions, Rule>> = {
+const notNegative: Rule = {
+  expected: 'a finite number of at least 0',
+  allows: (value) => inRange(value, 0, 1e30),
+};
+
+const share: Rule = {
+  expected: 'a number above 0 and at most 1',
+  allows: (value) => inRange(value, LEAST, 1),
+};
+
+const prefixes: Rule = {
+  expected: 'ascending whole numbers in 1..4095',
+  allows: (value) =>
+    Array.isArray(value) &&
+    (value as unknown[]).every(
+      (length, at) =>
+        Number.isSafeInteger(length) &&
+        inRange(length, at === 0 ? 1 : Number((value as unknown[])[at - 1]) + 1, 4095),
+    ),
+};
+
+const RULES: Readonly<Record<keyof TwoTowerSettings, Rule>> = {
   dim: whole(1, 4096),
+  userTower: oneOf('history', 'attention', 'id'),
+  loss: oneOf('softmax', 'bpr', 'ccl'),
+  ordered: flag,
   epochs: whole(1, 100_000),
   batchSize: whole(2, 65_536),
   learningRate: positive,
-  finalLearningRate: {
-    expected: 'a number in 0..1',
-    allows: (value) => inRange(value, 0, 1),
-  },
+  finalLearningRate: between(0, 1),
   temperature: positive,
   normalize: flag,
+  negatives: whole(1, 1_048_576),
+  negativePower: between(0, 4),
+  uniformShare: between(0, 1),
   logQ: flag,
   maskKnown: flag,
-  weightDecay: {
-    expected: 'a finite number of at least 0',
-    allows: (value) => inRange(value, 0, 1e30),
-  },
+  margin: between(-1, 1),
+  negativeWeight: positive,
+  weightDecay: notNegative,
+  inputShare: share,
+  maxHistory: whole(1, 4096),
+  recency: share,
+  idDropout: between(0, 1),
+  layers: whole(1, 16),
+  dropout: between(0, 0.9),
+  prefixes,
+  validation: between(0, 0.5),
+  validateEvery: whole(1, 100_000),
+  patience: whole(1, 100_000),
   seed: whole(0, Number.MAX_SAFE_INTEGER, '0..2^53-1'),
-  backend: {
-    expected: 'one of auto, wasm, cpu',
-    allows: (value) => value === 'auto' || value === 'wasm' || value === 'cpu',
-  },
+  backend: oneOf('auto', 'gpu', 'lichen', 'wasm', 'cpu'),
 };
 
 const CONTROLS: Readonly<Record<'signal' | 'onProgress', Rule>> = {
@@ -143,7 +273,8 @@ const CONTROLS: Readonly<Record<'signal' | 'onProgress', Rule>> = {
 
 /**
  * Sets the options that are not given, or undefined, to their defaults.
- * @throws ERR_LICHEN_ARGUMENT naming the option, what was expected and what came; also for a name that is no option.
+ * @throws ERR_LICHEN_ARGUMENT naming the option, what was expected and what came; also for a name that is no option, and
+ * for options that contradict each other.
  */
 export function resolveTwoTowerOptions(options: TwoTowerOptions = {}): ResolvedTwoTowerOptions {
   const given: unknown = options;
@@ -151,7 +282,7 @@ export function resolveTwoTowerOptions(options: TwoTowerOptions = {}): ResolvedT
     throw badOption('options', 'an object', given);
   }
   const rules: Readonly<Record<string, Rule>> = { ...RULES, ...CONTROLS };
-  const resolved: Record<string, unknown> = { ...TWO_TOWER_DEFAULTS };
+  const chosen: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(given)) {
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
     if (rule === undefined) {
@@ -162,9 +293,32 @@ export function resolveTwoTowerOptions(options: TwoTowerOptions = {}): ResolvedT
     }
     if (value === undefined) continue;
     if (!rule.allows(value)) throw badOption(name, rule.expected, value);
-    if (name in RULES) resolved[name] = value;
+    if (name in RULES) chosen[name] = value;
   }
-  return Object.freeze(resolved) as unknown as ResolvedTwoTowerOptions;
+  const userTower = (chosen.userTower ?? TWO_TOWER_DEFAULTS.userTower) as UserTowerKind;
+  const resolved = {
+    ...TWO_TOWER_DEFAULTS,
+    ...TOWER_DEFAULTS[userTower],
+    ...chosen,
+  } as TwoTowerSettings;
+  requireConsistent(resolved);
+  return Object.freeze({ ...resolved, prefixes: Object.freeze([...resolved.prefixes]) });
+}
+
+function requireConsistent({
+  dim,
+  userTower,
+  loss,
+  ordered,
+  normalize,
+  prefixes,
+}: TwoTowerSettings): void {
+  if (loss === 'ccl' && !normalize)
+    throw badOption('normalize', 'true with the loss ccl', normalize);
+  if (userTower === 'attention' && !ordered)
+    throw badOption('ordered', 'true with the user tower attention', ordered);
+  const longest = prefixes.at(-1) ?? 0;
+  if (longest >= dim) throw badOption('prefixes', `whole numbers below dim, ${dim}`, longest);
 }
 
 function inRange(value: unknown, least: number, most: number): boolean {

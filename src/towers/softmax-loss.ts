@@ -1,128 +1,79 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import type { PairBatch } from './pair-batches.js';
+import { addPairGradients, pairScores, type Loss, type LossBatch, type LossStep } from './loss.js';
 import type { TensorFlow } from '../tensorflow/tensorflow.js';
 
-/** What one step of in-batch softmax is computed from. */
-export interface SoftmaxBatch {
-  /** The tile's pairs: `rows` users by `columns` items. */
-  readonly pairs: PairBatch;
-  /** Values a vector. */
-  readonly dim: number;
-  /** `rows * dim` values, the users' table rows. */
-  readonly users: Float32Array;
-  /** `columns * dim` values, the items' table rows. */
-  readonly items: Float32Array;
-  /**
-   * `rows * columns` values added to the scaled scores. It carries the logQ correction and masks columns that must
-   * not count as negatives (a large negative number).
-   */
-  readonly bias: Float32Array;
-  /** Scores are divided by it. */
-  readonly temperature: number;
-  /** Whether a score is the cosine of the two rows rather than their dot product. */
-  readonly normalize: boolean;
-}
-
-/** The loss of a batch and its gradients with respect to the table rows. */
-export interface SoftmaxStep {
-  /** Mean over the pairs of -log softmax(the pair's item among all columns of its row), in nats. */
-  readonly loss: number;
-  /** `rows * dim` values. */
-  readonly userGradients: Float32Array;
-  /** `columns * dim` values. */
-  readonly itemGradients: Float32Array;
-}
-
-/** Keeps log() finite where a float32 probability has underflowed to 0; reported losses end at 69. */
-const LEAST_PROBABILITY = 1e-30;
-
-/** Keeps the length of a zero row from dividing by zero. */
-const LEAST_SQUARE = 1e-24;
-
 /**
- * In-batch sampled softmax (Yi et al., RecSys 2019): each pair's item is to be told from the other items of the
- * batch. Pairs that share a row share its softmax (the multinomial likelihood of Liang et al., WWW 2018), so that
- * many pairs cost one row. Computed by TensorFlow.js on its current backend; every tensor is disposed before it
- * returns.
- *
- * The gradient is written out. tfjs-core alone registers none for its own operations, and a derived one would use
- * products with transposed operands, which take about 10 times as long in the wasm backend as an explicit transpose
- * of the smaller operand.
+ * Sampled softmax with the correction for sampling bias (Yi et al., RecSys 2019): each pair's item is to be told from
+ * the negatives, which stand for all items, and from the other items of the row's pairs. The pairs of a row share its
+ * softmax (the multinomial likelihood of Liang et al., WWW 2018).
+ * @param temperature scores are divided by it.
  */
-export function inBatchSoftmax(tf: TensorFlow, batch: SoftmaxBatch): SoftmaxStep {
-  const { pairs, dim, temperature, normalize } = batch;
-  const { pairOffsets, pairColumns } = pairs;
-  const rows = pairs.users.length;
-  const columns = pairs.items.length;
-  const own = ownCells(pairs);
+export function softmaxLoss(temperature: number): Loss {
+  return (tf, batch) => step(tf, batch, temperature);
+}
+
+function step(tf: TensorFlow, batch: LossBatch, temperature: number): LossStep {
+  const { dim, pairOffsets } = batch;
+  const rows = pairOffsets.length - 1;
+  const columns = batch.negatives.length / dim;
+  const pairs = pairScores(batch).map((score) => score / temperature);
+  const slopes = new Float32Array(pairs.length);
+  const scale = 1 / (pairs.length * temperature);
+  let loss = 0;
+  let result: LossStep | undefined;
   // Not the tidy's result: tidy looks for tensors in what it returns, one value of a typed array after another,
   // which takes several times as long as the step.
-  let step: SoftmaxStep | undefined;
   tf.tidy(() => {
-    const user = tower(tf, tf.tensor2d(batch.users, [rows, dim]), normalize);
-    const item = tower(tf, tf.tensor2d(batch.items, [columns, dim]), normalize);
-    const bias = tf.tensor2d(batch.bias, [rows, columns]);
-    const scaled = tf.mul(user.output, 1 / temperature);
-    const scores = tf.add(tf.matMul(scaled, tf.transpose(item.output)), bias);
-    const chosen = tf.softmax<Tensor2D>(scores as Tensor2D);
-    const likelihoods = tf.gather(tf.reshape(chosen, [rows * columns]), tf.tensor1d(own, 'int32'));
-
-    // d loss / d scores = (pairs of the row * chosen - own cells) / all pairs.
-    const weights = Float32Array.from(
-      pairs.users,
-      (_, row) => pairOffsets[row + 1]! - pairOffsets[row]!,
+    const users = tf.tensor2d(batch.users, [rows, dim]);
+    const negatives = tf.tensor2d(batch.negatives, [columns, dim]);
+    const scaled = tf.mul(users, 1 / temperature);
+    // The gradients are written out: tfjs-core alone registers none for its own operations. The smaller operand is
+    // transposed for itself, which the wasm backend does about 10 times as fast as within the product.
+    const scores = tf.add<Tensor2D>(
+      tf.matMul(scaled, tf.transpose(negatives)),
+      tf.tensor2d(batch.bias, [rows, columns]),
     );
-    const target = new Float32Array(rows * columns);
-    for (const cell of own) target[cell] = 1;
-    const pull = tf.sub<Tensor2D>(
-      tf.mul(chosen, tf.tensor2d(weights, [rows, 1])),
-      tf.tensor2d(target, [rows, columns]),
-    );
-    const toUsers = tf.matMul<Tensor2D>(pull, item.output);
-    const toItems = tf.transpose<Tensor2D>(tf.matMul(tf.transpose(user.output), pull));
-    const scale = 1 / (pairColumns.length * temperature);
-    step = {
-      loss: meanSurprise(likelihoods.dataSync<'float32'>()),
-      userGradients: tf.mul(user.pullBack(toUsers), scale).dataSync<'float32'>(),
-      itemGradients: tf.mul(item.pullBack(toItems), scale).dataSync<'float32'>(),
-    };
-  });
-  return step!;
-}
+    const greatest = rowGreatest(tf.max(scores, 1).dataSync<'float32'>(), pairs, pairOffsets);
+    const exponentials = tf.exp(tf.sub(scores, tf.tensor2d(greatest, [rows, 1])));
+    const sums = tf.sum(exponentials, 1).dataSync<'float32'>();
 
-/** Mean of -log, in nats. Not by TensorFlow.js: its maximum of NaN and a number is the number in the wasm backend. */
-function meanSurprise(likelihoods: Float32Array): number {
-  let sum = 0;
-  for (const likelihood of likelihoods) sum -= Math.log(Math.max(likelihood, LEAST_PROBABILITY));
-  return sum / likelihoods.length;
-}
-
-/** Where in the tile, row-major, each pair stands. */
-function ownCells({ items, pairOffsets, pairColumns }: PairBatch): Int32Array {
-  const cells = new Int32Array(pairColumns.length);
-  for (let row = 0; row + 1 < pairOffsets.length; row++) {
-    for (let pair = pairOffsets[row]!; pair < pairOffsets[row + 1]!; pair++) {
-      cells[pair] = row * items.length + pairColumns[pair]!;
+    const factors = new Float32Array(rows);
+    for (let row = 0; row < rows; row++) {
+      const first = pairOffsets[row]!;
+      const end = pairOffsets[row + 1]!;
+      let sum = sums[row]!;
+      for (let pair = first; pair < end; pair++) sum += Math.exp(pairs[pair]! - greatest[row]!);
+      const surprise = greatest[row]! + Math.log(sum);
+      factors[row] = ((end - first) * scale) / sum;
+      for (let pair = first; pair < end; pair++) {
+        loss += surprise - pairs[pair]!;
+        const share = Math.exp(pairs[pair]! - surprise);
+        slopes[pair] = ((end - first) * share - 1) * scale;
+      }
     }
-  }
-  return cells;
+
+    const pull = tf.mul<Tensor2D>(exponentials, tf.tensor2d(factors, [rows, 1]));
+    result = {
+      loss: loss / pairs.length,
+      users: tf.matMul(pull, negatives).dataSync<'float32'>().slice(),
+      negatives: tf.transpose(tf.matMul(tf.transpose(users), pull)).dataSync<'float32'>(),
+      targets: new Float32Array(batch.targets.length),
+    };
+    addPairGradients(batch, slopes, result);
+  });
+  return result!;
 }
 
-interface Tower {
-  /** The tower's vectors. */
-  readonly output: Tensor2D;
-  /** Turns a gradient by the vectors into one by the table rows. */
-  readonly pullBack: (gradient: Tensor2D) => Tensor2D;
-}
-
-function tower(tf: TensorFlow, rows: Tensor2D, normalize: boolean): Tower {
-  if (!normalize) return { output: rows, pullBack: (gradient) => gradient };
-  const inverse = tf.rsqrt(tf.maximum(tf.sum(tf.square(rows), 1, true), LEAST_SQUARE));
-  const output = tf.mul<Tensor2D>(rows, inverse);
-  const pullBack = (gradient: Tensor2D): Tensor2D => {
-    // Only what stands at a right angle to a row changes its direction.
-    const along = tf.sum(tf.mul(gradient, output), 1, true);
-    return tf.mul<Tensor2D>(tf.sub(gradient, tf.mul(output, along)), inverse);
-  };
-  return { output, pullBack };
+/** Of each row the greatest score, of its negatives or its pairs. */
+function rowGreatest(
+  ofNegatives: Float32Array,
+  pairs: Float32Array,
+  pairOffsets: Int32Array,
+): Float32Array {
+  return ofNegatives.map((greatest, row) => {
+    const end = pairOffsets[row + 1]!;
+    for (let pair = pairOffsets[row]!; pair < end; pair++)
+      greatest = Math.max(greatest, pairs[pair]!);
+    return greatest;
+  });
 }

@@ -1,8 +1,11 @@
-import { setImmediate } from 'node:timers/promises';
-import { LichenArgumentError, LichenError, throwIfAborted } from '../errors.js';
+import { LichenArgumentError, throwIfAborted } from '../errors.js';
 import type { Interactions } from '../interactions/interactions.js';
 import type { Vocabulary } from '../interactions/vocabulary.js';
+import { loadTensorFlow } from '../tensorflow/tensorflow.js';
 import type { Matrix } from '../vectors/matrix.js';
+import { encodeNewItems, encodeNewUsers, type NewUser, type TowerWeights } from './encoder.js';
+import type { FeatureValues } from './features.js';
+import type { TowerFeatures } from './layout.js';
 import {
   readModel,
   writeModel,
@@ -12,20 +15,17 @@ import {
   type TwoTowerInfo,
   type TwoTowerMetric,
 } from './model-files.js';
-import {
-  resolveTwoTowerOptions,
-  type ResolvedTwoTowerOptions,
-  type TwoTowerOptions,
-} from './options.js';
-import { finishVectors } from './finish.js';
-import { loadTensorFlow, type LoadedTensorFlow } from '../tensorflow/tensorflow.js';
-import { TwoTowerTrainer } from './trainer.js';
+import { resolveTwoTowerOptions, type TwoTowerOptions } from './options.js';
+import { trainTowers } from './train-towers.js';
 
-/** How long training may keep the event loop waiting, beyond the step at work. */
-const YIELD_MILLISECONDS = 20;
-
-/** How often progress is told. */
-const PROGRESS_MILLISECONDS = 250;
+/** What a training may start from, beside its options. */
+export interface TwoTowerSource extends TowerFeatures {
+  /**
+   * A model whose rows are taken for users, items and feature values of the same names (warm start); it must have the
+   * same `dim`.
+   */
+  readonly initial?: TwoTowerModel | undefined;
+}
 
 /**
  * A user tower and an item tower: a vector for each user and each item, whose dot product is the score of the item
@@ -37,12 +37,9 @@ export class TwoTowerModel {
   readonly users: Vocabulary;
   /** Row i of `itemVectors` is the vector of id number i. */
   readonly items: Vocabulary;
-  /**
-   * `users.size` vectors. A user without interactions has the mean of the other users, which ranks items by their
-   * popularity.
-   */
+  /** `users.size` vectors. A user of whom nothing is known has the mean of the other users. */
   readonly userVectors: Matrix;
-  /** `items.size` vectors. An item without interactions has zeros, and scores 0 for everybody. */
+  /** `items.size` vectors. An item without interactions and features has zeros, and scores 0 for everybody. */
   readonly itemVectors: Matrix;
   /**
    * How the model was trained to score: by `cosine`, and then all vectors but zeros have length 1, so that a dot
@@ -51,6 +48,8 @@ export class TwoTowerModel {
   readonly metric: TwoTowerMetric;
   /** Where the model comes from. */
   readonly info: TwoTowerInfo;
+  /** What the towers are made of; shared, not to be changed. */
+  readonly weights: TowerWeights;
 
   private constructor(content: TwoTowerContent) {
     this.users = content.users;
@@ -59,48 +58,48 @@ export class TwoTowerModel {
     this.itemVectors = content.itemVectors;
     this.metric = content.metric;
     this.info = content.info;
+    this.weights = content.weights;
   }
 
   /**
    * Trains a model on TensorFlow.js (an optional peer). Makes room for other work of the event loop after every 20
    * ms or step, whichever is longer.
-   * @throws ERR_LICHEN_ARGUMENT for a bad option, ERR_LICHEN_EMPTY without interactions, ERR_LICHEN_NOT_FINITE when
-   * the training diverges, ERR_LICHEN_ABORTED, ERR_LICHEN_MISSING_PACKAGE and ERR_LICHEN_UNSUPPORTED when
-   * TensorFlow.js is not there or its backend cannot start.
+   * @param source features of items and users, and a model to start from.
+   * @throws ERR_LICHEN_ARGUMENT for a bad option, ERR_LICHEN_EMPTY without interactions, ERR_LICHEN_DIMENSION for features
+   * of a wrong number or an `initial` model of another `dim`, ERR_LICHEN_NOT_FINITE when the training diverges,
+   * ERR_LICHEN_ABORTED, ERR_LICHEN_MISSING_PACKAGE and ERR_LICHEN_UNSUPPORTED when TensorFlow.js is not there or its
+   * backend cannot start.
    */
   static async train(
     interactions: Interactions,
     options: TwoTowerOptions = {},
+    source: TwoTowerSource = {},
   ): Promise<TwoTowerModel> {
     const resolved = resolveTwoTowerOptions(options);
-    const pairs = interactions.itemIndices.length;
-    if (pairs === 0) {
+    if (interactions.itemIndices.length === 0) {
       throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'interactions: there are none to train on');
     }
     throwIfAborted(options.signal, 'training');
     const started = performance.now();
     const loaded = await loadTensorFlow(resolved.backend);
-    const source = { offsets: interactions.offsets, items: interactions.itemIndices };
+    const { initial } = source;
+    const trained = await trainTowers(loaded, interactions, resolved, options, source, initial);
     const { users, items } = interactions;
-    const trainer = new TwoTowerTrainer(loaded.tf, source, items.size, resolved);
-    const loss = await runEpochs(trainer, loaded, resolved, options);
-    const { userVectors, itemVectors } = finishVectors(trainer, source, resolved);
     return new TwoTowerModel({
       users,
       items,
-      userVectors,
-      itemVectors,
+      ...trained.towers,
       metric: resolved.normalize ? 'cosine' : 'dot',
       info: Object.freeze({
         options: resolved,
         backend: loaded.backend,
-        epochs: resolved.epochs,
+        epochs: trained.outcome.epochs,
         seconds: (performance.now() - started) / 1000,
-        loss,
+        loss: trained.outcome.loss,
         users: users.size,
         items: items.size,
-        pairs,
-        metrics: Object.freeze({}),
+        pairs: interactions.itemIndices.length,
+        metrics: Object.freeze(validationMetrics(trained.outcome.validation)),
       }),
     });
   }
@@ -145,58 +144,33 @@ export class TwoTowerModel {
   encodeItems(ids: readonly (string | number)[]): Float32Array {
     return gather('item', this.items, this.itemVectors, ids);
   }
-}
 
-/** Trains all epochs; returns the mean loss a pair of the last one. */
-async function runEpochs(
-  trainer: TwoTowerTrainer,
-  { tf, backend }: LoadedTensorFlow,
-  { epochs, learningRate, temperature }: ResolvedTwoTowerOptions,
-  { signal, onProgress }: TwoTowerOptions,
-): Promise<number> {
-  const steps = epochs * trainer.stepsPerEpoch;
-  let step = 0;
-  let loss = NaN;
-  let yielded = performance.now();
-  let told = yielded;
-  for (let epoch = 1; epoch <= epochs; epoch++) {
-    let sum = 0;
-    let pairs = 0;
-    for (const done of trainer.epoch()) {
-      step++;
-      sum += done.loss * done.pairs;
-      pairs += done.pairs;
-      loss = sum / pairs;
-      if (!Number.isFinite(loss)) throw diverged(loss, epoch, step, learningRate, temperature);
-      const now = performance.now();
-      if (onProgress !== undefined && now - told >= PROGRESS_MILLISECONDS) {
-        told = now;
-        onProgress({ epoch, epochs, step, steps, loss });
-      }
-      if (now - yielded < YIELD_MILLISECONDS) continue;
-      await setImmediate();
-      throwIfAborted(signal, 'training');
-      // The backend is a setting of the whole process, and somebody else may have had a turn.
-      if (tf.getBackend() !== backend) await tf.setBackend(backend);
-      yielded = performance.now();
-    }
-    throwIfAborted(signal, 'training');
-    onProgress?.({ epoch, epochs, step, steps, loss });
+  /**
+   * Vectors of users who were not in training, by what they have met: `users.length * dim` values. A user tower of ids
+   * finds the vector that fits the history best (fold-in). A user of whom nothing is known gets the mean user's vector.
+   * @throws ERR_LICHEN_ARGUMENT for features that the model does not have or of another type.
+   */
+  encodeNewUsers(users: readonly NewUser[]): Float32Array {
+    return encodeNewUsers(this.weights, this.itemVectors, this.items, users);
   }
-  return loss;
+
+  /**
+   * Vectors of items that were not in training, by their features: `features.length * dim` values; an item none of whose
+   * values is known gets zeros.
+   * @throws ERR_LICHEN_ARGUMENT when the model was trained without item features, and for features that it does not have
+   * or of another type.
+   */
+  encodeNewItems(features: readonly FeatureValues[]): Float32Array {
+    return encodeNewItems(this.weights, features);
+  }
 }
 
-function diverged(
-  loss: number,
-  epoch: number,
-  step: number,
-  learningRate: number,
-  temperature: number,
-): LichenError {
-  return new LichenError(
-    'ERR_LICHEN_NOT_FINITE',
-    `training diverged: the loss is ${loss} in epoch ${epoch} (step ${step}); try a smaller learningRate ` +
-      `(it was ${learningRate}), less weightDecay or a larger temperature (it was ${temperature})`,
+/** Metrics of the validation, by names that tell them from those of a test. */
+function validationMetrics(
+  validation: Readonly<Record<string, number>> = {},
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(validation).map(([name, value]) => [`validation ${name}`, value]),
   );
 }
 

@@ -4,7 +4,7 @@ import { FlatIndex } from '../../src/index/flat.js';
 import type { Key } from '../../src/index/types.js';
 import { interactionsFromPairs, itemsOf } from '../../src/interactions/interactions.js';
 import { Vocabulary } from '../../src/interactions/vocabulary.js';
-import { NO_ITEM, recommendBatch } from '../../src/serving/recommend.js';
+import { NO_ITEM, recommendBatch } from '../../src/ranking/recommend.js';
 import { matrix } from '../../src/vectors/matrix.js';
 import { clustered, exactRows } from '../index/data.js';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { rankingMetrics } from '../../src/evaluation/ranking.js';
+import { rankingMetrics } from '../../src/ranking/ranking-metrics.js';
 import { interactionsFromPairs, type Interactions } from '../../src/interactions/interactions.js';
 import { Vocabulary } from '../../src/interactions/vocabulary.js';
 

@@ -23,7 +23,7 @@ export interface RankingMetrics {
  */
 export function rankingMetrics(
   ranked: Int32Array | Uint32Array,
-  test: Interactions,
+  test: Pick<Interactions, 'users' | 'items' | 'offsets' | 'itemIndices' | 'unknownItems'>,
   ks: readonly number[],
 ): RankingMetrics {
   const userCount = test.users.size;

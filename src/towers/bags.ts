@@ -1,0 +1,77 @@
+/**
+ * Weighted sums of table rows, one a bag: bag b is the sum of `weights[j]` times row `rows[j]`, for j from `offsets[b]`
+ * up to `offsets[b + 1]`. What a tower sees of a user or an item is a bag: its id, its tags, its history are rows.
+ */
+export interface Bags {
+  /** One more than there are bags, ascending from 0. */
+  readonly offsets: Int32Array;
+  /** Table rows; a row may stand several times. */
+  readonly rows: Int32Array;
+  /** One a row. */
+  readonly weights: Float32Array;
+}
+
+/** Collects bags one after the other. */
+export class BagsBuilder {
+  #rows = new Int32Array(1024);
+  #weights = new Float32Array(1024);
+  #length = 0;
+  readonly #offsets: number[] = [0];
+
+  /** Adds a row to the bag at work. */
+  add(row: number, weight: number): void {
+    if (this.#length === this.#rows.length) this.#grow();
+    this.#rows[this.#length] = row;
+    this.#weights[this.#length++] = weight;
+  }
+
+  /** Adds what bag `bag` of `from` holds, times `weight`, to the bag at work. */
+  addBag(from: Bags, bag: number, weight: number): void {
+    const end = from.offsets[bag + 1]!;
+    for (let at = from.offsets[bag]!; at < end; at++) {
+      this.add(from.rows[at]!, weight * from.weights[at]!);
+    }
+  }
+
+  /** Ends the bag at work. */
+  close(): void {
+    this.#offsets.push(this.#length);
+  }
+
+  /** The bags that were ended. */
+  finish(): Bags {
+    return {
+      offsets: Int32Array.from(this.#offsets),
+      rows: this.#rows.slice(0, this.#length),
+      weights: this.#weights.slice(0, this.#length),
+    };
+  }
+
+  #grow(): void {
+    const rows = new Int32Array(2 * this.#rows.length);
+    const weights = new Float32Array(rows.length);
+    rows.set(this.#rows);
+    weights.set(this.#weights);
+    this.#rows = rows;
+    this.#weights = weights;
+  }
+}
+
+/** Bags of one row each, row b of weight 1 for bag b. */
+export function singleRows(rows: Int32Array): Bags {
+  return {
+    offsets: Int32Array.from({ length: rows.length + 1 }, (_, bag) => bag),
+    rows,
+    weights: new Float32Array(rows.length).fill(1),
+  };
+}
+
+/** The bags with the numbers `chosen`, in that order. */
+export function chosenBags(from: Bags, chosen: Int32Array): Bags {
+  const builder = new BagsBuilder();
+  for (const bag of chosen) {
+    builder.addBag(from, bag, 1);
+    builder.close();
+  }
+  return builder.finish();
+}
