@@ -89,12 +89,12 @@ export async function testMetrics(
   if (heldItems === undefined) return { metrics };
   const tags = flags.itemFeatures && itemTags(flags.itemFeatures, items.size);
   if (tags === undefined) return { metrics };
-  const { popularity, overlap } = coldBaselines(train, heldItems, tags);
+  const baselines = coldBaselines(train, heldItems, tags);
   const measure = (scores: (user: number) => Float32Array): Metrics =>
     rankingMetrics(rankedBy(scores, train.users.size, heldItems, k), test, flags.cutOffs).values;
   return {
     metrics,
-    baselines: { 'popularity of tags': measure(() => popularity), 'tag overlap': measure(overlap) },
+    baselines: { 'popularity of tags': measure(() => baselines.popularity), 'tag overlap': measure((user) => baselines.overlap(user)) },
   };
 }
 

@@ -300,7 +300,7 @@ export function resolveTwoTowerOptions(options: TwoTowerOptions = {}): ResolvedT
     ...TWO_TOWER_DEFAULTS,
     ...TOWER_DEFAULTS[userTower],
     ...chosen,
-  } as TwoTowerSettings;
+  };
   requireConsistent(resolved);
   return Object.freeze({ ...resolved, prefixes: Object.freeze([...resolved.prefixes]) });
 }

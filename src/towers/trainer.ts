@@ -2,7 +2,7 @@ import type { TensorFlow } from '../tensorflow/tensorflow.js';
 import { Random } from '../vectors/random.js';
 import { bprLoss } from './bpr-loss.js';
 import { contrastiveLoss } from './contrastive-loss.js';
-import { EmbeddingTable } from './embedding-table.js';
+import type { EmbeddingTable } from './embedding-table.js';
 import {
   IdDealer,
   SequenceDealer,
