@@ -7,6 +7,7 @@ import {
   LichenFileError,
   type LichenErrorCode,
 } from './errors.js';
+import type { TensorCalls } from './native-tensor.js';
 
 declare const nativeKind: unique symbol;
 /** A native index, shared by whoever holds the handle; freed when closed everywhere or collected. */
@@ -184,7 +185,7 @@ export interface NativeRestrictions {
 }
 
 /** The addon's functions. Arguments are checked there too, but the messages for people are made here. */
-export interface Addon {
+export interface Addon extends TensorCalls {
   setErrorFactory(factory: (code: LichenErrorCode, message: string) => Error): void;
   machine(): Machine;
   /** `rerank` '' for none, `codes` a vector: of pq the subspaces, else the components; 0 for the default. */

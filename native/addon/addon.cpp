@@ -47,6 +47,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_store_functions(env, exports);
   export_hnswlib_functions(env, exports);
   export_attribute_functions(env, exports);
+  export_tensor_functions(env, exports);
+  export_optimizer_functions(env, exports);
   return exports;
 }
 

@@ -19,6 +19,8 @@ struct Simd {
   static constexpr std::size_t kWidth = 8;
   static constexpr std::size_t kTileQueries = 6;
   static constexpr std::size_t kTileVectors = 2;
+  static constexpr std::size_t kProductRows = 6;
+  static constexpr std::size_t kProductVectors = 2;
   static constexpr std::size_t kRowsSideBySide = 2;
   static constexpr bool kHasShortRows = false;
 

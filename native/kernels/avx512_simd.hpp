@@ -10,6 +10,8 @@ struct Simd {
   static constexpr std::size_t kWidth = 16;
   static constexpr std::size_t kTileQueries = 6;
   static constexpr std::size_t kTileVectors = 4;
+  static constexpr std::size_t kProductRows = 8;
+  static constexpr std::size_t kProductVectors = 2;
   static constexpr std::size_t kRowsSideBySide = 4;
   static constexpr bool kHasShortRows = true;
 

@@ -17,6 +17,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/tensor_kernels.hpp"
+
 namespace lichen {
 
 inline constexpr std::size_t kCodePlanes = 4;    // bits of a query's value against b1 rows
@@ -173,6 +175,7 @@ struct Kernels {
   CodeTileKernel code_tile;
   PrepareKernels prepare;
   MatchKernels match;
+  TensorKernels tensor;
 };
 
 // The table in use: the best that this processor runs, or the one that LICHEN_ISA names. Throws

@@ -31,6 +31,8 @@ struct Simd {
   static constexpr std::size_t kWidth = 1;
   static constexpr std::size_t kTileQueries = 2;
   static constexpr std::size_t kTileVectors = 8;
+  static constexpr std::size_t kProductRows = 2;
+  static constexpr std::size_t kProductVectors = 8;
   static constexpr std::size_t kRowsSideBySide = 1;
   static constexpr bool kHasShortRows = false;
 

@@ -26,5 +26,6 @@ constexpr Kernels make_table(const char* isa) {
           float_tile,
           code_tile,
           {scale_query, sum_values, centred_square, product, quantize_query, rotate, rotate_back},
-          {match_range, match_few, match_any_bit, match_all_bits}};
+          {match_range, match_few, match_any_bit, match_all_bits},
+          tensor_kernels()};
 }

@@ -6,23 +6,22 @@
 // Vectors go from the rows through the transpose without a stop in memory: to load a vector that
 // was stored a moment ago stalls where the hardware stores it in halves.
 
-template <class Type>
-void float_pack(const void* rows, std::size_t stride, std::size_t count, std::size_t dim,
-                float* packed, float* squares) {
+// packed[d][kLanes] = value d of row `lane`, 0 where there is no row.
+template <class Type, std::size_t kLanes>
+inline void pack_lanes(const void* rows, std::size_t stride, std::size_t count, std::size_t dim,
+                       float* packed) {
   constexpr std::size_t kWidth = Simd::kWidth;
-  for (std::size_t lane = 0; lane < kTileRows; lane += kWidth) {
+  for (std::size_t lane = 0; lane < kLanes; lane += kWidth) {
     const std::uint8_t* const group = static_cast<const std::uint8_t*>(rows) + lane * stride;
     const auto row = [&](std::size_t i) {
       return reinterpret_cast<const typename Type::Value*>(group + i * stride);
     };
     const std::size_t here = count < lane ? 0 : count - lane;
     std::size_t d = 0;
-    const auto out = [&] {
-      return reinterpret_cast<std::uint32_t*>(packed) + d * kTileRows + lane;
-    };
+    const auto out = [&] { return reinterpret_cast<std::uint32_t*>(packed) + d * kLanes + lane; };
     for (; here >= kWidth && d + kWidth <= dim; d += kWidth) {
       Simd::transpose([&](std::size_t i) { return Simd::to_bits(Type::load(row(i) + d)); }, out(),
-                      kTileRows);
+                      kLanes);
     }
     for (; d < dim; d += kWidth) {
       const auto part = [&](std::size_t i) {
@@ -30,9 +29,15 @@ void float_pack(const void* rows, std::size_t stride, std::size_t count, std::si
         return Simd::to_bits(dim - d < kWidth ? Type::load_first(row(i) + d, dim - d)
                                               : Type::load(row(i) + d));
       };
-      Simd::transpose(part, out(), kTileRows);
+      Simd::transpose(part, out(), kLanes);
     }
   }
+}
+
+template <class Type>
+void float_pack(const void* rows, std::size_t stride, std::size_t count, std::size_t dim,
+                float* packed, float* squares) {
+  pack_lanes<Type, kTileRows>(rows, stride, count, dim, packed);
   if (squares == nullptr) return;
   for (std::size_t lane = 0; lane < kTileRows; lane += Simd::kWidth) {
     Simd::Vector a = Simd::zero();

@@ -1,0 +1,136 @@
+import type { DataId, DataType, KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
+import type { TensorArray } from '../native-tensor.js';
+import { countFallback } from './fallbacks.js';
+import type { Kernel, TensorStore } from './kernel.js';
+import { ARRANGEMENT_KERNELS } from './kernels/arrangement.js';
+import { BINARY_KERNELS } from './kernels/binary.js';
+import { CREATION_KERNELS } from './kernels/creation.js';
+import { NORMALIZATION_KERNELS } from './kernels/normalization.js';
+import { PRODUCT_KERNELS } from './kernels/product.js';
+import { REDUCTION_KERNELS } from './kernels/reduction.js';
+import { ROW_KERNELS } from './kernels/rows.js';
+import { UNARY_KERNELS } from './kernels/unary.js';
+import { RecycledArrays } from './recycled-arrays.js';
+import type { TensorFlow } from './tensorflow.js';
+
+export { lichenFallbacks, resetLichenFallbacks } from './fallbacks.js';
+
+/** The cpu backend as lichen uses it. */
+export type TensorFlowCpu = typeof import('@tensorflow/tfjs-backend-cpu');
+
+/** The backend's name for `tf.setBackend`. */
+export const LICHEN_BACKEND = 'lichen';
+
+/** Kernels that give the same data another shape or name: the cpu backend's cost nothing. */
+const RELABELLING: ReadonlySet<string> = new Set(['Identity', 'Reshape', 'ExpandDims']);
+
+const KERNELS: Readonly<Record<string, Kernel>> = {
+  ...PRODUCT_KERNELS,
+  ...BINARY_KERNELS,
+  ...UNARY_KERNELS,
+  ...REDUCTION_KERNELS,
+  ...ARRANGEMENT_KERNELS,
+  ...ROW_KERNELS,
+  ...CREATION_KERNELS,
+  ...NORMALIZATION_KERNELS,
+};
+
+/** Names of the kernels that lichen computes itself. */
+export const LICHEN_KERNELS: readonly string[] = Object.keys(KERNELS);
+
+/**
+ * Makes the backend `lichen` known to TensorFlow.js: the cpu backend, with kernels in native code where it matters. Its
+ * tensors are plain typed arrays, which native code works on in place. Takes effect once; `tf.setBackend('lichen')`
+ * makes it the current one. A kernel that lichen has not, or not for the types at hand, runs as on the cpu backend and
+ * is counted (see `lichenFallbacks`).
+ *
+ * @param cpu the package `@tensorflow/tfjs-backend-cpu`, whose backend is extended.
+ */
+export function registerLichenBackend(tf: TensorFlow, cpu: TensorFlowCpu): void {
+  if (tf.findBackendFactory(LICHEN_BACKEND) !== null) return;
+  for (const config of tf.getKernelsForBackend('cpu')) {
+    tf.registerKernel({
+      ...config,
+      backendName: LICHEN_BACKEND,
+      kernelFunc: kernelFunction(config, KERNELS[config.kernelName]),
+    });
+  }
+  const Backend = backendClass(tf, cpu);
+  // Below the priorities of all others: who wants it says so.
+  tf.registerBackend(LICHEN_BACKEND, () => new Backend(), 0);
+}
+
+function kernelFunction(
+  { kernelName, kernelFunc }: KernelConfig,
+  kernel: Kernel | undefined,
+): KernelConfig['kernelFunc'] {
+  if (RELABELLING.has(kernelName)) return kernelFunc;
+  return (call) => {
+    const store = call.backend as LichenStore;
+    const result = kernel?.(store, call.inputs, call.attrs ?? {});
+    if (result !== undefined) return result;
+    countFallback(kernelName);
+    // Kernels in JavaScript may give a result the array of an argument.
+    for (const tensor of Object.values(call.inputs)) store.share(tensor);
+    return kernelFunc(call);
+  };
+}
+
+/** The backend, as kernels and their wrappers see it. */
+interface LichenStore extends TensorStore {
+  /** Others may hold the tensor's array from now on. */
+  share(tensor: TensorInfo | undefined): void;
+}
+
+function backendClass(tf: TensorFlow, { MathBackendCPU }: TensorFlowCpu) {
+  return class LichenBackend extends MathBackendCPU implements LichenStore {
+    readonly tf = tf;
+    private readonly recycled = new RecycledArrays();
+
+    constructor() {
+      super();
+      // Or its first tensor advertises another package on stderr.
+      Reflect.set(this, 'firstUse', false);
+    }
+
+    valuesOf({ dataId }: TensorInfo): unknown {
+      return this.data.get(dataId).values;
+    }
+
+    allocate(length: number): Float32Array {
+      return this.recycled.take(length);
+    }
+
+    share(tensor: TensorInfo | undefined): void {
+      if (tensor !== undefined && this.data.has(tensor.dataId)) {
+        this.recycled.release(this.data.get(tensor.dataId).values);
+      }
+    }
+
+    override readSync(dataId: DataId) {
+      const values = super.readSync(dataId);
+      this.recycled.release(values);
+      return values;
+    }
+
+    override disposeData(dataId: DataId, force = false): boolean {
+      const values = this.data.has(dataId) ? this.data.get(dataId).values : undefined;
+      const isGone = super.disposeData(dataId, force);
+      if (isGone) this.recycled.giveBack(values);
+      return isGone;
+    }
+
+    override makeTensorInfo(
+      shape: number[],
+      dtype: DataType,
+      values?: TensorArray | Parameters<InstanceType<typeof MathBackendCPU>['makeTensorInfo']>[2],
+    ): TensorInfo {
+      return super.makeTensorInfo(shape, dtype, values);
+    }
+
+    override dispose(): void {
+      this.recycled.clear();
+      super.dispose();
+    }
+  };
+}
