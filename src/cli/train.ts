@@ -4,8 +4,11 @@ import { FlatIndex } from '../index/flat.js';
 import type { Interactions } from '../interactions/interactions.js';
 import { readInteractions } from '../interactions/reader.js';
 import { recommendBatch } from '../serving/recommend.js';
+import { BACKENDS } from '../tensorflow/backends.js';
+import type { TowerBackend } from '../tensorflow/tensorflow.js';
 import { TWO_TOWER_DEFAULTS, type TwoTowerOptions } from '../towers/options.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
+import { tellBackend } from './backend-notice.js';
 import { grouped, openTerminal, timed, type Terminal } from './terminal.js';
 import { integer, nonNegativeNumber, oneOf, positiveNumber } from './usage.js';
 
@@ -18,7 +21,7 @@ interface TrainFlags extends Pick<TwoTowerOptions, 'dim' | 'epochs' | 'batchSize
   temperature?: number;
   weightDecay?: number;
   normalize?: boolean;
-  backend?: 'auto' | 'wasm' | 'cpu';
+  backend?: TowerBackend;
   json?: boolean;
 }
 
@@ -50,12 +53,13 @@ export function trainCommand(): Command {
       nonNegativeNumber,
     )
     .option('--seed <n>', `decides every random choice (default: ${seed})`, integer(0))
-    .option('--backend <name>', 'TensorFlow.js backend', oneOf(['auto', 'wasm', 'cpu']))
+    .option('--backend <name>', 'TensorFlow.js backend', oneOf(['auto', ...BACKENDS]))
     .option('--json', 'print the result as JSON')
     .action(train);
 }
 
 async function train(flags: TrainFlags): Promise<void> {
+  tellBackend();
   const terminal = openTerminal(flags.json === true);
   const { signal } = terminal;
   const interactions = await terminal.withProgress('reading', (onProgress) =>

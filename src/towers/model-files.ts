@@ -9,6 +9,7 @@ import {
   throwIfAborted,
 } from '../errors.js';
 import type { Vocabulary } from '../interactions/vocabulary.js';
+import type { TensorFlowName } from '../tensorflow/backends.js';
 import { syncFolder, writeAtomically } from '../vectors/atomic.js';
 import { byteChunks } from '../vectors/bytes.js';
 import { readMatrix, writeMatrix } from '../vectors/files.js';
@@ -30,8 +31,8 @@ export type TwoTowerMetric = 'dot' | 'cosine';
 export interface TwoTowerInfo {
   /** What it was trained with. */
   readonly options: ResolvedTwoTowerOptions;
-  /** What computed. */
-  readonly backend: 'wasm' | 'cpu';
+  /** What computed, by TensorFlow.js's name for it. */
+  readonly backend: TensorFlowName;
   /** Times that training went through all interactions. */
   readonly epochs: number;
   /** How long training took. */

@@ -1,5 +1,6 @@
 import { LichenError, LichenFileError } from '../errors.js';
 import { Vocabulary } from '../interactions/vocabulary.js';
+import { TENSORFLOW_NAMES, type TensorFlowName } from '../tensorflow/backends.js';
 import type { TwoTowerContent, TwoTowerInfo, TwoTowerMetric } from './model-files.js';
 import {
   resolveTwoTowerOptions,
@@ -67,7 +68,9 @@ export function parseHeader(text: string, path: string): ModelHeader {
   const metric = fields.get('metric');
   if (metric !== 'dot' && metric !== 'cosine') throw fields.bad('metric', 'dot or cosine');
   const backend = fields.get('backend');
-  if (backend !== 'wasm' && backend !== 'cpu') throw fields.bad('backend', 'wasm or cpu');
+  if (!isBackend(backend)) {
+    throw fields.bad('backend', `one of ${Object.values(TENSORFLOW_NAMES).join(', ')}`);
+  }
   const dim = fields.count('dim', 1);
   const options = fields.options();
   if (options.dim !== dim) throw fields.bad('options', `an object with dim ${dim}`);
@@ -185,6 +188,10 @@ class Fields {
     }
     throw this.bad('files', 'an object of {bytes, sha256}');
   }
+}
+
+function isBackend(value: unknown): value is TensorFlowName {
+  return Object.values(TENSORFLOW_NAMES).includes(value as TensorFlowName);
 }
 
 function isDigest(value: unknown): boolean {

@@ -1,4 +1,5 @@
 import { LichenArgumentError, shown } from '../errors.js';
+import { BACKENDS } from '../tensorflow/backends.js';
 import type { TowerBackend } from '../tensorflow/tensorflow.js';
 
 /** How far a training is. */
@@ -45,7 +46,7 @@ export interface TwoTowerOptions {
   weightDecay?: number | undefined;
   /** Whole number 0..2^53-1 from which all chance follows: the same seed gives the same bytes. Default 1. */
   seed?: number | undefined;
-  /** What computes: `wasm`, `cpu` (plain JavaScript, slow) or `auto`: wasm if it can start. Default auto. */
+  /** What computes: `gpu`, `lichen`, `wasm`, `cpu`, or `auto`: the first of these that can start. Default auto. */
   backend?: TowerBackend | undefined;
   /** Gives up with ERR_LICHEN_ABORTED when it fires. */
   signal?: AbortSignal | undefined;
@@ -125,8 +126,8 @@ const RULES: Readonly<Record<keyof ResolvedTwoTowerOptions, Rule>> = {
   },
   seed: whole(0, Number.MAX_SAFE_INTEGER, '0..2^53-1'),
   backend: {
-    expected: 'one of auto, wasm, cpu',
-    allows: (value) => value === 'auto' || value === 'wasm' || value === 'cpu',
+    expected: `one of auto, ${BACKENDS.join(', ')}`,
+    allows: (value) => value === 'auto' || BACKENDS.includes(value as never),
   },
 };
 

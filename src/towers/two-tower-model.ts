@@ -18,7 +18,7 @@ import {
   type TwoTowerOptions,
 } from './options.js';
 import { finishVectors } from './finish.js';
-import { loadTensorFlow, type LoadedTensorFlow } from '../tensorflow/tensorflow.js';
+import { loadTensorFlow, resumeBackend, type LoadedTensorFlow } from '../tensorflow/tensorflow.js';
 import { TwoTowerTrainer } from './trainer.js';
 
 /** How long training may keep the event loop waiting, beyond the step at work. */
@@ -177,7 +177,7 @@ async function runEpochs(
       await setImmediate();
       throwIfAborted(signal, 'training');
       // The backend is a setting of the whole process, and somebody else may have had a turn.
-      if (tf.getBackend() !== backend) await tf.setBackend(backend);
+      await resumeBackend({ tf, backend });
       yielded = performance.now();
     }
     throwIfAborted(signal, 'training');
