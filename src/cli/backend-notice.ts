@@ -1,8 +1,10 @@
 import { subscribe } from 'node:diagnostics_channel';
 import { BACKEND_CHANNEL, type BackendChoice } from '../tensorflow/tensorflow.js';
+import type { Terminal } from './terminal.js';
 
-/** Says on stderr which backend of TensorFlow.js computes, whenever one is chosen. */
-export function tellBackend(): void {
+/** Says on stderr which backend of TensorFlow.js computes, whenever one is chosen; nothing if JSON is wanted. */
+export function tellBackend({ json }: Pick<Terminal, 'json'>): void {
+  if (json) return;
   subscribe(BACKEND_CHANNEL, (message) => {
     process.stderr.write(`${notice(message as BackendChoice)}\n`);
   });

@@ -40,8 +40,8 @@ export function demoCommand(): Command {
 }
 
 async function demo(flags: DemoFlags): Promise<void> {
-  tellBackend();
   const terminal = openTerminal(flags.json === true);
+  tellBackend(terminal);
   const { signal } = terminal;
   const { isa, threads } = machine();
   terminal.say(`lichen on ${threads} processors, instruction set ${isa}\n`);

@@ -59,8 +59,8 @@ export function trainCommand(): Command {
 }
 
 async function train(flags: TrainFlags): Promise<void> {
-  tellBackend();
   const terminal = openTerminal(flags.json === true);
+  tellBackend(terminal);
   const { signal } = terminal;
   const interactions = await terminal.withProgress('reading', (onProgress) =>
     readInteractions(flags.interactions, { signal, onProgress }),
@@ -115,6 +115,7 @@ async function train(flags: TrainFlags): Promise<void> {
     epochs,
     seconds,
     loss,
+    backend: model.info.backend,
     metrics,
     output: flags.output,
   });
