@@ -1,4 +1,4 @@
-import { LichenError } from '../errors.js';
+import { LichenArgumentError, LichenError, shown } from '../errors.js';
 import { requirePackage, type ImportPackage } from './packages.js';
 import type { TensorFlow } from './tensorflow.js';
 
@@ -10,6 +10,20 @@ export const BACKENDS = ['gpu', 'lichen', 'wasm', 'cpu'] as const;
  * `wasm` WebAssembly on one thread, `cpu` plain JavaScript, which is slow.
  */
 export type BackendName = (typeof BACKENDS)[number];
+
+/** A backend of TensorFlow.js; `auto` takes the first of {@link BACKENDS} that can start. */
+export type TowerBackend = 'auto' | BackendName;
+
+/** @throws ERR_LICHEN_ARGUMENT unless it is `auto` or the name of a backend. */
+export function parseBackend(value: unknown): TowerBackend {
+  const known: readonly TowerBackend[] = ['auto', ...BACKENDS];
+  const found = known.find((name) => name === value);
+  if (found !== undefined) return found;
+  throw new LichenArgumentError(
+    'ERR_LICHEN_ARGUMENT',
+    `backend must be one of ${known.join(', ')}, got ${shown(value)}`,
+  );
+}
 
 /** The names by which TensorFlow.js itself knows those backends. */
 export const TENSORFLOW_NAMES = {

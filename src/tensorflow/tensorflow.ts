@@ -2,19 +2,20 @@ import { channel } from 'node:diagnostics_channel';
 import { LichenError } from '../errors.js';
 import {
   BACKENDS,
+  parseBackend,
   startBackend,
   TENSORFLOW_NAMES,
   type BackendName,
   type StartedBackend,
   type TensorFlowName,
+  type TowerBackend,
 } from './backends.js';
 import { importPackage, type ImportPackage } from './packages.js';
 
 /** TensorFlow.js as lichen uses it; the packages are optional peers and loaded on first use. */
 export type TensorFlow = typeof import('@tensorflow/tfjs-core');
 
-/** A backend of TensorFlow.js; `auto` takes the first of gpu, lichen, wasm and cpu that can start. */
-export type TowerBackend = 'auto' | BackendName;
+export type { TowerBackend };
 
 /** Which backend computes, and why. */
 export interface BackendChoice {
@@ -49,17 +50,18 @@ const choices = channel(BACKEND_CHANNEL);
 /**
  * Loads TensorFlow.js and makes `backend` its current backend; it stays so afterwards. The choice is published on
  * {@link BACKEND_CHANNEL}.
- * @throws ERR_LICHEN_MISSING_PACKAGE naming what to install, ERR_LICHEN_UNSUPPORTED when the backend, or with `auto`
+ * @throws ERR_LICHEN_ARGUMENT for another name, ERR_LICHEN_MISSING_PACKAGE naming what to install, ERR_LICHEN_UNSUPPORTED when the backend, or with `auto`
  * every one, cannot start on this machine.
  */
 export async function loadTensorFlow(
   backend: TowerBackend,
   { load = importPackage, onBackend }: LoadTensorFlowOptions = {},
 ): Promise<LoadedTensorFlow> {
+  const wanted = parseBackend(backend);
   const { choice, tf } = await inTurn(async () =>
-    backend === 'auto'
+    wanted === 'auto'
       ? await startFirst(load)
-      : chosen(backend, await startBackend(backend, load), 'asked for', []),
+      : chosen(wanted, await startBackend(wanted, load), 'asked for', []),
   );
   choices.publish(choice);
   onBackend?.(choice);

@@ -128,6 +128,13 @@ describe('loadTensorFlow', () => {
     expect(load.asked).not.toContain(GPU);
   });
 
+  it('refuses another name', async () => {
+    await expect(loadTensorFlow('webgl' as never)).rejects.toMatchObject({
+      code: 'ERR_LICHEN_ARGUMENT',
+      message: 'backend must be one of auto, gpu, lichen, wasm, cpu, got "webgl"',
+    });
+  });
+
   it('says what to install when nothing is', async () => {
     await expect(loadTensorFlow('auto', { load: importer({}, false) })).rejects.toMatchObject({
       code: 'ERR_LICHEN_MISSING_PACKAGE',
