@@ -3,12 +3,13 @@ import type { Matrix } from '../vectors/matrix.js';
 import type { Metric } from '../vectors/metric.js';
 import type { TensorFlow } from './tensorflow.js';
 
-/** Some consecutive rows as a tensor of columns: what a product of queries wants on its right. */
+/** Some consecutive rows. */
 interface HostTile {
+  /** Number of its first row. */
   readonly first: number;
   readonly rows: number;
-  /** `dim * rows` values, those of a dimension together. */
-  readonly columns: Float32Array;
+  /** `rows * dim` values. */
+  readonly values: Float32Array;
   /** Half the squared length of each row, for l2. */
   readonly halfSquares: Float32Array | undefined;
 }
@@ -18,102 +19,92 @@ export interface ItemTile {
   /** Number of its first row. */
   readonly first: number;
   readonly rows: number;
-  /** Of shape [dim, rows]. */
-  readonly columns: Tensor2D;
+  /** Of shape [rows, dim]. */
+  readonly values: Tensor2D;
   /** Of shape [1, rows]. */
   readonly halfSquares: Tensor2D | undefined;
 }
 
-/** Cuts vectors into tiles of at most `tileRows`: a copy, with rows of length 1 for cosine (zeros stay zeros). */
-export function cutTiles(vectors: Matrix, metric: Metric, tileRows: number): HostTile[] {
-  const { data, rows, dim } = vectors;
+/** Vectors as tiles are cut from: a copy, with rows of length 1 for cosine (zeros stay zeros). */
+export function preparedRows({ data, rows, dim }: Matrix, metric: Metric): Matrix {
+  const copy = data.slice();
+  if (metric === 'cosine') {
+    for (let row = 0; row < rows; row++) {
+      const square = squareOf(data, row * dim, dim);
+      const scale = square > 0 ? 1 / Math.sqrt(square) : 0;
+      for (let at = row * dim; at < (row + 1) * dim; at++) copy[at] = data[at]! * scale;
+    }
+  }
+  return { data: copy, rows, dim };
+}
+
+/** Cuts vectors into tiles of at most `tileRows`, without copying. */
+export function cutTiles(
+  { data, rows, dim }: Matrix,
+  metric: Metric,
+  tileRows: number,
+): HostTile[] {
   const tiles: HostTile[] = [];
   for (let first = 0; first < rows; first += tileRows) {
     const count = Math.min(tileRows, rows - first);
-    const columns = new Float32Array(dim * count);
-    const halfSquares = metric === 'l2' ? new Float32Array(count) : undefined;
-    for (let row = 0; row < count; row++) {
-      const from = (first + row) * dim;
-      const scale = metric === 'cosine' ? inverseLength(data, from, dim) : 1;
-      for (let d = 0; d < dim; d++) columns[d * count + row] = data[from + d]! * scale;
-      if (halfSquares !== undefined) halfSquares[row] = squareOf(data, from, dim) / 2;
-    }
-    tiles.push({ first, rows: count, columns, halfSquares });
+    const halfSquares =
+      metric === 'l2'
+        ? Float32Array.from(
+            { length: count },
+            (_, row) => squareOf(data, (first + row) * dim, dim) / 2,
+          )
+        : undefined;
+    const values = data.subarray(first * dim, (first + count) * dim);
+    tiles.push({ first, rows: count, values, halfSquares });
   }
   return tiles;
 }
 
 /** Brings a tile to the current backend. */
 export function uploadTile(tf: TensorFlow, tile: HostTile, dim: number): ItemTile {
-  const { first, rows, columns, halfSquares } = tile;
+  const { first, rows, values, halfSquares } = tile;
   return {
     first,
     rows,
-    columns: tf.tensor2d(columns, [dim, rows]),
+    values: tf.tensor2d(values, [rows, dim]),
     halfSquares: halfSquares && tf.tensor2d(halfSquares, [1, rows]),
   };
 }
 
 /** Frees the device's memory. */
-export function disposeTile({ columns, halfSquares }: ItemTile): void {
-  columns.dispose();
+export function disposeTile({ values, halfSquares }: ItemTile): void {
+  values.dispose();
   halfSquares?.dispose();
 }
 
-/** Queries as vectors of length 1, a copy; zeros stay zeros. */
-export function normalizedRows({ data, rows, dim }: Matrix): Float32Array {
-  const scaled = new Float32Array(data.length);
-  for (let row = 0; row < rows; row++) {
-    const scale = inverseLength(data, row * dim, dim);
-    for (let at = row * dim; at < (row + 1) * dim; at++) scaled[at] = data[at]! * scale;
-  }
-  return scaled;
-}
-
-/** What {@link nearestInTile} looks for. */
-export interface TileQuery {
-  /** Of shape [queries, dim]. */
-  readonly rows: Tensor2D;
-  /** The same, of shape [dim, queries, 1]. */
-  readonly columns: Tensor;
-  /** Of shape [queries, rows of the tile], -Infinity for rows that must not be found and 0 for the others. */
-  readonly mask: Tensor2D | undefined;
-}
-
 /**
- * The best `count` rows of a tile for each query: `rows` (within the tile) and `scores`, both of shape [queries, count],
- * in no particular order. The product with all rows picks them; they are scored anew pair by pair, so that the order
- * among equal rows does not hang on where they stand in the tile, and a small squared distance is not the difference
- * of large numbers.
+ * The best `count` rows of a tile for each query: `indices` (rows within the tile) and `values` (scores of which the
+ * highest is nearest), both of shape [queries, count], best first, of equal scores the lower row first.
+ * @param mask of shape [queries, rows of the tile], -Infinity for rows that must not be found and 0 for the others.
  */
 export function nearestInTile(
   tf: TensorFlow,
-  metric: Metric,
-  tile: ItemTile,
-  query: TileQuery,
+  { values, halfSquares }: ItemTile,
+  queries: Tensor2D,
+  mask: Tensor2D | undefined,
   count: number,
-): { rows: Tensor; scores: Tensor } {
-  const [queries, dim] = query.rows.shape;
-  const { columns, halfSquares } = tile;
-  let rough: Tensor = tf.matMul(query.rows, columns);
+): { values: Tensor; indices: Tensor } {
+  let scores: Tensor = productWithRows(tf, queries, values);
   // |q - x|² = |q|² - 2 (q·x - |x|² / 2)
-  if (halfSquares !== undefined) rough = tf.sub(rough, halfSquares);
-  if (query.mask !== undefined) rough = tf.add(rough, query.mask);
-  const { indices } = tf.topk(rough, count, false);
-  const gathered = tf.gather(columns, tf.reshape(indices, [queries * count]), 1);
-  const pairs = tf.reshape(gathered, [dim, queries, count]);
-  const terms =
-    metric === 'l2' ? tf.square(tf.sub(pairs, query.columns)) : tf.mul(pairs, query.columns);
-  return { rows: indices, scores: tf.sum(terms, 0) };
+  if (halfSquares !== undefined) scores = tf.sub(scores, halfSquares);
+  if (mask !== undefined) scores = tf.add(scores, mask);
+  return tf.topk(scores, count);
+}
+
+/** The wasm backend multiplies by a transposed matrix far faster than by one that it is to read as transposed. */
+function productWithRows(tf: TensorFlow, queries: Tensor2D, rows: Tensor2D): Tensor2D {
+  return tf.getBackend() === 'wasm'
+    ? tf.matMul(queries, tf.transpose(rows))
+    : tf.matMul(queries, rows, false, true);
 }
 
 function squareOf(data: Float32Array, from: number, dim: number): number {
   let square = 0;
   for (let at = from; at < from + dim; at++) square += data[at]! ** 2;
   return square;
-}
-
-function inverseLength(data: Float32Array, from: number, dim: number): number {
-  const square = squareOf(data, from, dim);
-  return square > 0 ? 1 / Math.sqrt(square) : 0;
 }

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import type { Tensor2D } from '@tensorflow/tfjs-core';
 import { LichenArgumentError, LichenError, throwIfAborted } from '../errors.js';
 import {
   MAX_ROWS,
@@ -15,10 +16,9 @@ import {
   cutTiles,
   disposeTile,
   nearestInTile,
-  normalizedRows,
+  preparedRows,
   uploadTile,
   type ItemTile,
-  type TileQuery,
 } from './item-tiles.js';
 import {
   loadTensorFlow,
@@ -27,6 +27,7 @@ import {
   type TensorFlow,
   type TowerBackend,
 } from './tensorflow.js';
+import { rescored } from './rescoring.js';
 import { TopLists } from './top-lists.js';
 
 /** Options of {@link TfScorer}. */
@@ -60,7 +61,7 @@ const DEFAULT_K = 10;
 const GPU_TILE = { items: 65_536, queries: 1_024 };
 const CPU_TILE = { items: 8_192, queries: 256 };
 
-/** Candidates a tile beyond `k`: rows whose rough scores differ by rounding alone. */
+/** Candidates beyond `k`: near the last place rows may differ by the rounding of a product alone. */
 const SPARE = 16;
 
 /**
@@ -68,8 +69,8 @@ const SPARE = 16;
  * tile. It runs wherever TensorFlow.js does, so on a GPU with the package tfjs-node-gpu, which is what it is for: on a
  * processor `FlatIndex` is faster.
  *
- * Results are those of a `FlatIndex` of f32 but for the rounding of scores; equal scores are in the order of row numbers.
- * Vectors stay on the device until {@link dispose}.
+ * Results are those of a `FlatIndex` of f32 but for the rounding of scores: best first, of equal scores the lower row.
+ * Vectors stay on the device until {@link dispose}, and in memory, where what was found is scored anew.
  *
  * @example
  * using scorer = new TfScorer(vectors, { metric: 'dot' });
@@ -84,7 +85,8 @@ export class TfScorer {
   readonly #backend: TowerBackend;
   readonly #tileItems: number | undefined;
   readonly #tileQueries: number | undefined;
-  #vectors: Matrix | undefined;
+  readonly #vectors: Matrix;
+  readonly #tiles: ItemTile[] = [];
   #device: Promise<Device> | undefined;
   #isDisposed = false;
 
@@ -106,7 +108,7 @@ export class TfScorer {
     requireFinite({ data, rows, dim }, 'vectors');
     this.size = rows;
     this.dim = dim;
-    this.#vectors = matrix(data.slice(), dim);
+    this.#vectors = preparedRows({ data, rows, dim }, this.metric);
   }
 
   /**
@@ -120,35 +122,40 @@ export class TfScorer {
   ): Promise<SearchBatchResult<number>> {
     const given = requireOptions(options, SEARCH_OPTIONS);
     this.#requireOpen();
-    const wanted = matrix(toVectors('queries', queries, this.dim).slice(), this.dim);
+    const wanted = matrix(toVectors('queries', queries, this.dim), this.dim);
     requireFinite(wanted, 'queries');
+    const rows = preparedRows(wanted, this.metric);
     const k = requireInteger('k', given.k ?? DEFAULT_K, 1, this.size);
-    const excluded = excludedRows(given.exclude, wanted.rows);
+    const excluded = excludedRows(given.exclude, rows.rows);
     throwIfAborted(given.signal, 'search');
     const device = await (this.#device ??= this.#start());
-    const rows = this.metric === 'cosine' ? matrix(normalizedRows(wanted), this.dim) : wanted;
-    const lists = new TopLists(wanted.rows, k, this.metric);
+    const candidates = new TopLists(rows.rows, Math.min(this.size, k + SPARE));
     for (let from = 0; from < rows.rows; from += device.tileQueries) {
       const to = Math.min(rows.rows, from + device.tileQueries);
-      await this.#searchTile(device, { rows, from, to, k, excluded, lists, signal: given.signal });
+      await this.#searchTile(device, {
+        rows,
+        from,
+        to,
+        excluded,
+        candidates,
+        signal: given.signal,
+      });
     }
-    const { keys, scores, counts } = lists;
-    return { keys, scores, counts, rows: wanted.rows, k };
+    return rescored(this.#vectors, rows, this.metric, candidates, k);
   }
 
   /** Frees the device's memory; a search at work fails with ERR_LICHEN_CLOSED. Twice does nothing. */
   dispose(): void {
-    if (this.#isDisposed) return;
     this.#isDisposed = true;
-    this.#vectors = undefined;
-    this.#device?.then(
-      ({ tiles }) => tiles.forEach(disposeTile),
-      () => undefined,
-    );
+    this.#freeTiles();
   }
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #freeTiles(): void {
+    for (const tile of this.#tiles.splice(0)) disposeTile(tile);
   }
 
   #requireOpen(): void {
@@ -159,77 +166,78 @@ export class TfScorer {
   async #start(): Promise<Device> {
     try {
       const loaded = await loadTensorFlow(this.#backend);
+      await resumeBackend(loaded);
       this.#requireOpen();
       const standard = loaded.backend === 'tensorflow' ? GPU_TILE : CPU_TILE;
       const { tf } = loaded;
       const tileItems = this.#tileItems ?? standard.items;
-      const tiles = cutTiles(this.#vectors!, this.metric, tileItems).map((tile) =>
-        uploadTile(tf, tile, this.dim),
-      );
-      this.#vectors = undefined;
-      return { loaded, tiles, tileQueries: this.#tileQueries ?? standard.queries };
+      for (const tile of cutTiles(this.#vectors, this.metric, tileItems)) {
+        this.#tiles.push(uploadTile(tf, tile, this.dim));
+      }
+      return { loaded, tileQueries: this.#tileQueries ?? standard.queries };
     } catch (error) {
       this.#device = undefined;
+      this.#freeTiles();
       throw error;
     }
   }
 
-  async #searchTile({ loaded, tiles }: Device, work: QueryTile): Promise<void> {
+  async #searchTile({ loaded }: Device, work: QueryTile): Promise<void> {
     const { rows, from, to } = work;
     const { tf } = loaded;
-    const { dim } = this;
-    let query: Omit<TileQuery, 'mask'> | undefined;
+    const values = rows.data.subarray(from * this.dim, to * this.dim);
+    let queries: Tensor2D | undefined;
     try {
-      for (const tile of tiles) {
+      for (const tile of this.#tiles) {
         await setImmediate();
         throwIfAborted(work.signal, 'search');
-        this.#requireOpen();
         await resumeBackend(loaded);
-        query ??= queryTensors(tf, rows.data.subarray(from * dim, to * dim), dim);
-        await this.#mergeTile(tf, tile, query, work);
+        this.#requireOpen();
+        queries ??= tf.tensor2d(values, [to - from, this.dim]);
+        await mergeTile(tf, tile, queries, work);
       }
+      // Disposing takes the tiles away, which ends the loop.
+      this.#requireOpen();
     } finally {
-      query?.rows.dispose();
-      query?.columns.dispose();
-    }
-  }
-
-  async #mergeTile(
-    tf: TensorFlow,
-    tile: ItemTile,
-    query: Omit<TileQuery, 'mask'>,
-    { from, to, k, excluded, lists }: QueryTile,
-  ): Promise<void> {
-    const count = Math.min(tile.rows, k + SPARE);
-    const found = tf.tidy(() => {
-      const mask = maskOf(tf, tile, excluded?.slice(from, to));
-      return nearestInTile(tf, this.metric, tile, { ...query, mask }, count);
-    });
-    try {
-      const [rows, scores] = await Promise.all([found.rows.data(), found.scores.data()]);
-      for (let at = from; at < to; at++) {
-        const hidden = excluded?.[at];
-        const keys: number[] = [];
-        const kept: number[] = [];
-        for (let place = (at - from) * count; place < (at - from + 1) * count; place++) {
-          const key = tile.first + rows[place]!;
-          if (hidden?.has(key) === true) continue;
-          keys.push(key);
-          kept.push(scores[place]!);
-        }
-        lists.merge(at, keys, kept);
-      }
-    } finally {
-      found.rows.dispose();
-      found.scores.dispose();
+      queries?.dispose();
     }
   }
 }
 
-/** Vectors on a device. */
+async function mergeTile(
+  tf: TensorFlow,
+  tile: ItemTile,
+  queries: Tensor2D,
+  { from, to, excluded, candidates }: QueryTile,
+): Promise<void> {
+  const count = Math.min(tile.rows, candidates.width);
+  const best = tf.tidy(() =>
+    nearestInTile(tf, tile, queries, maskOf(tf, tile, excluded?.slice(from, to)), count),
+  );
+  try {
+    const [indices, scores] = await Promise.all([
+      best.indices.data<'int32'>(),
+      best.values.data<'float32'>(),
+    ]);
+    const rows = indices.map((row) => tile.first + row);
+    for (let query = from; query < to; query++) {
+      const at = (query - from) * count;
+      candidates.merge(
+        query,
+        rows.subarray(at, at + count),
+        scores.subarray(at, at + count),
+        excluded?.[query],
+      );
+    }
+  } finally {
+    best.indices.dispose();
+    best.values.dispose();
+  }
+}
+
+/** Where vectors are. */
 interface Device {
   readonly loaded: LoadedTensorFlow;
-  readonly tiles: readonly ItemTile[];
   readonly tileQueries: number;
 }
 
@@ -238,9 +246,8 @@ interface QueryTile {
   readonly rows: Matrix;
   readonly from: number;
   readonly to: number;
-  readonly k: number;
   readonly excluded: readonly ReadonlySet<number>[] | undefined;
-  readonly lists: TopLists;
+  readonly candidates: TopLists;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -250,13 +257,6 @@ function optionalInteger(
   most: number,
 ): number | undefined {
   return value === undefined ? undefined : requireInteger(name, value, 1, most);
-}
-
-function queryTensors(tf: TensorFlow, values: Float32Array, dim: number): Omit<TileQuery, 'mask'> {
-  return tf.tidy(() => {
-    const rows = tf.tensor2d(values, [values.length / dim, dim]);
-    return { rows, columns: tf.expandDims(tf.transpose(rows), 2) };
-  });
 }
 
 function excludedRows(
@@ -282,7 +282,7 @@ function maskOf(
   tf: TensorFlow,
   { first, rows }: ItemTile,
   excluded: readonly ReadonlySet<number>[] | undefined,
-): TileQuery['mask'] {
+): Tensor2D | undefined {
   const cells: number[] = [];
   excluded?.forEach((hidden, query) => {
     for (const key of hidden) {

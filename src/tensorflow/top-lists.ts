@@ -1,59 +1,51 @@
-import type { Metric } from '../vectors/metric.js';
-
 /**
- * The best `k` rows of each query, gathered from one tile of rows after another. Order: best score first, of equal
- * scores the lower row.
+ * The rows with the highest scores for each query, gathered from one tile of rows after another; of equal scores the
+ * rows that came first.
  */
 export class TopLists {
-  /** `queries * k` row numbers; -1 where a place is unused. */
-  readonly keys: Float64Array;
-  /** `queries * k` scores; NaN where a place is unused. */
-  readonly scores: Float32Array;
-  /** Places in use, one number a query. */
+  /** `queries * width` row numbers, those of query q from `q * width` on, `counts[q]` of them. */
+  readonly rows: Int32Array;
+  /** Rows found, one number a query. */
   readonly counts: Uint32Array;
-  private readonly sign: number;
+  private readonly scores: Float32Array;
+  private readonly keptRows: Int32Array;
+  private readonly keptScores: Float32Array;
 
+  /** @param width places a query. */
   constructor(
     queries: number,
-    private readonly k: number,
-    metric: Metric,
+    readonly width: number,
   ) {
-    this.keys = new Float64Array(queries * k).fill(-1);
-    this.scores = new Float32Array(queries * k).fill(NaN);
+    this.rows = new Int32Array(queries * width);
+    this.scores = new Float32Array(queries * width);
     this.counts = new Uint32Array(queries);
-    this.sign = metric === 'l2' ? 1 : -1;
+    this.keptRows = new Int32Array(width);
+    this.keptScores = new Float32Array(width);
   }
 
-  /** Takes in candidates of a query, in any order, none of which it has had before. */
-  merge(query: number, rows: readonly number[], scores: readonly number[]): void {
-    const { k, sign } = this;
-    const order = Array.from(rows.keys()).sort(
-      (a, b) => compare(sign * scores[a]!, sign * scores[b]!) || rows[a]! - rows[b]!,
-    );
-    const from = query * k;
+  /** Takes in rows of a query that it has not had before, highest score first, leaving out those that are hidden. */
+  merge(
+    query: number,
+    rows: Int32Array,
+    scores: Float32Array,
+    hidden: ReadonlySet<number> | undefined,
+  ): void {
+    const { width, keptRows, keptScores } = this;
+    const from = query * width;
     const count = this.counts[query]!;
-    const keptKeys = this.keys.slice(from, from + count);
-    const keptScores = this.scores.slice(from, from + count);
-    const total = Math.min(k, count + rows.length);
-    for (let at = 0, kept = 0, fresh = 0; at < total; at++) {
-      const candidate = order[fresh];
-      const isKept =
-        candidate === undefined ||
-        (kept < count &&
-          (compare(sign * keptScores[kept]!, sign * scores[candidate]!) ||
-            keptKeys[kept]! - rows[candidate]!) < 0);
-      this.keys[from + at] = isKept ? keptKeys[kept]! : rows[candidate]!;
-      this.scores[from + at] = isKept ? keptScores[kept]! : scores[candidate]!;
+    keptRows.set(this.rows.subarray(from, from + count));
+    keptScores.set(this.scores.subarray(from, from + count));
+    let at = 0;
+    for (let kept = 0, fresh = 0; at < width; at++) {
+      while (fresh < rows.length && hidden?.has(rows[fresh]!) === true) fresh++;
+      const isOver = fresh === rows.length;
+      if (isOver && kept === count) break;
+      const isKept = kept < count && (isOver || keptScores[kept]! >= scores[fresh]!);
+      this.rows[from + at] = isKept ? keptRows[kept]! : rows[fresh]!;
+      this.scores[from + at] = isKept ? keptScores[kept]! : scores[fresh]!;
       if (isKept) kept++;
       else fresh++;
     }
-    this.counts[query] = total;
+    this.counts[query] = at;
   }
-}
-
-/** Ascending, equal infinities being equal and NaN, which an overflow can leave, last. */
-function compare(a: number, b: number): number {
-  if (a === b) return 0;
-  if (a < b || Number.isNaN(b)) return Number.isNaN(a) && Number.isNaN(b) ? 0 : -1;
-  return 1;
 }

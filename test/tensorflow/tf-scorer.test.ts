@@ -3,7 +3,11 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { FlatIndex } from '../../src/index/flat.js';
 import { BACKENDS } from '../../src/tensorflow/backends.js';
 import { loadTensorFlow } from '../../src/tensorflow/tensorflow.js';
-import { TfScorer, type TfScorerOptions } from '../../src/tensorflow/tf-scorer.js';
+import {
+  TfScorer,
+  type TfScorerOptions,
+  type TfSearchOptions,
+} from '../../src/tensorflow/tf-scorer.js';
 import { TopLists } from '../../src/tensorflow/top-lists.js';
 import { matrix } from '../../src/vectors/matrix.js';
 import { METRICS } from '../../src/vectors/metric.js';
@@ -104,12 +108,22 @@ describe.each(BACKENDS)('TfScorer on %s', (backend) => {
     const queries = clustered(2, 7, 3);
     await scorer.search(queries, { exclude: new Array<number[]>(7).fill([1]) });
     const kept = tf.memory().numTensors - before;
-    expect(kept).toBe(2 * 3);
+    expect(kept).toBe(2 * 3); // values and squares of each tile
     await Promise.all([scorer.search(queries), scorer.search(queries)]);
     expect(tf.memory().numTensors - before).toBe(kept);
     scorer.dispose();
+    expect(tf.memory().numTensors).toBe(before);
     scorer.dispose();
     await expect(scorer.search(queries)).rejects.toMatchObject({ code: 'ERR_LICHEN_CLOSED' });
+  });
+
+  it('gives up when disposed of while TensorFlow.js is loaded', async () => {
+    const { tf } = await loadTensorFlow(backend);
+    const before = tf.memory().numTensors;
+    const scorer = new TfScorer(matrix(clustered(1, 10, 3), 3), { metric: 'dot', backend });
+    const searching = scorer.search(clustered(2, 1, 3));
+    scorer.dispose();
+    await expect(searching).rejects.toMatchObject({ code: 'ERR_LICHEN_CLOSED' });
     expect(tf.memory().numTensors).toBe(before);
   });
 
@@ -183,51 +197,45 @@ describe('TfScorer', () => {
     ['exclude', [[1, 1]], { k: 1, exclude: [['a']] }, 'ERR_LICHEN_ARGUMENT'],
     ['exclude', [[1, 1]], { k: 1, exclude: [] }, 'ERR_LICHEN_ARGUMENT'],
     ['ef', [[1, 1]], { ef: 1 }, 'ERR_LICHEN_ARGUMENT'],
-  ])('refuses %s in a search of %j with %j', async (name, queries, options, code) => {
+  ])('refuses %s in a search of %j with %j', async (name, queries, given, code) => {
+    const options = given as TfSearchOptions;
     await expect(scorer.search(queries, options)).rejects.toMatchObject({ code });
     await expect(scorer.search(queries, options)).rejects.toThrow(new RegExp(name));
   });
 });
 
 describe('TopLists', () => {
-  it('keeps the best of what it is given in whatever pieces', () => {
+  it('keeps the highest of what it is given in whatever pieces', () => {
     const score = fc.oneof(fc.integer({ min: -3, max: 3 }), fc.constantFrom(Infinity, -Infinity));
     fc.assert(
       fc.property(
         fc.array(fc.array(score, { maxLength: 9 }), { maxLength: 5 }),
         fc.integer({ min: 1, max: 12 }),
-        fc.constantFrom('dot' as const, 'l2' as const),
-        (pieces, k, metric) => {
-          const lists = new TopLists(2, k, metric);
+        fc.uniqueArray(fc.nat({ max: 45 })),
+        (pieces, width, hidden) => {
+          const lists = new TopLists(2, width);
           const all: { row: number; score: number }[] = [];
+          const nearest = (of: typeof all): typeof all =>
+            of.sort((a, b) => (a.score === b.score ? a.row - b.row : a.score > b.score ? -1 : 1));
           for (const piece of pieces) {
-            const rows = piece.map((_, at) => all.length + at);
-            // Candidates come in no particular order.
-            lists.merge(1, rows.toReversed(), piece.toReversed());
-            piece.forEach((value, at) => all.push({ row: rows[at]!, score: value }));
+            const tile = piece.map((value, at) => ({ row: all.length + at, score: value }));
+            all.push(...tile);
+            nearest(tile);
+            const rows = Int32Array.from(tile, ({ row }) => row);
+            lists.merge(
+              1,
+              rows,
+              Float32Array.from(tile, (each) => each.score),
+              new Set(hidden),
+            );
           }
-          const best = all
-            .sort((a, b) =>
-              a.score === b.score
-                ? a.row - b.row
-                : (metric === 'l2') === a.score < b.score
-                  ? -1
-                  : 1,
-            )
-            .slice(0, k);
+          const best = nearest(all.filter(({ row }) => !hidden.includes(row))).slice(0, width);
           expect([...lists.counts]).toEqual([0, best.length]);
-          expect([...lists.keys.subarray(k, k + best.length)]).toEqual(best.map(({ row }) => row));
-          expect([...lists.scores.subarray(k, k + best.length)]).toEqual(best.map((b) => b.score));
-          expect(lists.keys.subarray(0, k).every((key) => key === -1)).toBe(true);
-          expect(lists.scores.subarray(k + best.length).every(Number.isNaN)).toBe(true);
+          expect([...lists.rows.subarray(width, width + best.length)]).toEqual(
+            best.map(({ row }) => row),
+          );
         },
       ),
     );
-  });
-
-  it('puts scores that are no numbers last', () => {
-    const lists = new TopLists(1, 3, 'dot');
-    lists.merge(0, [0, 1, 2, 3], [NaN, 1, NaN, -Infinity]);
-    expect([...lists.keys]).toEqual([1, 3, 0]);
   });
 });
