@@ -8,6 +8,7 @@ import { itemsOf } from '../interactions/interactions.js';
 import { machine } from '../native.js';
 import { NO_ITEM, recommendBatch } from '../ranking/recommend.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
+import { tellBackend } from './backend-notice.js';
 import { grouped, openTerminal, table, timed, type Terminal } from './terminal.js';
 import { integer } from './usage.js';
 
@@ -40,6 +41,7 @@ export function demoCommand(): Command {
 
 async function demo(flags: DemoFlags): Promise<void> {
   const terminal = openTerminal(flags.json === true);
+  tellBackend(terminal);
   const { signal } = terminal;
   const { isa, threads } = machine();
   terminal.say(`lichen on ${threads} processors, instruction set ${isa}\n`);

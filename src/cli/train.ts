@@ -1,10 +1,12 @@
 import { Command } from 'commander';
 import { readInteractions } from '../interactions/reader.js';
+import { BACKENDS } from '../tensorflow/backends.js';
 import { readFeatures } from '../towers/feature-files.js';
 import type { FeatureColumns } from '../towers/features.js';
 import { TWO_TOWER_DEFAULTS, type TwoTowerOptions } from '../towers/options.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
 import type { Vocabulary } from '../interactions/vocabulary.js';
+import { tellBackend } from './backend-notice.js';
 import { grouped, openTerminal, timed, type Terminal } from './terminal.js';
 import { heldOut, parseHoldOut, testMetrics, type HoldOut } from './train-test.js';
 import { integer, integers, nonNegativeNumber, oneOf, positiveNumber, share } from './usage.js';
@@ -113,7 +115,7 @@ export function trainCommand(): Command {
     .option(
       '--backend <name>',
       'TensorFlow.js backend',
-      oneOf(['auto', 'gpu', 'lichen', 'wasm', 'cpu']),
+      oneOf(['auto', ...BACKENDS]),
     )
     .option('--json', 'print the result as JSON')
     .action(train);
@@ -121,6 +123,7 @@ export function trainCommand(): Command {
 
 async function train(flags: TrainFlags): Promise<void> {
   const terminal = openTerminal(flags.json === true);
+  tellBackend(terminal);
   const { signal } = terminal;
   const read = await terminal.withProgress('reading', (onProgress) =>
     readInteractions(flags.interactions, { signal, onProgress }),
@@ -214,6 +217,7 @@ function report(
     epochs,
     seconds,
     loss,
+    backend: info.backend,
     metrics,
     ...(tested?.baselines && { baselines: tested.baselines }),
     output,

@@ -1,5 +1,6 @@
 import type { Random } from '../vectors/random.js';
-import { addPairGradients, MASKED, pairScores, type Loss, type LossStep } from './loss.js';
+import { addPairGradients, pairScores, type Loss, type LossStep } from './loss.js';
+import { MASKED } from './score-bias.js';
 
 /** How often a negative is drawn anew that is none for the row. */
 const DRAWS = 10;

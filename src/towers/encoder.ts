@@ -1,111 +1,158 @@
-import { LichenArgumentError } from '../errors.js';
-import type { Vocabulary } from '../interactions/vocabulary.js';
-import type { Matrix } from '../vectors/matrix.js';
-import { BagsBuilder } from './bags.js';
-import { bagSums } from './embedding-table.js';
-import { addFeatures, type FeatureValues } from './features.js';
-import { foldIn } from './fold-in.js';
-import { tableRows, type TowerSchema } from './layout.js';
-import type { ResolvedTwoTowerOptions } from './options.js';
-import { historyWeights } from './user-tower.js';
-import { unitRows } from './unit-rows.js';
+import type { LayersModel, NamedTensorMap, Tensor, Tensor2D, Variable } from '@tensorflow/tfjs';
+import { LichenArgumentError, shown } from '../errors.js';
+import type { TensorFlow } from '../tensorflow/tensorflow.js';
+import { SparseAdam } from './sparse-adam.js';
 
-/** What encoding needs of a model. */
-export interface TowerWeights {
-  /** All rows; see {@link TowerSchema}. */
-  readonly table: Matrix;
-  /** What histories are means of: a row an item. */
-  readonly itemSums: Matrix;
-  readonly schema: TowerSchema;
-  readonly options: ResolvedTwoTowerOptions;
-  /** The vector of a user of whom nothing is known. */
-  readonly unknownUser: Float32Array;
+/** What a tower is applied to: one tensor, or several by the names of the model's inputs. */
+export type EncoderInputs = Tensor | Readonly<Record<string, Tensor>>;
+
+/** A tower as a function. Of a method's type, so that one that takes a tensor of some rank is one as well. */
+export type EncoderFunction = { apply(inputs: EncoderInputs): Tensor2D }['apply'];
+
+/** A tower that is a network. */
+export interface EncoderSpec {
+  /** A model, or a function on tensors; it gives vectors of shape [rows, dim]. Training changes its weights. */
+  readonly model: LayersModel | EncoderFunction;
+  /**
+   * Gives the inputs of some users or items by their numbers, one row each. What tensors it makes are disposed of when
+   * they have been used; those that it made before stay.
+   */
+  readonly inputs: (rows: Int32Array) => EncoderInputs;
+  /** What training changes, for a function; a model knows its own trainable weights. */
+  readonly variables?: readonly Variable[] | undefined;
 }
 
-/** A user whom the model has not met. */
-export interface NewUser {
-  /** Ids of items, oldest first; those that the model does not know are passed over. */
-  readonly history: readonly (string | number)[];
-  /** Values of the user features. */
-  readonly features?: FeatureValues | undefined;
+/** A tower applied to some rows. */
+export interface EncoderPass {
+  /** What its output depends on and training changes. */
+  readonly variables: readonly Variable[];
+  /** The vectors, of shape [rows, dim]; derivable. */
+  output(): Tensor2D;
+  /** Takes a step for those variables that the optimizer does not know. */
+  learn(gradients: NamedTensorMap): void;
+  /** Frees what the pass holds. */
+  end(): void;
 }
 
-/** Vectors of new users: `users.length * dim` values. */
-export function encodeNewUsers(
-  { table, itemSums, schema, options, unknownUser }: TowerWeights,
-  itemVectors: Matrix,
-  items: Vocabulary,
-  users: readonly NewUser[],
-): Float32Array {
-  const { dim } = table;
-  const rows = tableRows(schema);
-  const histories = users.map(({ history }) => knownItems(items, history, options));
-  const features = new BagsBuilder();
-  for (const [at, user] of users.entries()) {
-    const what = `users[${at}].features`;
-    addFeatures(features, schema.userFeatures, rows.userFeatures, user.features ?? {}, what);
-    features.close();
+/** A tower. */
+export interface Encoder {
+  /** To be called within `tf.tidy`. */
+  begin(rows: Int32Array, training: boolean): EncoderPass;
+}
+
+/** A tower that is a model or a function of TensorFlow.js. */
+export class NetworkEncoder implements Encoder {
+  private readonly variables: readonly Variable[];
+
+  /** @throws ERR_LICHEN_ARGUMENT for what is no tower, ERR_LICHEN_EMPTY if there is nothing to train. */
+  constructor(
+    private readonly name: string,
+    readonly spec: EncoderSpec,
+  ) {
+    const { model, inputs, variables } = requireSpec(name, spec);
+    if (typeof inputs !== 'function') {
+      throw bad(`${name}.inputs must be a function, got ${shown(inputs)}`);
+    }
+    if (typeof model === 'function') {
+      if (!Array.isArray(variables)) {
+        throw bad(`${name}.variables must be an array, as its model is a function`);
+      }
+      this.variables = variables as readonly Variable[];
+    } else {
+      if (variables !== undefined)
+        throw bad(`${name}.variables belong to a model that is a function`);
+      this.variables = model.trainableWeights.map((weight) => weight.read() as Variable);
+    }
   }
-  const sums = bagSums(table.data, dim, features.finish());
-  if (schema.userTower === 'id') {
-    histories.forEach((history, at) => {
-      const vector = foldIn(itemVectors, history);
-      for (let value = 0; value < dim; value++) sums[at * dim + value]! += vector[value]!;
+
+  begin(rows: Int32Array, training: boolean): EncoderPass {
+    const inputs = this.spec.inputs(rows);
+    return {
+      variables: this.variables,
+      output: () => this.requireOutput(this.apply(inputs, rows.length, training), rows.length),
+      learn: () => {},
+      end: () => {},
+    };
+  }
+
+  private apply(inputs: EncoderInputs, rows: number, training: boolean): unknown {
+    const { model } = this.spec;
+    if (typeof model === 'function') return model(inputs);
+    const tensors = isTensor(inputs) ? [inputs] : model.inputs.map(({ name }) => inputs[name]);
+    model.inputs.forEach((input, at) => {
+      const shape: readonly (number | null)[] = input.shape;
+      const got: unknown = tensors[at];
+      const fits =
+        isTensor(got) &&
+        got.shape.length === shape.length &&
+        got.shape.every((size, axis) => size === (axis === 0 ? rows : (shape[axis] ?? size)));
+      if (fits) return;
+      const wanted = [rows, ...shape.slice(1).map((size) => size ?? 'any')].join(', ');
+      throw new LichenArgumentError(
+        'ERR_LICHEN_DIMENSION',
+        `${this.name}.inputs must give ${JSON.stringify(input.name)} of shape [${wanted}], ` +
+          `got ${isTensor(got) ? `[${got.shape.join(', ')}]` : shown(got)}`,
+      );
     });
-  } else {
-    addMeans(sums, itemSums, histories, options);
+    const given = tensors as Tensor[];
+    return model.apply(given.length === 1 ? given[0]! : given, { training });
   }
-  const vectors = options.normalize ? unitRows(sums, dim).unit : sums;
-  for (let at = 0; at < users.length; at++) {
-    const vector = vectors.subarray(at * dim, (at + 1) * dim);
-    if (vector.every((value) => value === 0)) vector.set(unknownUser);
-  }
-  return vectors;
-}
 
-/** Vectors of new items, from their features alone: `values.length * dim` values. */
-export function encodeNewItems(
-  { table, schema, options }: TowerWeights,
-  values: readonly FeatureValues[],
-): Float32Array {
-  if (schema.itemFeatures.length === 0) {
+  private requireOutput(output: unknown, rows: number): Tensor2D {
+    if (isTensor(output) && output.shape.length === 2 && output.shape[0] === rows) {
+      return output as Tensor2D;
+    }
+    const got = isTensor(output) ? `shape [${output.shape.join(', ')}]` : shown(output);
     throw new LichenArgumentError(
-      'ERR_LICHEN_ARGUMENT',
-      'the model was trained without itemFeatures, so it cannot encode new items',
+      'ERR_LICHEN_DIMENSION',
+      `${this.name} must give a tensor of shape [${rows}, dim], got ${got}`,
     );
   }
-  const rows = tableRows(schema);
-  const builder = new BagsBuilder();
-  values.forEach((value, at) => {
-    addFeatures(builder, schema.itemFeatures, rows.itemFeatures, value, `features[${at}]`);
-    builder.close();
-  });
-  const sums = bagSums(table.data, table.dim, builder.finish());
-  return options.normalize ? unitRows(sums, table.dim).unit : sums;
 }
 
-function knownItems(
-  items: Vocabulary,
-  history: readonly (string | number)[],
-  { ordered, maxHistory }: ResolvedTwoTowerOptions,
-): number[] {
-  const known = history.map((id) => items.indexOf(id)).filter((item) => item >= 0);
-  return ordered ? known.slice(-maxHistory) : known;
+/** A tower that is a table: a vector a row, of which a step touches the batch's alone. */
+export class TableEncoder implements Encoder {
+  private adam: SparseAdam | undefined;
+
+  constructor(
+    private readonly tf: TensorFlow,
+    /** Row-major, changed in place by training. */
+    readonly table: Float32Array,
+    private readonly dim: number,
+    private readonly learningRate: number,
+  ) {}
+
+  begin(rows: Int32Array): EncoderPass {
+    const { table, dim, tf } = this;
+    const values = new Float32Array(rows.length * dim);
+    rows.forEach((row, at) => values.set(table.subarray(row * dim, (row + 1) * dim), at * dim));
+    const variable = tf.variable(tf.tensor2d(values, [rows.length, dim]));
+    return {
+      variables: [variable],
+      output: () => variable,
+      learn: (gradients) => {
+        const gradient = gradients[variable.name]!.dataSync<'float32'>();
+        this.adam ??= new SparseAdam(table, dim);
+        this.adam.step(rows, gradient, this.learningRate);
+      },
+      end: () => variable.dispose(),
+    };
+  }
 }
 
-function addMeans(
-  sums: Float32Array,
-  { data, dim }: Matrix,
-  histories: readonly number[][],
-  options: ResolvedTwoTowerOptions,
-): void {
-  histories.forEach((history, at) => {
-    const weights = historyWeights(history.length, options);
-    history.forEach((item, place) => {
-      const weight = weights[place]!;
-      for (let value = 0; value < dim; value++) {
-        sums[at * dim + value]! += weight * data[item * dim + value]!;
-      }
-    });
-  });
+function isTensor(value: unknown): value is Tensor {
+  return value !== null && typeof value === 'object' && 'dataId' in value && 'shape' in value;
+}
+
+function requireSpec(name: string, spec: EncoderSpec): EncoderSpec {
+  const model: unknown = (spec as Partial<EncoderSpec> | null)?.model;
+  const isModel =
+    typeof model === 'function' ||
+    (model !== null && typeof model === 'object' && 'trainableWeights' in model);
+  if (isModel) return spec;
+  throw bad(`${name}.model must be a LayersModel or a function, got ${shown(model)}`);
+}
+
+function bad(message: string): LichenArgumentError {
+  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
 }

@@ -1,12 +1,5 @@
+import type { UserItems } from './pair-batches.js';
 import type { Random } from '../vectors/random.js';
-
-/** Which user has which items, row by row: the items of user u are `items[offsets[u] … offsets[u + 1] - 1]`. */
-export interface UserItems {
-  /** One more than there are users. */
-  readonly offsets: Uint32Array;
-  /** Item rows; a user has an item at most once. */
-  readonly items: Uint32Array;
-}
 
 /**
  * What one step learns from. A row is a user as seen through some of the user's items; its pairs are the items it should

@@ -1,4 +1,4 @@
-import type { UserItems } from './examples.js';
+import type { UserItems } from './pair-batches.js';
 import type { EmbeddingTable } from './embedding-table.js';
 import { tableRows, type TowerSchema } from './layout.js';
 import { matrix, requireFinite, type Matrix } from '../vectors/matrix.js';

@@ -21,9 +21,6 @@ export interface LossBatch {
   readonly bias: Float32Array;
 }
 
-/** Added to a score it leaves a softmax probability of exactly 0, and stays finite in float32. */
-export const MASKED = -1e9;
-
 /** A loss and its gradients by the vectors it was computed from. */
 export interface LossStep {
   /** Mean a pair, in nats where the loss is a likelihood. */

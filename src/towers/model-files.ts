@@ -9,12 +9,12 @@ import {
   throwIfAborted,
 } from '../errors.js';
 import { Vocabulary } from '../interactions/vocabulary.js';
-import type { StartedBackend } from '../tensorflow/tensorflow.js';
+import type { TensorFlowName } from '../tensorflow/backends.js';
 import { syncFolder, writeAtomically } from '../vectors/atomic.js';
 import { byteChunks } from '../vectors/bytes.js';
 import { readMatrix, writeMatrix } from '../vectors/files.js';
 import { matrix, type Matrix } from '../vectors/matrix.js';
-import type { TowerWeights } from './encoder.js';
+import type { TowerWeights } from './new-vectors.js';
 import { fillUnknownUsers } from './finish.js';
 import { tableRows, type TowerSchema } from './layout.js';
 import {
@@ -34,8 +34,8 @@ export type TwoTowerMetric = 'dot' | 'cosine';
 export interface TwoTowerInfo {
   /** What it was trained with. */
   readonly options: ResolvedTwoTowerOptions;
-  /** What computed. */
-  readonly backend: StartedBackend;
+  /** What computed, by TensorFlow.js's name for it. */
+  readonly backend: TensorFlowName;
   /** Times that training went through all interactions; with a validation, up to the best one. */
   readonly epochs: number;
   /** How long training took. */

@@ -1,7 +1,7 @@
 import { LichenError, LichenFileError } from '../errors.js';
 import { Vocabulary } from '../interactions/vocabulary.js';
-import { STARTED_BACKENDS, type StartedBackend } from '../tensorflow/tensorflow.js';
-import type { TowerWeights } from './encoder.js';
+import { TENSORFLOW_NAMES, type TensorFlowName } from '../tensorflow/backends.js';
+import type { TowerWeights } from './new-vectors.js';
 import type { TwoTowerContent, TwoTowerInfo, TwoTowerMetric } from './model-files.js';
 import {
   resolveTwoTowerOptions,
@@ -74,14 +74,15 @@ export function parseHeader(text: string, path: string): ModelHeader {
   const metric = fields.get('metric');
   if (metric !== 'dot' && metric !== 'cosine') throw fields.bad('metric', 'dot or cosine');
   const backend = fields.get('backend');
-  const backends: readonly unknown[] = STARTED_BACKENDS;
-  if (!backends.includes(backend)) throw fields.bad('backend', STARTED_BACKENDS.join(', '));
+  if (!isBackend(backend)) {
+    throw fields.bad('backend', `one of ${Object.values(TENSORFLOW_NAMES).join(', ')}`);
+  }
   const dim = fields.count('dim', 1);
   const options = fields.options(version === 1 ? { userTower: 'id' } : {});
   if (options.dim !== dim) throw fields.bad('options', `an object with dim ${dim}`);
   const info = Object.freeze({
     options,
-    backend: backend as StartedBackend,
+    backend,
     epochs: fields.count('epochs', 1),
     seconds: fields.number('seconds'),
     loss: fields.number('loss'),
@@ -196,6 +197,10 @@ class Fields {
     }
     throw this.bad('files', 'an object of {bytes, sha256}');
   }
+}
+
+function isBackend(value: unknown): value is TensorFlowName {
+  return Object.values(TENSORFLOW_NAMES).includes(value as TensorFlowName);
 }
 
 function isDigest(value: unknown): boolean {

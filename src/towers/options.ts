@@ -1,5 +1,5 @@
 import { LichenArgumentError, shown } from '../errors.js';
-import type { TowerBackend } from '../tensorflow/tensorflow.js';
+import { BACKENDS, type TowerBackend } from '../tensorflow/backends.js';
 
 /** How far a training is. */
 export interface TwoTowerProgress {
@@ -257,7 +257,7 @@ const RULES: Readonly<Record<keyof TwoTowerSettings, Rule>> = {
   validateEvery: whole(1, 100_000),
   patience: whole(1, 100_000),
   seed: whole(0, Number.MAX_SAFE_INTEGER, '0..2^53-1'),
-  backend: oneOf('auto', 'gpu', 'lichen', 'wasm', 'cpu'),
+  backend: oneOf('auto', ...BACKENDS),
 };
 
 const CONTROLS: Readonly<Record<'signal' | 'onProgress', Rule>> = {

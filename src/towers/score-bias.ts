@@ -1,18 +1,24 @@
-import type { Examples, UserItems } from './examples.js';
-import { MASKED } from './loss.js';
-import type { Negatives } from './negative-sampler.js';
+import type { PairBatch, UserItems } from './pair-batches.js';
+
+/** Added to a score it leaves a softmax probability of exactly 0, and stays finite in float32. */
+export const MASKED = -1e9;
 
 /** What {@link ScoreBias} corrects. */
 export interface ScoreBiasOptions {
-  /** Whether to take the log of how often an item is expected among the negatives off its column (Yi et al., RecSys 2019). */
+  /** Whether to take the log of each item's chance to be in a batch off its column (Yi et al., RecSys 2019). */
   readonly logQ: boolean;
-  /** Whether no item that the user is known to have met is a negative, rather than only those of the row's pairs. */
+  /** Whether items that the user is known to like, but that are no pairs of the row, are no negatives either. */
   readonly maskKnown: boolean;
 }
 
-/** Fills the tile that is added to the scores of the negatives: row r is row r of the examples, column c negative c. */
+/**
+ * Fills the tile that is added to the scores of an in-batch softmax: row r is the batch's user r, column c its item
+ * c. Popular items are in more batches and so are negatives more often; logQ takes that back.
+ */
 export class ScoreBias {
-  /** For an item, the first column it stands in; -1 for none. */
+  /** Of each item, log(1 - its share of all pairs): the chance that one random pair has another item. */
+  private readonly logAbsent: Float64Array;
+  /** For an item, its column in the batch at hand; -1 for none. */
   private readonly columnOf: Int32Array;
 
   constructor(
@@ -20,43 +26,49 @@ export class ScoreBias {
     itemCount: number,
     private readonly options: ScoreBiasOptions,
   ) {
+    const counts = new Float64Array(itemCount);
+    for (const item of source.items) counts[item]!++;
+    this.logAbsent = counts.map((count) => Math.log1p(-count / source.items.length));
     this.columnOf = new Int32Array(itemCount).fill(-1);
   }
 
-  /** Fills `tile`, of `users.length * items.length` values. */
-  fill(tile: Float32Array, examples: Examples, { items, logExpected }: Negatives): void {
-    const width = items.length;
-    for (let column = 0; column < width; column++) {
-      tile[column] = this.options.logQ ? -logExpected[column]! : 0;
-    }
-    for (let from = width; from < tile.length; from += width) tile.copyWithin(from, 0, width);
-    this.mask(tile, examples, items);
+  /** Fills `tile`, of `users.length * items.length` values for the batch. */
+  fill(tile: Float32Array, batch: PairBatch): void {
+    this.fillRows(tile, batch);
+    if (this.options.maskKnown) this.mask(tile, batch);
   }
 
-  private mask(tile: Float32Array, examples: Examples, columns: Int32Array): void {
-    const { columnOf, options, source } = this;
-    const width = columns.length;
-    /** The next column of the same item; -1 after the last. */
-    const next = new Int32Array(width);
-    for (let column = width - 1; column >= 0; column--) {
-      next[column] = columnOf[columns[column]!]!;
-      columnOf[columns[column]!] = column;
+  private fillRows(tile: Float32Array, batch: PairBatch): void {
+    if (!this.options.logQ) {
+      tile.fill(0);
+      return;
     }
-    const maskAll = (row: number, items: ArrayLike<number>, from: number, to: number): void => {
-      for (let at = from; at < to; at++) {
-        for (let column = columnOf[items[at]!]!; column >= 0; column = next[column]!) {
-          tile[row * width + column] = MASKED;
-        }
+    const width = batch.items.length;
+    const pairs = batch.pairColumns.length;
+    for (let column = 0; column < width; column++) {
+      tile[column] = -Math.log(-Math.expm1(pairs * this.logAbsent[batch.items[column]!]!));
+    }
+    for (let from = width; from < tile.length; from += width) tile.copyWithin(from, 0, width);
+  }
+
+  private mask(tile: Float32Array, batch: PairBatch): void {
+    const { users, items, pairOffsets, pairColumns } = batch;
+    const { offsets, items: known } = this.source;
+    const { columnOf } = this;
+    const width = items.length;
+    items.forEach((item, column) => (columnOf[item] = column));
+    for (let row = 0; row < users.length; row++) {
+      const from = row * width;
+      const ownFrom = pairOffsets[row]!;
+      const own = pairColumns.subarray(ownFrom, pairOffsets[row + 1]);
+      const kept = Float32Array.from(own, (column) => tile[from + column]!);
+      const end = offsets[users[row]! + 1]!;
+      for (let at = offsets[users[row]!]!; at < end; at++) {
+        const column = columnOf[known[at]!]!;
+        if (column >= 0) tile[from + column] = MASKED;
       }
-    };
-    examples.users.forEach((user, row) => {
-      if (options.maskKnown) {
-        maskAll(row, source.items, source.offsets[user]!, source.offsets[user + 1]!);
-      } else {
-        const { pairItems, pairOffsets } = examples;
-        maskAll(row, pairItems, pairOffsets[row]!, pairOffsets[row + 1]!);
-      }
-    });
-    for (const item of columns) columnOf[item] = -1;
+      own.forEach((column, at) => (tile[from + column] = kept[at]!));
+    }
+    for (const item of items) columnOf[item] = -1;
   }
 }

@@ -1,6 +1,6 @@
 import { LichenError } from '../errors.js';
 import { Vocabulary } from '../interactions/vocabulary.js';
-import type { TowerWeights } from './encoder.js';
+import type { TowerWeights } from './new-vectors.js';
 import type { FeatureSchema } from './features.js';
 import type { UserTowerKind } from './options.js';
 

@@ -6,8 +6,8 @@ import { Random } from '../vectors/random.js';
 import { matrix, type Matrix } from '../vectors/matrix.js';
 import { BagsBuilder } from './bags.js';
 import { bagSums, EmbeddingTable, randomTable } from './embedding-table.js';
-import type { TowerWeights } from './encoder.js';
-import type { UserItems } from './examples.js';
+import type { TowerWeights } from './new-vectors.js';
+import type { UserItems } from './pair-batches.js';
 import { fillUnknownUsers, finishTable, finishVectors, itemSums } from './finish.js';
 import {
   tableLayout,

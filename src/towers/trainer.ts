@@ -9,14 +9,14 @@ import {
   SetDealer,
   type ExampleDealer,
   type Examples,
-  type UserItems,
 } from './examples.js';
+import type { UserItems } from './pair-batches.js';
 import { ItemSide } from './item-side.js';
 import type { Loss } from './loss.js';
 import { NegativeSampler } from './negative-sampler.js';
 import type { ResolvedTwoTowerOptions } from './options.js';
 import { cosineOf, prefixLoss } from './prefix-loss.js';
-import { ScoreBias } from './score-bias.js';
+import { NegativeBias } from './negative-bias.js';
 import { softmaxLoss } from './softmax-loss.js';
 import { BagUserTower, type TableLayout, type UserTower } from './user-tower.js';
 
@@ -40,7 +40,7 @@ export class TwoTowerTrainer {
   private readonly dealer: ExampleDealer;
   private readonly items: ItemSide;
   private readonly sampler: NegativeSampler;
-  private readonly bias: ScoreBias;
+  private readonly bias: NegativeBias;
   private readonly loss: Loss;
   private tile = new Float32Array(0);
   private stepsDone = 0;
@@ -57,7 +57,7 @@ export class TwoTowerTrainer {
     for (const item of source.items) counts[item]!++;
     this.dealer = dealerOf(source, options, random.fork());
     this.sampler = new NegativeSampler(counts, options, random.fork());
-    this.bias = new ScoreBias(source, source.itemCount, options);
+    this.bias = new NegativeBias(source, source.itemCount, options);
     this.items = new ItemSide(layout.items, source.itemCount, options, random.fork());
     this.loss = lossOf(options, random.fork());
     this.userTower = new BagUserTower(table, layout, options);

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { LichenError, throwIfAborted } from '../errors.js';
-import type { LoadedTensorFlow } from '../tensorflow/tensorflow.js';
+import { resumeBackend, type LoadedTensorFlow } from '../tensorflow/tensorflow.js';
 import type { ResolvedTwoTowerOptions, TwoTowerOptions } from './options.js';
 import type { TwoTowerTrainer } from './trainer.js';
 
@@ -91,13 +91,12 @@ export async function runEpochs(
 
 /** Lets other work of the event loop have its turn. */
 async function giveWay(
-  { tf, backend }: LoadedTensorFlow,
+  loaded: LoadedTensorFlow,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await setImmediate();
   throwIfAborted(signal, 'training');
-  // The backend is a setting of the whole process, and somebody else may have had a turn.
-  if (tf.getBackend() !== backend) await tf.setBackend(backend);
+  await resumeBackend(loaded);
 }
 
 function diverged(

@@ -3,7 +3,7 @@ import type { Interactions } from '../interactions/interactions.js';
 import type { Vocabulary } from '../interactions/vocabulary.js';
 import { loadTensorFlow } from '../tensorflow/tensorflow.js';
 import type { Matrix } from '../vectors/matrix.js';
-import { encodeNewItems, encodeNewUsers, type NewUser, type TowerWeights } from './encoder.js';
+import { encodeNewItems, encodeNewUsers, type NewUser, type TowerWeights } from './new-vectors.js';
 import type { FeatureValues } from './features.js';
 import type { TowerFeatures } from './layout.js';
 import {

@@ -47,7 +47,7 @@ describe('the command line, from interactions to recommendations', () => {
       ...['--dim', '8', '--epochs', '5', '--output', at('other')],
     );
     expect(Object.keys(result).sort()).toEqual(
-      ['users', 'items', 'epochs', 'seconds', 'loss', 'metrics', 'output'].sort(),
+      ['users', 'items', 'epochs', 'seconds', 'loss', 'backend', 'metrics', 'output'].sort(),
     );
     expect(result).toMatchObject({ users: 300, epochs: 5, output: at('other') });
     expect(Object.keys(result.metrics)).toEqual(['recall@20', 'ndcg@20', 'recall@50', 'ndcg@50']);

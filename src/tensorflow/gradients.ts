@@ -1,0 +1,15 @@
+import { importPackage, requirePackage, type ImportPackage } from './packages.js';
+import type { TensorFlow } from './tensorflow.js';
+
+/**
+ * Makes sure that TensorFlow.js can derive gradients: tfjs-core alone has none in Node, and the package tfjs registers
+ * them.
+ * @throws ERR_LICHEN_MISSING_PACKAGE saying what to install.
+ */
+export async function requireGradients(
+  tf: TensorFlow,
+  load: ImportPackage = importPackage,
+): Promise<void> {
+  if (tf.getGradient(tf.BatchMatMul) !== undefined) return;
+  await requirePackage(load, '@tensorflow/tfjs');
+}
