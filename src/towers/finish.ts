@@ -19,7 +19,7 @@ export function finishTable(table: EmbeddingTable, source: UserItems, schema: To
     if (met[item] === 0) values.fill(0, item * dim, (item + 1) * dim);
   }
   if (schema.userTower !== 'id') return;
-  const { users } = tableRows(schema);
+  const { users } = tableRows(schema, dim);
   for (let user = 0; user < schema.users; user++) {
     if (source.offsets[user] !== source.offsets[user + 1]) continue;
     values.fill(0, (users + user) * dim, (users + user + 1) * dim);

@@ -7,16 +7,22 @@ import {
   type FeatureColumns,
   type FeatureSchema,
 } from './features.js';
-import type { UserTowerKind } from './options.js';
+import { networkRows, type AttentionShape } from './attention-network.js';
+import type { ResolvedTwoTowerOptions, UserTowerKind } from './options.js';
 import type { TableLayout } from './user-tower.js';
 
-/** What a model remembers of the rows of its table: first one an item, then one a user if users are ids, then features. */
+/**
+ * What a model remembers of the rows of its table: first one an item, then one a user if users are ids, then features,
+ * then a network.
+ */
 export interface TowerSchema {
   readonly userTower: UserTowerKind;
   readonly items: number;
   readonly users: number;
   readonly itemFeatures: readonly FeatureSchema[];
   readonly userFeatures: readonly FeatureSchema[];
+  /** Of the user tower `attention`. */
+  readonly network?: Omit<AttentionShape, 'dim'>;
 }
 
 /** Features to train with. */
@@ -32,25 +38,23 @@ export interface TableRows {
   readonly users: number;
   readonly itemFeatures: number;
   readonly userFeatures: number;
+  readonly network: number;
   /** Rows in all. */
   readonly total: number;
 }
 
 /** Where the parts of a table begin. */
-export function tableRows(schema: TowerSchema): TableRows {
+export function tableRows(schema: TowerSchema, dim: number): TableRows {
   const itemFeatures = schema.items + (schema.userTower === 'id' ? schema.users : 0);
   const userFeatures = itemFeatures + totalRows(schema.itemFeatures);
-  return {
-    users: schema.items,
-    itemFeatures,
-    userFeatures,
-    total: userFeatures + totalRows(schema.userFeatures),
-  };
+  const network = userFeatures + totalRows(schema.userFeatures);
+  const ofNetwork = schema.network === undefined ? 0 : networkRows({ ...schema.network, dim });
+  return { users: schema.items, itemFeatures, userFeatures, network, total: network + ofNetwork };
 }
 
 /** The schema of towers over these users, items and features; throws as {@link schemaOf} does. */
 export function towerSchema(
-  userTower: UserTowerKind,
+  { userTower, layers, maxHistory }: ResolvedTwoTowerOptions,
   users: Vocabulary,
   items: Vocabulary,
   { itemFeatures = {}, userFeatures = {} }: TowerFeatures,
@@ -61,12 +65,17 @@ export function towerSchema(
     users: users.size,
     itemFeatures: schemaOf(itemFeatures, 'itemFeatures', items.size),
     userFeatures: schemaOf(userFeatures, 'userFeatures', users.size),
+    ...(userTower === 'attention' && { network: { layers, maxHistory } }),
   };
 }
 
 /** What each item and each user is made of. An item's id comes first. */
-export function tableLayout(schema: TowerSchema, features: TowerFeatures): TableLayout {
-  const rows = tableRows(schema);
+export function tableLayout(
+  schema: TowerSchema,
+  features: TowerFeatures,
+  dim: number,
+): TableLayout {
+  const rows = tableRows(schema, dim);
   const { itemFeatures = {}, userFeatures = {} } = features;
   return {
     items: joined(

@@ -161,7 +161,7 @@ export async function readModel(
   const itemVectors = await vectors('items.npy', info.items);
   const content = { users, items, userVectors, itemVectors, metric, info };
   if (towers === undefined) return { ...content, weights: weightsOfVectors(content) };
-  const table = await vectors('table.npy', tableRows(towers.schema).total);
+  const table = await vectors('table.npy', tableRows(towers.schema, dim).total);
   const itemSums = hasItemSums(towers.schema)
     ? await vectors('item-sums.npy', info.items)
     : matrix(table.data.subarray(0, info.items * dim), dim);

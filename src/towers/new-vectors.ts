@@ -1,6 +1,8 @@
 import { LichenArgumentError } from '../errors.js';
 import type { Vocabulary } from '../interactions/vocabulary.js';
+import { loadTensorFlow } from '../tensorflow/tensorflow.js';
 import type { Matrix } from '../vectors/matrix.js';
+import { attend } from './attention-tower.js';
 import { BagsBuilder } from './bags.js';
 import { bagSums } from './embedding-table.js';
 import { addFeatures, type FeatureValues } from './features.js';
@@ -31,14 +33,14 @@ export interface NewUser {
 }
 
 /** Vectors of new users: `users.length * dim` values. */
-export function encodeNewUsers(
+export async function encodeNewUsers(
   { table, itemSums, schema, options, unknownUser }: TowerWeights,
   itemVectors: Matrix,
   items: Vocabulary,
   users: readonly NewUser[],
-): Float32Array {
+): Promise<Float32Array> {
   const { dim } = table;
-  const rows = tableRows(schema);
+  const rows = tableRows(schema, dim);
   const histories = users.map(({ history }) => knownItems(items, history, options));
   const features = new BagsBuilder();
   for (const [at, user] of users.entries()) {
@@ -52,6 +54,11 @@ export function encodeNewUsers(
       const vector = foldIn(itemVectors, history);
       for (let value = 0; value < dim; value++) sums[at * dim + value]! += vector[value]!;
     });
+  } else if (schema.network !== undefined) {
+    const { tf } = await loadTensorFlow(options.backend);
+    const weights = table.data.subarray(rows.network * dim, rows.total * dim);
+    const attended = attend(tf, { ...schema.network, dim }, weights, itemSums.data, histories);
+    attended.forEach((value, at) => (sums[at]! += value));
   } else {
     addMeans(sums, itemSums, histories, options);
   }
@@ -74,7 +81,7 @@ export function encodeNewItems(
       'the model was trained without itemFeatures, so it cannot encode new items',
     );
   }
-  const rows = tableRows(schema);
+  const rows = tableRows(schema, table.dim);
   const builder = new BagsBuilder();
   values.forEach((value, at) => {
     addFeatures(builder, schema.itemFeatures, rows.itemFeatures, value, `features[${at}]`);

@@ -2,14 +2,15 @@ import { LichenError } from '../errors.js';
 import { Vocabulary } from '../interactions/vocabulary.js';
 import type { TowerWeights } from './new-vectors.js';
 import type { FeatureSchema } from './features.js';
+import type { TowerSchema } from './layout.js';
 import type { UserTowerKind } from './options.js';
 
 type Towers = Pick<TowerWeights, 'schema' | 'unknownUser'>;
 
 /** What model.json says of the towers, plain data. */
 export function towersJson({ schema, unknownUser }: Towers): Record<string, unknown> {
-  const { userTower, itemFeatures, userFeatures } = schema;
-  return { userTower, itemFeatures, userFeatures, unknownUser: Array.from(unknownUser) };
+  const { userTower, itemFeatures, userFeatures, network } = schema;
+  return { userTower, itemFeatures, userFeatures, network, unknownUser: Array.from(unknownUser) };
 }
 
 /** Understands what {@link towersJson} gave; undefined if it is something else. */
@@ -31,10 +32,19 @@ export function parseTowers(
     !unknownUser.every(Number.isFinite)
   )
     return undefined;
+  const network = parseNetwork(fields.network);
+  if ((userTower === 'attention') !== (network !== undefined)) return undefined;
   return {
-    schema: { userTower, users, items, itemFeatures, userFeatures },
+    schema: { userTower, users, items, itemFeatures, userFeatures, ...(network && { network }) },
     unknownUser: Float32Array.from(unknownUser as number[]),
   };
+}
+
+function parseNetwork(json: unknown): TowerSchema['network'] {
+  const { layers, maxHistory } = (json ?? {}) as Record<string, unknown>;
+  const isSound = (value: unknown, most: number): value is number =>
+    Number.isSafeInteger(value) && (value as number) >= 1 && (value as number) <= most;
+  return isSound(layers, 16) && isSound(maxHistory, 4096) ? { layers, maxHistory } : undefined;
 }
 
 function isUserTower(value: unknown): value is UserTowerKind {

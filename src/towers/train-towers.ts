@@ -1,7 +1,10 @@
 import { holdOutLast, holdOutShare, type Split } from '../interactions/hold-out.js';
 import type { Interactions } from '../interactions/interactions.js';
 import type { Vocabulary } from '../interactions/vocabulary.js';
-import type { LoadedTensorFlow } from '../tensorflow/tensorflow.js';
+import { requireGradients } from '../tensorflow/gradients.js';
+import type { LoadedTensorFlow, TensorFlow } from '../tensorflow/tensorflow.js';
+import { initializeNetwork } from './attention-network.js';
+import { attend } from './attention-tower.js';
 import { Random } from '../vectors/random.js';
 import { matrix, type Matrix } from '../vectors/matrix.js';
 import { BagsBuilder } from './bags.js';
@@ -14,7 +17,6 @@ import {
   tableRows,
   towerSchema,
   type TowerFeatures,
-  type TowerSchema,
 } from './layout.js';
 import type { ResolvedTwoTowerOptions, TwoTowerOptions } from './options.js';
 import { TwoTowerTrainer } from './trainer.js';
@@ -53,10 +55,16 @@ export async function trainTowers(
   initial: InitialTowers | undefined,
 ): Promise<TrainedTowers> {
   const { users, items } = interactions;
-  const schema = towerSchema(options.userTower, users, items, features);
-  const layout = tableLayout(schema, features);
+  const schema = towerSchema(options, users, items, features);
+  const layout = tableLayout(schema, features, options.dim);
   const random = new Random(options.seed);
-  const values = randomTable(tableRows(schema).total, options.dim, INITIAL_SPREAD, random.fork());
+  const rows = tableRows(schema, options.dim);
+  const values = randomTable(rows.total, options.dim, INITIAL_SPREAD, random.fork());
+  const network = values.subarray(rows.network * options.dim);
+  if (schema.network !== undefined) {
+    await requireGradients(loaded.tf);
+    initializeNetwork(network, options, random.fork());
+  }
   if (initial !== undefined) takeRows(values, schema, { users, items }, initial, options.dim);
   const table = new EmbeddingTable(values, options.dim, options.weightDecay);
   const parts = options.validation > 0 ? validationSplit(interactions, options) : undefined;
@@ -66,21 +74,27 @@ export async function trainTowers(
     { ...source, itemCount: items.size },
     table,
     layout,
+    network,
     options,
   );
+  const vectors = (known: UserItems): Towers => towersOf(loaded.tf, table, layout, network, known, options);
   let best: Float32Array | undefined;
   const validator =
     parts &&
     new HeldBackValidator(
       parts,
       random.fork(),
-      () => towersOf(table, layout, source, options),
+      () => vectors(source),
       () => (best = values.slice()),
     );
   const outcome = await runEpochs(trainer, loaded, options, controls, validator);
   if (best !== undefined) values.set(best);
   finishTable(table, source, schema);
-  return { outcome, towers: finished(table, layout, userItems(interactions), schema, options) };
+  const { users: userVectors, items: itemVectors } = vectors(userItems(interactions));
+  const unknownUser = fillUnknownUsers(userVectors, options.normalize);
+  const sums = itemSums(table, layout);
+  const weights = { table: matrix(values, options.dim), itemSums: sums, schema, options, unknownUser };
+  return { outcome, towers: { userVectors, itemVectors, weights } };
 }
 
 function userItems({ offsets, itemIndices }: Interactions): UserItems {
@@ -94,44 +108,36 @@ function validationSplit(
   return ordered ? holdOutLast(interactions) : holdOutShare(interactions, validation, seed);
 }
 
-function finished(
-  table: EmbeddingTable,
-  layout: TableLayout,
-  known: UserItems,
-  schema: TowerSchema,
-  options: ResolvedTwoTowerOptions,
-): TrainedTowers['towers'] {
-  const { users: userVectors, items: itemVectors } = towersOf(table, layout, known, options);
-  const unknownUser = fillUnknownUsers(userVectors, options.normalize);
-  const weights = {
-    table: matrix(table.values, table.dim),
-    itemSums: itemSums(table, layout),
-    schema,
-    options,
-    unknownUser,
-  };
-  return { userVectors, itemVectors, weights };
+interface Towers {
+  readonly users: Matrix;
+  readonly items: Matrix;
 }
 
 /** The vectors of all users, seen by all of their items, and of all items. */
 function towersOf(
+  tf: TensorFlow,
   table: EmbeddingTable,
   layout: TableLayout,
+  network: Float32Array,
   known: UserItems,
   options: ResolvedTwoTowerOptions,
-): { users: Matrix; items: Matrix } {
+): Towers {
   const { dim } = table;
+  const items = itemSums(table, layout);
+  const histories = Array.from({ length: known.offsets.length - 1 }, (_, user) =>
+    known.items.subarray(known.offsets[user], known.offsets[user + 1]),
+  );
   const builder = new BagsBuilder();
-  for (let user = 0; user + 1 < known.offsets.length; user++) {
-    if (options.userTower !== 'id') {
-      const history = known.items.subarray(known.offsets[user], known.offsets[user + 1]);
-      addHistory(builder, layout.items, history, options);
-    }
+  histories.forEach((history, user) => {
+    if (options.userTower === 'history') addHistory(builder, layout.items, history, options);
     builder.addBag(layout.users, user, 1);
     builder.close();
-  }
+  });
   const users = matrix(bagSums(table.values, dim, builder.finish()), dim);
-  const items = itemSums(table, layout);
+  if (options.userTower === 'attention') {
+    const attended = attend(tf, options, network, items.data, histories);
+    attended.forEach((value, at) => (users.data[at]! += value));
+  }
   return {
     users: finishVectors(users, options.normalize),
     items: finishVectors(items, options.normalize),

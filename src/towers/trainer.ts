@@ -1,5 +1,6 @@
 import type { TensorFlow } from '../tensorflow/tensorflow.js';
 import { Random } from '../vectors/random.js';
+import { AttentionTower } from './attention-tower.js';
 import { bprLoss } from './bpr-loss.js';
 import { contrastiveLoss } from './contrastive-loss.js';
 import type { EmbeddingTable } from './embedding-table.js';
@@ -12,7 +13,7 @@ import {
 } from './examples.js';
 import type { UserItems } from './pair-batches.js';
 import { ItemSide } from './item-side.js';
-import type { Loss } from './loss.js';
+import type { Loss, LossStep } from './loss.js';
 import { NegativeSampler } from './negative-sampler.js';
 import type { ResolvedTwoTowerOptions } from './options.js';
 import { cosineOf, prefixLoss } from './prefix-loss.js';
@@ -34,9 +35,12 @@ export interface TrainingSource extends UserItems {
   readonly itemCount: number;
 }
 
-/** Both towers under training. TensorFlow.js sees a step's vectors only, so a step costs the batch and not the tables. */
+/**
+ * Both towers under training. TensorFlow.js sees a step's vectors only, so a step costs the batch and not the
+ * tables.
+ */
 export class TwoTowerTrainer {
-  readonly userTower: UserTower;
+  private readonly userTower: UserTower;
   private readonly dealer: ExampleDealer;
   private readonly items: ItemSide;
   private readonly sampler: NegativeSampler;
@@ -50,6 +54,7 @@ export class TwoTowerTrainer {
     source: TrainingSource,
     private readonly table: EmbeddingTable,
     layout: TableLayout,
+    network: Float32Array,
     private readonly options: ResolvedTwoTowerOptions,
   ) {
     const random = new Random(options.seed);
@@ -60,7 +65,10 @@ export class TwoTowerTrainer {
     this.bias = new NegativeBias(source, source.itemCount, options);
     this.items = new ItemSide(layout.items, source.itemCount, options, random.fork());
     this.loss = lossOf(options, random.fork());
-    this.userTower = new BagUserTower(table, layout, options);
+    this.userTower =
+      options.userTower === 'attention'
+        ? new AttentionTower(tf, table, layout, options, network, random.fork())
+        : new BagUserTower(table, layout, options);
   }
 
   /** Steps an epoch; 0 when there is nothing to learn from. */
@@ -86,26 +94,35 @@ export class TwoTowerTrainer {
     const { targets, pairTargets } = this.items.targetsOf(examples.pairItems);
     const negativeBags = this.items.bagsOf(drawn.items);
     const targetBags = this.items.bagsOf(targets);
-    const step = this.loss(this.tf, {
-      dim,
-      users: this.userTower.forward(examples),
-      negatives: table.sums(negativeBags),
-      targets: table.sums(targetBags),
-      pairOffsets: examples.pairOffsets,
-      pairTargets,
-      bias,
-    });
     const learningRate = this.learningRate();
+    let step: LossStep | undefined;
+    const ofUsers = this.userTower.step(
+      examples,
+      (users) => {
+        step = this.loss(this.tf, {
+          dim,
+          users,
+          negatives: table.sums(negativeBags),
+          targets: table.sums(targetBags),
+          pairOffsets: examples.pairOffsets,
+          pairTargets,
+          bias,
+        });
+        return step.users;
+      },
+      learningRate,
+    );
+    const { loss, negatives, targets: ofTargets } = step!;
     table.step(
       [
-        this.userTower.backward(step.users, learningRate),
-        { bags: negativeBags, gradients: step.negatives },
-        { bags: targetBags, gradients: step.targets },
+        ofUsers,
+        { bags: negativeBags, gradients: negatives },
+        { bags: targetBags, gradients: ofTargets },
       ],
       learningRate,
     );
     this.stepsDone++;
-    return step.loss;
+    return loss;
   }
 
   /** Falls in a straight line from the first step's rate to `finalLearningRate` times that at the last. */

@@ -147,10 +147,10 @@ export class TwoTowerModel {
 
   /**
    * Vectors of users who were not in training, by what they have met: `users.length * dim` values. A user tower of ids
-   * finds the vector that fits the history best (fold-in). A user of whom nothing is known gets the mean user's vector.
+   * finds the vector that fits the history best (fold-in); one of attention asks TensorFlow.js. A user of whom nothing is known gets the mean user's vector.
    * @throws ERR_LICHEN_ARGUMENT for features that the model does not have or of another type.
    */
-  encodeNewUsers(users: readonly NewUser[]): Float32Array {
+  async encodeNewUsers(users: readonly NewUser[]): Promise<Float32Array> {
     return encodeNewUsers(this.weights, this.itemVectors, this.items, users);
   }
 

@@ -13,10 +13,16 @@ export interface TableLayout {
 
 /** A user tower under training: a vector for each row of examples. */
 export interface UserTower {
-  /** `rows * dim` values. */
-  forward(examples: Examples): Float32Array;
-  /** What a gradient by the vectors of the last {@link forward} means for the rows of the table. */
-  backward(gradients: Float32Array, learningRate: number): BagGradients;
+  /**
+   * One step, but for the rows of the table.
+   * @param gradientsOf takes the vectors, `rows * dim` values, and gives the gradient of the loss by them.
+   * @returns what that means for the rows of the table.
+   */
+  step(
+    examples: Examples,
+    gradientsOf: (users: Float32Array) => Float32Array,
+    learningRate: number,
+  ): BagGradients;
 }
 
 /** How much the items of a history weigh: alike, or less the older they are; together 1. */
@@ -46,15 +52,16 @@ export function addHistory(
 
 /** The tower whose vectors are sums of table rows: the mean of a history, an id, features. */
 export class BagUserTower implements UserTower {
-  private bags: Bags = new BagsBuilder().finish();
-
   constructor(
     private readonly table: EmbeddingTable,
     private readonly layout: TableLayout,
     private readonly options: ResolvedTwoTowerOptions,
   ) {}
 
-  forward(examples: Examples): Float32Array {
+  step(
+    examples: Examples,
+    gradientsOf: (users: Float32Array) => Float32Array,
+  ): BagGradients {
     const { layout, options } = this;
     const builder = new BagsBuilder();
     examples.users.forEach((user, row) => {
@@ -64,11 +71,7 @@ export class BagUserTower implements UserTower {
       builder.addBag(layout.users, user, 1);
       builder.close();
     });
-    this.bags = builder.finish();
-    return this.table.sums(this.bags);
-  }
-
-  backward(gradients: Float32Array): BagGradients {
-    return { bags: this.bags, gradients };
+    const bags = builder.finish();
+    return { bags, gradients: gradientsOf(this.table.sums(bags)) };
   }
 }

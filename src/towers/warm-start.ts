@@ -27,11 +27,17 @@ export function takeRows(
     // Rows of zeros were never trained; zeros cannot be told apart by training.
     if (row.some((value) => value !== 0)) values.set(row, to * dim);
   };
-  const now = tableRows(schema);
-  const then = tableRows(before);
+  const now = tableRows(schema, dim);
+  const then = tableRows(before, dim);
   forEachShared(items, initial.items, copy);
   if (schema.userTower === 'id' && before.userTower === 'id') {
     forEachShared(users, initial.users, (from, to) => copy(then.users + from, now.users + to));
+  }
+  const isSameNetwork =
+    schema.network?.layers === before.network?.layers &&
+    schema.network?.maxHistory === before.network?.maxHistory;
+  for (let row = now.network; isSameNetwork && row < now.total; row++) {
+    copy(then.network + row - now.network, row);
   }
   for (const side of ['itemFeatures', 'userFeatures'] as const) {
     takeFeatures(schema[side], now[side], before[side], then[side], copy);

@@ -14,6 +14,7 @@ const LOOPS: readonly [string, TwoTowerOptions][] = [
   ['history, ccl', { loss: 'ccl' }],
   ['history, bpr', { loss: 'bpr' }],
   ['history in order', { ordered: true }],
+  ['attention', { userTower: 'attention', dropout: 0.1 }],
   ['ids, dot product', { userTower: 'id' }],
   ['prefixes, validation', { prefixes: [2, 4], validation: 0.2 }],
 ];

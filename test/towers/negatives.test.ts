@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest';
+import { SetDealer } from '../../src/towers/examples.js';
+import { NegativeBias } from '../../src/towers/negative-bias.js';
+import { NegativeSampler } from '../../src/towers/negative-sampler.js';
+import { MASKED } from '../../src/towers/score-bias.js';
+import { Random } from '../../src/vectors/random.js';
+import { randomUserItems } from './pairs.js';
+
+describe('NegativeSampler', () => {
+  const counts = Float64Array.of(0, 1, 4, 16, 100);
+
+  /** How often each item is drawn, of 200,000. */
+  function drawn(negativePower: number, uniformShare: number): Float64Array {
+    const options = { negatives: 1000, negativePower, uniformShare };
+    const sampler = new NegativeSampler(counts, options, new Random(5));
+    const times = new Float64Array(counts.length);
+    for (let step = 0; step < 200; step++) for (const item of sampler.draw().items) times[item]!++;
+    return times;
+  }
+
+  it('draws items by a power of their counts, and a share from all alike', () => {
+    const roots = [0, 1, 2, 4, 10].map((root) => root / 17);
+    drawn(0.5, 0).forEach((times, item) => {
+      expect(times / 200_000).toBeCloseTo(roots[item]!, 2);
+    });
+    expect(drawn(0.5, 0)[0]).toBe(0);
+    drawn(1, 0.4).forEach((times, item) => {
+      expect(times / 200_000).toBeCloseTo((0.6 * counts[item]!) / 121 + 0.08, 2);
+    });
+  });
+
+  it('knows how often each is expected', () => {
+    const options = { negatives: 300, negativePower: 1, uniformShare: 0.5 };
+    const { items, logExpected } = new NegativeSampler(counts, options, new Random(1)).draw();
+    items.forEach((item, at) => {
+      const chance = (0.5 * counts[item]!) / 121 + 0.1;
+      expect(logExpected[at]).toBeCloseTo(Math.log(300 * chance), 5);
+    });
+  });
+});
+
+describe('NegativeBias', () => {
+  const source = randomUserItems(12, 15, 9, 5);
+  const dealing = { batchSize: 20, inputShare: 0.5, maxHistory: 50, pairsARow: 4 };
+  const [examples] = [...new SetDealer(source, dealing, new Random(1)).epoch()];
+  const items = Int32Array.of(3, 7, 3, 0, 14, 7, 1);
+  const logExpected = Float32Array.from(items, (item) => item / 4);
+
+  it.each([
+    [true, true],
+    [false, true],
+    [true, false],
+  ])('corrects (%s) and masks what the user knows (%s)', (logQ, maskKnown) => {
+    const bias = new NegativeBias(source, 15, { logQ, maskKnown });
+    const tile = new Float32Array(examples!.users.length * items.length).fill(99);
+    // Twice, as what is kept between steps must not show.
+    for (let step = 0; step < 2; step++) bias.fill(tile, examples!, { items, logExpected });
+    let masked = 0;
+    examples!.users.forEach((user, row) => {
+      const known = [...source.items.subarray(source.offsets[user], source.offsets[user + 1])];
+      items.forEach((item, column) => {
+        const value = tile[row * items.length + column]!;
+        // The pairs of a row are all that its user knows.
+        const expected = known.includes(item) ? MASKED : logQ ? -logExpected[column]! : 0;
+        expect(value).toBe(Math.fround(expected));
+        if (value === MASKED) masked++;
+      });
+    });
+    expect(masked).toBeGreaterThan(5);
+  });
+});
