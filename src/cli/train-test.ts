@@ -94,7 +94,10 @@ export async function testMetrics(
     rankingMetrics(rankedBy(scores, train.users.size, heldItems, k), test, flags.cutOffs).values;
   return {
     metrics,
-    baselines: { 'popularity of tags': measure(() => baselines.popularity), 'tag overlap': measure((user) => baselines.overlap(user)) },
+    baselines: {
+      'popularity of tags': measure(() => baselines.popularity),
+      'tag overlap': measure((user) => baselines.overlap(user)),
+    },
   };
 }
 

@@ -112,11 +112,7 @@ export function trainCommand(): Command {
       integer(1),
     )
     .option('--seed <n>', `decides every random choice (default: ${seed})`, integer(0))
-    .option(
-      '--backend <name>',
-      'TensorFlow.js backend',
-      oneOf(['auto', ...BACKENDS]),
-    )
+    .option('--backend <name>', 'TensorFlow.js backend', oneOf(['auto', ...BACKENDS]))
     .option('--json', 'print the result as JSON')
     .action(train);
 }

@@ -43,7 +43,11 @@ export function networkRows({ dim, layers, maxHistory }: AttentionShape): number
 }
 
 /** Sets the first values of a network in `weights`: matrices and places at random, gains at 1 and biases at 0. */
-export function initializeNetwork(weights: Float32Array, shape: AttentionShape, random: Random): void {
+export function initializeNetwork(
+  weights: Float32Array,
+  shape: AttentionShape,
+  random: Random,
+): void {
   const { dim, layers, maxHistory } = shape;
   let at = maxHistory * dim;
   weights.subarray(0, at).forEach((_, place) => (weights[place] = 0.1 * random.gaussian()));
@@ -102,10 +106,11 @@ export class AttentionNetwork {
     const [sequences, places] = inputs.shape;
     const dropped = (x: Tensor3D): Tensor3D => (keep === undefined ? x : tf.mul(x, keep()));
     const dense = (x: Tensor3D, matrix: Tensor): Tensor3D =>
-      tf.reshape(
-        tf.matMul(tf.reshape(x, [sequences * places, dim]), matrix),
-        [sequences, places, dim],
-      );
+      tf.reshape(tf.matMul(tf.reshape(x, [sequences * places, dim]), matrix), [
+        sequences,
+        places,
+        dim,
+      ]);
     const positions = tf.slice(weights[0] as Tensor2D, [0, 0], [places, dim]);
     let x = dropped(tf.add<Tensor3D>(inputs, tf.reshape(positions, [1, places, dim])));
     for (let layer = 0; layer < layers; layer++) {
@@ -140,7 +145,8 @@ export class AttentionNetwork {
 
   private causal(places: number): Tensor {
     const mask = new Float32Array(places * places);
-    for (let row = 0; row < places; row++) mask.fill(HIDDEN, row * places + row + 1, (row + 1) * places);
+    for (let row = 0; row < places; row++)
+      mask.fill(HIDDEN, row * places + row + 1, (row + 1) * places);
     return this.tf.tensor3d(mask, [1, places, places]);
   }
 }

@@ -124,13 +124,22 @@ function rowPlaces({ rowSequences, rowLengths }: Examples, places: number): Int3
 
 function picked(values: Float32Array, places: Int32Array, dim: number): Float32Array {
   const rows = new Float32Array(places.length * dim);
-  places.forEach((place, row) => rows.set(values.subarray(place * dim, (place + 1) * dim), row * dim));
+  places.forEach((place, row) =>
+    rows.set(values.subarray(place * dim, (place + 1) * dim), row * dim),
+  );
   return rows;
 }
 
-function spreadOut(rows: Float32Array, places: Int32Array, dim: number, size: number): Float32Array {
+function spreadOut(
+  rows: Float32Array,
+  places: Int32Array,
+  dim: number,
+  size: number,
+): Float32Array {
   const values = new Float32Array(size);
-  places.forEach((place, row) => values.set(rows.subarray(row * dim, (row + 1) * dim), place * dim));
+  places.forEach((place, row) =>
+    values.set(rows.subarray(row * dim, (row + 1) * dim), place * dim),
+  );
   return values;
 }
 

@@ -1,13 +1,10 @@
+import type { EmbeddingBags } from './table-rows.js';
+
 /**
- * Weighted sums of table rows, one a bag: bag b is the sum of `weights[j]` times row `rows[j]`, for j from `offsets[b]`
- * up to `offsets[b + 1]`. What a tower sees of a user or an item is a bag: its id, its tags, its history are rows.
+ * Weighted sums of table rows, one a bag. What a tower sees of a user or an item is a bag: its id, its tags, its history
+ * are rows.
  */
-export interface Bags {
-  /** One more than there are bags, ascending from 0. */
-  readonly offsets: Int32Array;
-  /** Table rows; a row may stand several times. */
-  readonly rows: Int32Array;
-  /** One a row. */
+export interface Bags extends EmbeddingBags {
   readonly weights: Float32Array;
 }
 
@@ -74,4 +71,24 @@ export function chosenBags(from: Bags, chosen: Int32Array): Bags {
     builder.close();
   }
   return builder.finish();
+}
+
+/** The bags of each of `parts`, one part after the other. */
+export function consecutiveBags(parts: readonly Bags[]): Bags {
+  const length = parts.reduce((sum, { rows }) => sum + rows.length, 0);
+  const count = parts.reduce((sum, { offsets }) => sum + offsets.length - 1, 0);
+  const all = {
+    offsets: new Int32Array(count + 1),
+    rows: new Int32Array(length),
+    weights: new Float32Array(length),
+  };
+  let bag = 0;
+  let at = 0;
+  for (const { offsets, rows, weights } of parts) {
+    for (let place = 1; place < offsets.length; place++) all.offsets[++bag] = at + offsets[place]!;
+    all.rows.set(rows, at);
+    all.weights.set(weights, at);
+    at += rows.length;
+  }
+  return all;
 }

@@ -1,5 +1,6 @@
 import type { Random } from '../vectors/random.js';
-import type { Bags } from './bags.js';
+import { consecutiveBags, type Bags } from './bags.js';
+import { embeddingBag } from './embedding-bag.js';
 import { SparseAdam } from './sparse-adam.js';
 
 /** Bags and the gradient of a loss by each bag's sum: `dim` values a bag. */
@@ -26,44 +27,20 @@ export class EmbeddingTable {
 
   /** The sum of each bag: `dim` values a bag. */
   sums(bags: Bags): Float32Array {
-    return bagSums(this.values, this.dim, bags);
+    return embeddingBag(this.values, this.dim, bags);
   }
 
   /** One step of Adam over the rows of all bags, each row once; what several bags say of a row is added up. */
   step(parts: readonly BagGradients[], learningRate: number): void {
-    const { dim } = this;
-    const length = parts.reduce((sum, { bags }) => sum + bags.rows.length, 0);
-    const rows = new Int32Array(length);
-    const gradients = new Float32Array(length * dim);
-    let to = 0;
-    for (const { bags, gradients: ofBags } of parts) {
-      for (let bag = 0; bag + 1 < bags.offsets.length; bag++) {
-        for (let at = bags.offsets[bag]!; at < bags.offsets[bag + 1]!; at++, to++) {
-          rows[to] = bags.rows[at]!;
-          const weight = bags.weights[at]!;
-          for (let value = 0; value < dim; value++) {
-            gradients[to * dim + value] = weight * ofBags[bag * dim + value]!;
-          }
-        }
-      }
+    const bags = parts.map((part) => part.bags);
+    const gradients = new Float32Array(parts.reduce((sum, part) => sum + part.gradients.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      gradients.set(part.gradients, at);
+      at += part.gradients.length;
     }
-    this.adam.step(rows, gradients, learningRate);
+    this.adam.stepBags(consecutiveBags(bags), gradients, learningRate);
   }
-}
-
-/** The sum of each bag over the rows of a table: `dim` values a bag. */
-export function bagSums(table: Float32Array, dim: number, bags: Bags): Float32Array {
-  const count = bags.offsets.length - 1;
-  const sums = new Float32Array(count * dim);
-  for (let bag = 0; bag < count; bag++) {
-    const to = bag * dim;
-    for (let at = bags.offsets[bag]!; at < bags.offsets[bag + 1]!; at++) {
-      const from = bags.rows[at]! * dim;
-      const weight = bags.weights[at]!;
-      for (let value = 0; value < dim; value++) sums[to + value]! += weight * table[from + value]!;
-    }
-  }
-  return sums;
 }
 
 /** A table of normal random numbers. */

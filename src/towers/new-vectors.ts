@@ -4,7 +4,7 @@ import { loadTensorFlow } from '../tensorflow/tensorflow.js';
 import type { Matrix } from '../vectors/matrix.js';
 import { attend } from './attention-tower.js';
 import { BagsBuilder } from './bags.js';
-import { bagSums } from './embedding-table.js';
+import { embeddingBag } from './embedding-bag.js';
 import { addFeatures, type FeatureValues } from './features.js';
 import { foldIn } from './fold-in.js';
 import { tableRows, type TowerSchema } from './layout.js';
@@ -48,7 +48,7 @@ export async function encodeNewUsers(
     addFeatures(features, schema.userFeatures, rows.userFeatures, user.features ?? {}, what);
     features.close();
   }
-  const sums = bagSums(table.data, dim, features.finish());
+  const sums = embeddingBag(table.data, dim, features.finish());
   if (schema.userTower === 'id') {
     histories.forEach((history, at) => {
       const vector = foldIn(itemVectors, history);
@@ -87,7 +87,7 @@ export function encodeNewItems(
     addFeatures(builder, schema.itemFeatures, rows.itemFeatures, value, `features[${at}]`);
     builder.close();
   });
-  const sums = bagSums(table.data, table.dim, builder.finish());
+  const sums = embeddingBag(table.data, table.dim, builder.finish());
   return options.normalize ? unitRows(sums, table.dim).unit : sums;
 }
 

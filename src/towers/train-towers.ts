@@ -8,16 +8,12 @@ import { attend } from './attention-tower.js';
 import { Random } from '../vectors/random.js';
 import { matrix, type Matrix } from '../vectors/matrix.js';
 import { BagsBuilder } from './bags.js';
-import { bagSums, EmbeddingTable, randomTable } from './embedding-table.js';
+import { embeddingBag } from './embedding-bag.js';
+import { EmbeddingTable, randomTable } from './embedding-table.js';
 import type { TowerWeights } from './new-vectors.js';
 import type { UserItems } from './pair-batches.js';
 import { fillUnknownUsers, finishTable, finishVectors, itemSums } from './finish.js';
-import {
-  tableLayout,
-  tableRows,
-  towerSchema,
-  type TowerFeatures,
-} from './layout.js';
+import { tableLayout, tableRows, towerSchema, type TowerFeatures } from './layout.js';
 import type { ResolvedTwoTowerOptions, TwoTowerOptions } from './options.js';
 import { TwoTowerTrainer } from './trainer.js';
 import { runEpochs, type TrainingOutcome } from './training.js';
@@ -77,7 +73,8 @@ export async function trainTowers(
     network,
     options,
   );
-  const vectors = (known: UserItems): Towers => towersOf(loaded.tf, table, layout, network, known, options);
+  const vectors = (known: UserItems): Towers =>
+    towersOf(loaded.tf, table, layout, network, known, options);
   let best: Float32Array | undefined;
   const validator =
     parts &&
@@ -93,7 +90,13 @@ export async function trainTowers(
   const { users: userVectors, items: itemVectors } = vectors(userItems(interactions));
   const unknownUser = fillUnknownUsers(userVectors, options.normalize);
   const sums = itemSums(table, layout);
-  const weights = { table: matrix(values, options.dim), itemSums: sums, schema, options, unknownUser };
+  const weights = {
+    table: matrix(values, options.dim),
+    itemSums: sums,
+    schema,
+    options,
+    unknownUser,
+  };
   return { outcome, towers: { userVectors, itemVectors, weights } };
 }
 
@@ -133,7 +136,7 @@ function towersOf(
     builder.addBag(layout.users, user, 1);
     builder.close();
   });
-  const users = matrix(bagSums(table.values, dim, builder.finish()), dim);
+  const users = matrix(embeddingBag(table.values, dim, builder.finish()), dim);
   if (options.userTower === 'attention') {
     const attended = attend(tf, options, network, items.data, histories);
     attended.forEach((value, at) => (users.data[at]! += value));

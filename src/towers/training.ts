@@ -90,10 +90,7 @@ export async function runEpochs(
 }
 
 /** Lets other work of the event loop have its turn. */
-async function giveWay(
-  loaded: LoadedTensorFlow,
-  signal: AbortSignal | undefined,
-): Promise<void> {
+async function giveWay(loaded: LoadedTensorFlow, signal: AbortSignal | undefined): Promise<void> {
   await setImmediate();
   throwIfAborted(signal, 'training');
   await resumeBackend(loaded);

@@ -58,10 +58,7 @@ export class BagUserTower implements UserTower {
     private readonly options: ResolvedTwoTowerOptions,
   ) {}
 
-  step(
-    examples: Examples,
-    gradientsOf: (users: Float32Array) => Float32Array,
-  ): BagGradients {
+  step(examples: Examples, gradientsOf: (users: Float32Array) => Float32Array): BagGradients {
     const { layout, options } = this;
     const builder = new BagsBuilder();
     examples.users.forEach((user, row) => {

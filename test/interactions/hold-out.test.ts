@@ -23,7 +23,10 @@ function interactions(list: readonly (readonly [number, number])[]): Interaction
 }
 
 /** Checks that both parts together are the whole, in its order, and gives each user's items of both. */
-function usersOf(whole: Interactions, { train, test }: Split): { kept: number[]; held: number[] }[] {
+function usersOf(
+  whole: Interactions,
+  { train, test }: Split,
+): { kept: number[]; held: number[] }[] {
   expect(train.itemIndices.length + test.itemIndices.length).toBe(whole.itemIndices.length);
   expect([train.report.kept, test.report.kept]).toEqual([
     train.itemIndices.length,
@@ -62,12 +65,17 @@ describe('holding out', () => {
 
   it('takes a share by chance and leaves every user one', () => {
     fc.assert(
-      fc.property(pairs, fc.double({ min: 0.01, max: 0.99, noNaN: true }), fc.nat(), (list, share, seed) => {
-        const whole = interactions(list);
-        const split = holdOutShare(whole, share, seed);
-        for (const { kept } of usersOf(whole, split)) expect(kept.length).toBeGreaterThan(0);
-        expect(holdOutShare(whole, share, seed)).toEqual(split);
-      }),
+      fc.property(
+        pairs,
+        fc.double({ min: 0.01, max: 0.99, noNaN: true }),
+        fc.nat(),
+        (list, share, seed) => {
+          const whole = interactions(list);
+          const split = holdOutShare(whole, share, seed);
+          for (const { kept } of usersOf(whole, split)) expect(kept.length).toBeGreaterThan(0);
+          expect(holdOutShare(whole, share, seed)).toEqual(split);
+        },
+      ),
     );
     const many = interactions(Array.from({ length: 5000 }, (_, at) => [at % 10, at]));
     expect(holdOutShare(many, 0.2, 1).test.itemIndices.length / 5000).toBeCloseTo(0.2, 1);

@@ -42,8 +42,16 @@ describe('readFeatures', () => {
     ['f.jsonl', '{"id": "a"}\n[]', /f\.jsonl, line 2: expected an object, got an array/],
     ['f.jsonl', '{"id": "a"', /line 1: /],
     ['f.jsonl', '{"name": 1}', /line 1: id must be a string or a number, got undefined/],
-    ['f.jsonl', '{"id":"a","x":{}}', /x must be a number, a string or a list of such, got an object/],
-    ['f.jsonl', '{"id":"a","x":1}\n{"id":"b","x":"1"}', /line 2: x is categorical, but numeric before/],
+    [
+      'f.jsonl',
+      '{"id":"a","x":{}}',
+      /x must be a number, a string or a list of such, got an object/,
+    ],
+    [
+      'f.jsonl',
+      '{"id":"a","x":1}\n{"id":"b","x":"1"}',
+      /line 2: x is categorical, but numeric before/,
+    ],
     ['f.txt', 'a 1\na 2', /f\.txt, line 2: "a" has features already/],
   ])('refuses what %s may hold: %s', async (name, text, message) => {
     writeFileSync(at(name), text);

@@ -84,16 +84,29 @@ describe('features', () => {
     expect(bag({ year: 1e9 })).toEqual([[103, 4]]);
   });
 
-  const schemaOfOne = (column: unknown): unknown => schemaOf({ x: column } as never, 'itemFeatures', 2);
+  const schemaOfOne = (column: unknown): unknown =>
+    schemaOf({ x: column } as never, 'itemFeatures', 2);
 
   it.each([
-    [{ type: 'categorical', values: ['a'] }, 'ERR_LICHEN_DIMENSION', /itemFeatures\.x\.values.* 2 values, got 1/],
+    [
+      { type: 'categorical', values: ['a'] },
+      'ERR_LICHEN_DIMENSION',
+      /itemFeatures\.x\.values.* 2 values, got 1/,
+    ],
     [undefined, 'ERR_LICHEN_DIMENSION', /got undefined/],
     [{ type: 'colour', values: [1, 2] }, 'ERR_LICHEN_ARGUMENT', /x\.type must be .*got "colour"/],
-    [{ type: 'categorical', values: ['a', {}] }, 'ERR_LICHEN_ARGUMENT', /values\[1\].*got an object/],
+    [
+      { type: 'categorical', values: ['a', {}] },
+      'ERR_LICHEN_ARGUMENT',
+      /values\[1\].*got an object/,
+    ],
     [{ type: 'categorical', values: ['a', ''] }, 'ERR_LICHEN_ARGUMENT', /values\[1\]/],
     [{ type: 'numeric', values: [1, '2'] }, 'ERR_LICHEN_ARGUMENT', /values\[1\].*got "2"/],
-    [{ type: 'numeric', values: [1, Infinity] }, 'ERR_LICHEN_NOT_FINITE', /values\[1\] is Infinity/],
+    [
+      { type: 'numeric', values: [1, Infinity] },
+      'ERR_LICHEN_NOT_FINITE',
+      /values\[1\] is Infinity/,
+    ],
     [{ type: 'text', values: ['a', 'b'], buckets: 0 }, 'ERR_LICHEN_ARGUMENT', /x\.buckets/],
   ])('refuse %j', (column, code, message) => {
     expect(() => schemaOfOne(column)).toThrow(expect.objectContaining({ code }) as Error);

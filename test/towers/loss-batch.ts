@@ -36,8 +36,9 @@ export function plainLoss(batch: LossBatch, loss: PlainLoss, vectors: Vectors): 
   const columns = bias.length / (pairOffsets.length - 1);
   let sum = 0;
   for (let row = 0; row + 1 < pairOffsets.length; row++) {
-    const pairs = Array.from(pairTargets.subarray(pairOffsets[row], pairOffsets[row + 1]), (target) =>
-      dot(vectors.users, row, vectors.targets, target),
+    const pairs = Array.from(
+      pairTargets.subarray(pairOffsets[row], pairOffsets[row + 1]),
+      (target) => dot(vectors.users, row, vectors.targets, target),
     );
     const negatives = Array.from({ length: columns }, (_, column) => ({
       score: dot(vectors.users, row, vectors.negatives, column),

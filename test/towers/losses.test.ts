@@ -41,7 +41,11 @@ function units(vectors: Vectors, dim: number): Vectors {
     });
     return Float64Array.from(rows.flat());
   };
-  return { users: cut(vectors.users), negatives: cut(vectors.negatives), targets: cut(vectors.targets) };
+  return {
+    users: cut(vectors.users),
+    negatives: cut(vectors.negatives),
+    targets: cut(vectors.targets),
+  };
 }
 
 const CASES: readonly [string, Loss, (batch: LossBatch, vectors: Vectors) => number][] = [
@@ -110,7 +114,9 @@ describe('bprLoss', () => {
     const batch = lossBatch(DIM);
     const columns = batch.negatives.length / DIM;
     const open = [4, 0, 2, 8, 1];
-    const bias = batch.bias.map((_, at) => (at % columns === open[Math.floor(at / columns)] ? 0 : MASKED));
+    const bias = batch.bias.map((_, at) =>
+      at % columns === open[Math.floor(at / columns)] ? 0 : MASKED,
+    );
     const known = { ...batch, bias };
     const bpr: PlainLoss = (pairs, [negative]) =>
       pairs.reduce(

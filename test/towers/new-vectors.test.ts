@@ -10,7 +10,10 @@ const groups = twoGroups(120, 60, 8);
 const options = { dim: 8, epochs: 12, negatives: 40, batchSize: 32, learningRate: 0.03 };
 const items = Array.from({ length: groups.items.size }, (_, item) => item);
 /** Of the group of even or odd items, with a list of which group the users of each parity belong to. */
-const kind = { type: 'categorical', values: items.map((item) => ['even', 'odd'][item % 2]) } as const;
+const kind = {
+  type: 'categorical',
+  values: items.map((item) => ['even', 'odd'][item % 2]),
+} as const;
 
 function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return Array.from(a, (value, at) => value * b[at]!).reduce((sum, value) => sum + value, 0);
@@ -24,19 +27,31 @@ function preference(model: TwoTowerModel, user: ArrayLike<number>, group: number
   const scores = items.map((item) => dot(user, vectorOf(model.itemVectors, item)));
   const own = scores.filter((_, item) => item % 2 === group);
   const other = scores.filter((_, item) => item % 2 !== group);
-  return own.reduce((sum, one) => sum + other.filter((two) => one > two).length, 0) / (own.length * other.length);
+  return (
+    own.reduce((sum, one) => sum + other.filter((two) => one > two).length, 0) /
+    (own.length * other.length)
+  );
 }
 
 describe.each(['history', 'id'] as const)('new users of a tower of %s', (userTower) => {
   let model: TwoTowerModel;
   beforeAll(async () => {
     const scoring = userTower === 'id' ? { epochs: 30 } : {};
-    model = await TwoTowerModel.train(groups, { dim: 8, negatives: 40, userTower, ...(userTower === 'history' ? options : scoring) });
+    model = await TwoTowerModel.train(groups, {
+      dim: 8,
+      negatives: 40,
+      userTower,
+      ...(userTower === 'history' ? options : scoring),
+    });
   });
 
   it('are placed by what they have met', async () => {
     const vectors = matrix(
-      await model.encodeNewUsers([{ history: [0, 2, 8] }, { history: [1, 5] }, { history: [3, 9] }]),
+      await model.encodeNewUsers([
+        { history: [0, 2, 8] },
+        { history: [1, 5] },
+        { history: [3, 9] },
+      ]),
       model.dim,
     );
     expect(preference(model, vectorOf(vectors, 0), 0)).toBeGreaterThan(0.9);
@@ -55,20 +70,19 @@ describe.each(['history', 'id'] as const)('new users of a tower of %s', (userTow
 });
 
 describe('new users of towers of histories', () => {
-  it.each([
-    { ordered: false },
-    { ordered: true },
-    { userTower: 'attention', layers: 1 },
-  ] as const)('have the vectors that users with the same items have (%j)', async (kind) => {
-    const model = await TwoTowerModel.train(groups, { ...options, epochs: 1, ...kind });
-    const histories = [3, 4, 5].map((user) => ({ history: [...itemsOf(groups, user)] }));
-    const vectors = matrix(await model.encodeNewUsers(histories), model.dim);
-    [3, 4, 5].forEach((user, row) => {
-      vectorOf(model.userVectors, user).forEach((value, at) =>
-        expect(vectorOf(vectors, row)[at]).toBeCloseTo(value, 5),
-      );
-    });
-  });
+  it.each([{ ordered: false }, { ordered: true }, { userTower: 'attention', layers: 1 }] as const)(
+    'have the vectors that users with the same items have (%j)',
+    async (kind) => {
+      const model = await TwoTowerModel.train(groups, { ...options, epochs: 1, ...kind });
+      const histories = [3, 4, 5].map((user) => ({ history: [...itemsOf(groups, user)] }));
+      const vectors = matrix(await model.encodeNewUsers(histories), model.dim);
+      [3, 4, 5].forEach((user, row) => {
+        vectorOf(model.userVectors, user).forEach((value, at) =>
+          expect(vectorOf(vectors, row)[at]).toBeCloseTo(value, 5),
+        );
+      });
+    },
+  );
 });
 
 describe('new items', () => {
@@ -86,7 +100,11 @@ describe('new items', () => {
       expect(preference(model, vector, user % 2)).toBeGreaterThan(0.9);
     }
     const vectors = matrix(
-      model.encodeNewItems([{ kind: 'even', shelf: 55 }, { kind: 'odd', shelf: 55 }, { kind: 'other' }]),
+      model.encodeNewItems([
+        { kind: 'even', shelf: 55 },
+        { kind: 'odd', shelf: 55 },
+        { kind: 'other' },
+      ]),
       model.dim,
     );
     const user = vectorOf(model.userVectors, 0);
@@ -107,7 +125,10 @@ describe('foldIn', () => {
     const gram = (rows: readonly number[]): number[][] =>
       Array.from({ length: dim }, (_, a) =>
         Array.from({ length: dim }, (_, b) =>
-          rows.reduce((sum, row) => sum + vectorOf(vectors, row)[a]! * vectorOf(vectors, row)[b]!, 0),
+          rows.reduce(
+            (sum, row) => sum + vectorOf(vectors, row)[a]! * vectorOf(vectors, row)[b]!,
+            0,
+          ),
         ),
       );
     const all = gram(Array.from({ length: 40 }, (_, row) => row));
@@ -138,8 +159,8 @@ describe('warm start', () => {
       expect(value).toBeCloseTo(first.weights.table.data[at]!, 5),
     );
     expect(warm.info.loss).toBeLessThan(cold.info.loss);
-    await expect(
-      TwoTowerModel.train(groups, { dim: 4 }, { initial: first }),
-    ).rejects.toMatchObject({ code: 'ERR_LICHEN_DIMENSION' });
+    await expect(TwoTowerModel.train(groups, { dim: 4 }, { initial: first })).rejects.toMatchObject(
+      { code: 'ERR_LICHEN_DIMENSION' },
+    );
   });
 });

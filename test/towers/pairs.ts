@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import type { PairBatch, UserItems } from '../../src/towers/pair-batches.js';
 import { Random } from '../../src/vectors/random.js';
 
@@ -33,4 +34,20 @@ export function pairsOf(batch: PairBatch): [number, number][] {
 export function randomValues(length: number, seed: number): Float32Array {
   const random = new Random(seed);
   return new Float32Array(length).map(() => random.uniform() * 2 - 1);
+}
+
+/** Each value within `tolerance` of the expected one, relative to it where that is above 1. */
+export function expectNear(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+): void {
+  expect(actual.length).toBe(expected.length);
+  for (let at = 0; at < expected.length; at++) {
+    const slack = tolerance * Math.max(1, Math.abs(expected[at]!));
+    // Not one assertion a value, of which there are many.
+    if (!(Math.abs(actual[at]! - expected[at]!) <= slack)) {
+      expect(actual[at], `value ${at}`).toBeCloseTo(expected[at]!, 12);
+    }
+  }
 }
