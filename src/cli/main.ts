@@ -8,6 +8,7 @@ import { demoCommand } from './demo.js';
 import { embedCommand } from './embed.js';
 import { evalCommand } from './eval.js';
 import { inspectCommand } from './inspect.js';
+import { recommendCommand } from './recommend.js';
 import { searchCommand } from './search.js';
 import { trainCommand } from './train.js';
 
@@ -31,6 +32,7 @@ function program(): Command {
     buildCommand(),
     searchCommand(),
     evalCommand(),
+    recommendCommand(),
     inspectCommand(),
     demoCommand(),
   ];

@@ -1,9 +1,9 @@
-import { shown } from '../errors.js';
-import type { Vocabulary } from '../interactions/vocabulary.js';
+import { LichenFileError, shown } from '../errors.js';
+import { Vocabulary } from '../interactions/vocabulary.js';
 import type { FileOptions } from '../vectors/bytes.js';
 import { badLine, forEachJsonLine, type BadLine } from '../vectors/json-lines.js';
 import { forEachLine } from '../vectors/lines.js';
-import type { FeatureColumn, FeatureColumns } from './features.js';
+import type { FeatureColumn, FeatureColumns, FeatureValues } from './features.js';
 
 /** Options of {@link readFeatures}. */
 export interface ReadFeaturesOptions extends FileOptions {
@@ -35,7 +35,7 @@ export async function readFeatures(
   const columns = new Map<string, { type: FeatureColumn['type']; values: unknown[] }>();
   const seen = new Uint8Array(ids.size);
   let unknown = 0;
-  const take = (id: string, features: Readonly<Record<string, unknown>>, bad: BadLine): void => {
+  const take: TakeEntry = (id, features, bad) => {
     const at = ids.indexOf(id);
     if (at < 0) {
       unknown++;
@@ -55,29 +55,65 @@ export async function readFeatures(
       columns.set(name, column);
     }
   };
+  await forEachEntry(path, take, options);
+  const known = seen.reduce((sum, one) => sum + one, 0);
+  return { columns: Object.fromEntries(filled(columns, ids.size)), known, unknown };
+}
+
+/** Features of ids, one after the other. */
+export interface FeatureRows {
+  /** In the order of the file. */
+  readonly ids: Vocabulary;
+  /** One an id. */
+  readonly rows: readonly FeatureValues[];
+}
+
+/**
+ * Reads features as {@link readFeatures} does, of all ids of the file; what they must be a model says.
+ * @throws as {@link readFeatures}; ERR_LICHEN_EMPTY when there are none.
+ */
+export async function readFeatureRows(
+  path: string,
+  options: FileOptions = {},
+): Promise<FeatureRows> {
+  const rows = new Map<string, FeatureValues>();
+  const take: TakeEntry = (id, features, bad) => {
+    if (rows.has(id)) throw bad(`${shown(id)} has features already`);
+    for (const [name, value] of Object.entries(features)) {
+      if (value === null || typeOf(value, false) !== undefined) continue;
+      throw bad(`${name} must be a number, a string or a list of such, got ${shown(value)}`);
+    }
+    rows.set(id, features as FeatureValues);
+  };
+  await forEachEntry(path, take, options);
+  if (rows.size === 0) throw new LichenFileError('ERR_LICHEN_EMPTY', `${path} holds no features`);
+  return { ids: Vocabulary.ordered([...rows.keys()]), rows: [...rows.values()] };
+}
+
+type TakeEntry = (id: string, features: Readonly<Record<string, unknown>>, bad: BadLine) => void;
+
+/** Calls back with the id and the features of each line. */
+async function forEachEntry(path: string, take: TakeEntry, options: FileOptions): Promise<void> {
   if (/\.jsonl(?:\.gz)?$/i.test(path)) {
     const takeObject = (
       { id, ...features }: Readonly<Record<string, unknown>>,
       bad: BadLine,
     ): void => {
-      if (typeof id !== 'string' && typeof id !== 'number') {
-        throw bad(`id must be a string or a number, got ${shown(id)}`);
-      }
+      const isId = (typeof id === 'string' && id !== '') || typeof id === 'number';
+      if (!isId) throw bad(`id must be a string or a number, got ${shown(id)}`);
       take(String(id), features, bad);
     };
     await forEachJsonLine(path, takeObject, options);
-  } else {
-    await forEachLine(
-      path,
-      (bytes, start, end, line) => {
-        const [id, ...values] = bytes.toString('utf8', start, end).trim().split(/\s+/);
-        if (id !== '') take(id!, { values }, (what) => badLine(path, line, what));
-      },
-      options,
-    );
+    return;
   }
-  const known = seen.reduce((sum, one) => sum + one, 0);
-  return { columns: Object.fromEntries(filled(columns, ids.size)), known, unknown };
+  await forEachLine(
+    path,
+    (bytes, start, end, line) => {
+      const [id, ...values] = bytes.toString('utf8', start, end).trim().split(/\s+/);
+      if (id !== '') take(id!, { values }, (what) => badLine(path, line, what));
+    },
+    options,
+  );
 }
 
 /** Columns of `count` values, NaN or null where there is none. */

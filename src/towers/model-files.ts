@@ -155,10 +155,10 @@ export async function readModel(
     requireShape(part, read, rows, dim);
     return read;
   };
-  const users = await ids('users.json', info.users);
-  const items = await ids('items.json', info.items);
   const userVectors = await vectors('users.npy', info.users);
   const itemVectors = await vectors('items.npy', info.items);
+  const users = await ids('users.json', info.users);
+  const items = await ids('items.json', info.items);
   const content = { users, items, userVectors, itemVectors, metric, info };
   if (towers === undefined) return { ...content, weights: weightsOfVectors(content) };
   const table = await vectors('table.npy', tableRows(towers.schema, dim).total);

@@ -1,3 +1,4 @@
+import { LichenArgumentError } from '../errors.js';
 import { holdOutLast, holdOutShare, type Split } from '../interactions/hold-out.js';
 import type { Interactions } from '../interactions/interactions.js';
 import type { Vocabulary } from '../interactions/vocabulary.js';
@@ -73,6 +74,12 @@ export async function trainTowers(
     network,
     options,
   );
+  if (trainer.stepsPerEpoch === 0) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_EMPTY',
+      `interactions: no user has two items, of which a user tower of kind ${options.userTower} learns; try id`,
+    );
+  }
   const vectors = (known: UserItems): Towers =>
     towersOf(loaded.tf, table, layout, network, known, options);
   let best: Float32Array | undefined;

@@ -224,7 +224,16 @@ describe('the command line, given bad input', () => {
   });
 
   it('explains every command', () => {
-    for (const command of ['train', 'embed', 'build', 'search', 'eval', 'inspect', 'demo']) {
+    for (const command of [
+      'train',
+      'embed',
+      'build',
+      'search',
+      'eval',
+      'recommend',
+      'inspect',
+      'demo',
+    ]) {
       const { status, stdout } = lichen(command, '--help');
       expect(status).toBe(0);
       expect(stdout).toMatch(new RegExp(`^Usage: lichen ${command} \\[options\\]\n\n\\w`));

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { Vocabulary } from '../../src/interactions/vocabulary.js';
-import { readFeatures } from '../../src/towers/feature-files.js';
+import { readFeatureRows, readFeatures } from '../../src/towers/feature-files.js';
 import { temporaryFolder } from '../vectors/temporary-folder.js';
 
 const at = temporaryFolder();
@@ -57,6 +57,26 @@ describe('readFeatures', () => {
     writeFileSync(at(name), text);
     const read = readFeatures(at(name), ids);
     await expect(read).rejects.toMatchObject({ code: 'ERR_LICHEN_FORMAT' });
+    await expect(read).rejects.toThrow(message);
+  });
+});
+
+describe('readFeatureRows', () => {
+  it('gives the features of all ids, in the order of the file', async () => {
+    writeFileSync(at('new.jsonl'), '{"id":9,"year":3,"tags":["a"]}\n{"id":"q","year":null}\n');
+    const { ids: found, rows } = await readFeatureRows(at('new.jsonl'));
+    expect(found.toJSON()).toEqual(['9', 'q']);
+    expect(rows).toEqual([{ year: 3, tags: ['a'] }, { year: null }]);
+  });
+
+  it.each([
+    ['new.jsonl', '{"id":1}\n{"id":1}', 'FORMAT', /line 2: "1" has features already/],
+    ['new.jsonl', '{"id":1,"x":true}', 'FORMAT', /line 1: x must be .*got true/],
+    ['new.txt', '\n', 'EMPTY', /holds no features/],
+  ])('refuses what %s may hold: %s', async (name, text, code, message) => {
+    writeFileSync(at(name), text);
+    const read = readFeatureRows(at(name));
+    await expect(read).rejects.toMatchObject({ code: `ERR_LICHEN_${code}` });
     await expect(read).rejects.toThrow(message);
   });
 });

@@ -21,7 +21,7 @@ import { temporaryFolder } from '../vectors/temporary-folder.js';
 type Json = Record<string, unknown>;
 
 const at = temporaryFolder();
-const PARTS = ['items.json', 'items.npy', 'model.json', 'users.json', 'users.npy'];
+const PARTS = ['items.json', 'items.npy', 'model.json', 'table.npy', 'users.json', 'users.npy'];
 const readJson = (path: string): Json => JSON.parse(readFileSync(path, 'utf8')) as Json;
 const writeJson = (path: string, value: unknown): void =>
   writeFileSync(path, JSON.stringify(value));
@@ -35,6 +35,7 @@ beforeAll(async () => {
       dim: 4,
       epochs: 1,
       normalize: true,
+      userTower: 'id',
     });
   model = await train(['ann', 'bob', 'ann']);
   other = await train([0, 1, 2]);
@@ -50,6 +51,7 @@ describe('save and open', () => {
     expect(opened.users.toJSON()).toEqual(['ann', 'bob']);
     expect(opened.items.toJSON()).toEqual({ identity: 3 });
     expect(opened.metric).toBe('cosine');
+    expect(opened.weights).toEqual(model.weights);
     expect(opened.info).toEqual({ ...model.info, metrics: { 'recall@20': 0.25 } });
     await opened.save(at('model'), { metrics: { 'ndcg@20': 0.5 } });
     expect((await TwoTowerModel.open(at('model'))).info.metrics).toEqual({
@@ -72,6 +74,90 @@ describe('save and open', () => {
   });
 });
 
+describe('a model of features', () => {
+  const features = {
+    itemFeatures: {
+      genre: { type: 'categorical', values: ['jazz', ['jazz', 'pop'], null] },
+      year: { type: 'numeric', values: [1, 2, NaN] },
+    },
+    userFeatures: { about: { type: 'text', values: ['a b', 'c'], buckets: 8 } },
+  } as const;
+  const pairs = interactionsFromPairs(['ann', 'bob', 'ann', 'bob'], [0, 1, 2, 0]);
+
+  it.each(['history', 'attention', 'id'] as const)('comes back whole: %s', async (userTower) => {
+    const options = { dim: 4, epochs: 1, userTower, maxHistory: 3, layers: 1 };
+    const trained = await TwoTowerModel.train(pairs, options, features);
+    await trained.save(at(userTower));
+    expect(readdirSync(at(userTower)).sort()).toEqual([...PARTS, 'item-sums.npy'].sort());
+    const opened = await TwoTowerModel.open(at(userTower));
+    const { schema, ...weights } = trained.weights;
+    expect(opened.weights).toMatchObject(weights);
+    const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+    expect(plain(opened.weights.schema)).toEqual(plain(schema));
+    const users = [{ history: [2, 1], features: { about: 'b c' } }, { history: [] }];
+    expect(await opened.encodeNewUsers(users)).toEqual(await trained.encodeNewUsers(users));
+    const items = [{ genre: 'pop', year: 4 }];
+    expect(opened.encodeNewItems(items)).toEqual(trained.encodeNewItems(items));
+    // A model with fewer parts takes its place.
+    await model.save(at(userTower));
+    expect(readdirSync(at(userTower)).sort()).toEqual(PARTS);
+  });
+
+  it.each([
+    ['itemFeatures', [{ name: 'x', type: 'colour' }]],
+    ['itemFeatures', [{ name: 'x', type: 'categorical', vocabulary: ['a', 'a'] }]],
+    ['itemFeatures', [{ name: 'x', type: 'numeric', mean: 0, deviation: 0 }]],
+    ['userFeatures', [{ name: 'x', type: 'text', buckets: 0.5 }]],
+    ['userFeatures', [null]],
+    ['userTower', 'attention'],
+    ['userTower', 'other'],
+    ['network', { layers: 1, maxHistory: 1 }],
+    ['unknownUser', [1, 2, 3]],
+    ['unknownUser', [1, 2, 3, null]],
+  ])('is refused with another %s: %j', async (name, value) => {
+    await model.save(at('towers'));
+    const path = join(at('towers'), 'model.json');
+    const { towers, ...rest } = readJson(path) as { towers: Json };
+    writeJson(path, { ...rest, towers: { ...towers, [name]: value } });
+    await expect(TwoTowerModel.open(at('towers'))).rejects.toMatchObject({
+      code: 'ERR_LICHEN_FORMAT',
+      message: expect.stringContaining('towers must be') as string,
+    });
+  });
+
+  it('is refused when its table has other rows', async () => {
+    await model.save(at('towers'));
+    const path = join(at('towers'), 'model.json');
+    const { towers, ...rest } = readJson(path) as { towers: Json };
+    const userFeatures = [{ name: 'x', type: 'text', buckets: 2 }];
+    writeJson(path, { ...rest, towers: { ...towers, userFeatures } });
+    await expect(TwoTowerModel.open(at('towers'))).rejects.toThrow(
+      /table\.npy: expected 5 vectors of 4 values/,
+    );
+  });
+});
+
+describe('a model of format version 1', () => {
+  it('is one of ids', async () => {
+    await model.save(at('first'));
+    const path = join(at('first'), 'model.json');
+    const { towers, ...rest } = readJson(path) as { towers: Json };
+    expect(towers).toBeDefined();
+    rmSync(join(at('first'), 'table.npy'));
+    writeJson(path, { ...rest, version: 1 });
+    const opened = await TwoTowerModel.open(at('first'));
+    expect(opened.info.options.userTower).toBe('id');
+    expect(opened.itemVectors).toEqual(model.itemVectors);
+    const { table } = opened.weights;
+    expect(table.data).toEqual(
+      Float32Array.from([...model.itemVectors.data, ...model.userVectors.data]),
+    );
+    expect(await opened.encodeNewUsers([{ history: [1] }])).toHaveLength(4);
+    await opened.save(at('second'));
+    expect((await TwoTowerModel.open(at('second'))).weights.table).toEqual(table);
+  });
+});
+
 describe('save', () => {
   it('leaves alone what is no model', async () => {
     writeFileSync(at('file'), 'mine');
@@ -91,7 +177,7 @@ describe('save', () => {
     }
     expect(readFileSync(at('file'), 'utf8')).toBe('mine');
     expect(readdirSync(at('folder'))).toEqual(['notes.txt']);
-    expect(readdirSync(at('annotated'))).toHaveLength(6);
+    expect(readdirSync(at('annotated'))).toHaveLength(7);
     expect(strangers()).toEqual([]);
   });
 
@@ -180,12 +266,13 @@ describe('open', () => {
       /format must be "lichen-two-tower", got "other"/,
       header({ format: 'other' }),
     ],
-    ['newer', 'UNSUPPORTED', /version 2, this lichen reads up to 1/, header({ version: 2 })],
+    ['newer', 'UNSUPPORTED', /version 3, this lichen reads up to 2/, header({ version: 3 })],
     ['version', 'FORMAT', /version must be/, header({ version: '1' })],
     ['metric', 'FORMAT', /metric must be dot or cosine, got "l2"/, header({ metric: 'l2' })],
     ['backend', 'FORMAT', /backend must be/, header({ backend: 7 })],
     ['dim', 'FORMAT', /options must be an object with dim 5/, header({ dim: 5 })],
     ['seconds', 'FORMAT', /seconds must be a number, got nothing/, header({ seconds: undefined })],
+    ['towers', 'FORMAT', /towers must be what the towers are made of/, header({ towers: {} })],
     ['metrics', 'FORMAT', /metrics must be an object of numbers/, header({ metrics: { a: 'b' } })],
     ['files', 'FORMAT', /files must be/, header({ files: { 'users.npy': 1 } })],
     ['unlisted', 'FORMAT', /no checksum of users\.npy/, header({ files: {} })],

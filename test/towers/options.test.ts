@@ -39,7 +39,7 @@ describe('resolveTwoTowerOptions', () => {
     [{ backend: 'webgl' }, 'backend must be one of auto, gpu, lichen, wasm, cpu, got "webgl"'],
     [{ signal: {} }, 'signal must be an AbortSignal, got an object'],
     [{ onProgress: 1 }, 'onProgress must be a function, got 1'],
-    [{ epoch: 3 }, 'unknown option "epoch", expected some of dim, epochs,'],
+    [{ epoch: 3 }, 'unknown option "epoch", expected some of dim, userTower, loss,'],
     [{ toString: 3 }, 'unknown option "toString"'],
     [null, 'options must be an object, got null'],
     [[], 'options must be an object, got an array'],
