@@ -19,6 +19,12 @@ export type LichenErrorCode =
   | 'ERR_LICHEN_CLOSED'
   /** The operation was aborted by its AbortSignal; nothing changed. */
   | 'ERR_LICHEN_ABORTED'
+  /** A request that waited was not begun by its deadline, and was dropped. */
+  | 'ERR_LICHEN_DEADLINE'
+  /** As many requests wait already as may. */
+  | 'ERR_LICHEN_QUEUE_FULL'
+  /** A worker thread ended during its work, or code of the caller that ran in it threw. */
+  | 'ERR_LICHEN_WORKER'
   /** Another writer is at work on the same object. */
   | 'ERR_LICHEN_BUSY'
   /** A file or folder does not exist. */

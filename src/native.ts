@@ -15,6 +15,8 @@ export type IndexHandle = { readonly [nativeKind]: 'index' };
 export type FileLockHandle = { readonly [nativeKind]: 'lock' };
 export type CheckpointHandle = { readonly [nativeKind]: 'checkpoint' };
 export type ProgressHandle = { readonly [nativeKind]: 'progress' };
+/** A native share of an index, which keeps the index; given up when closed or collected. */
+export type ShareHandle = { readonly [nativeKind]: 'share' };
 /** A native embedding store; freed when closed or collected. */
 export type StoreHandle = { readonly [nativeKind]: 'store' };
 
@@ -183,6 +185,16 @@ export interface NativeRestrictions {
   readonly groupSize?: number;
 }
 
+/** Of the whole process. */
+export interface NativeShareCounts {
+  /** Shares that are open. */
+  readonly shares: number;
+  /** Indexes that were ever shared and are still in memory. */
+  readonly indexes: number;
+  /** Who holds these: handles of all threads, shares, operations at work. */
+  readonly holders: number;
+}
+
 /** The addon's functions. Arguments are checked there too, but the messages for people are made here. */
 export interface Addon {
   setErrorFactory(factory: (code: LichenErrorCode, message: string) => Error): void;
@@ -302,6 +314,17 @@ export interface Addon {
     counts: Uint32Array,
     restrictions: NativeRestrictions | undefined,
   ): Promise<undefined | string[]>;
+  /** As indexSearch, on this thread. */
+  indexSearchBatchSync(
+    index: IndexHandle,
+    queries: Float32Array,
+    k: number,
+    ef: number,
+    slots: NativeSlots,
+    scores: Float32Array,
+    counts: Uint32Array,
+    restrictions: NativeRestrictions | undefined,
+  ): undefined | string[];
   indexSearchWithin<Keys extends Float64Array | string[]>(
     index: IndexHandle,
     query: Float32Array,
@@ -325,6 +348,12 @@ export interface Addon {
     snapshotVersion: number | null,
   ): Promise<number>;
   indexClose(index: IndexHandle): void;
+  /** Lets other threads of the process attach to the index by a token. */
+  indexShare(index: IndexHandle): ShareHandle;
+  shareToken(share: ShareHandle): string;
+  shareClose(share: ShareHandle): void;
+  indexAttach(token: string): IndexHandle;
+  shareCounts(): NativeShareCounts;
   createProgress(): ProgressHandle;
   progressState(progress: ProgressHandle, state: Float64Array): void;
   progressCancel(progress: ProgressHandle): void;
@@ -398,7 +427,8 @@ const ARGUMENT_CODES: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
   'ERR_LICHEN_EMPTY',
 ]);
 
-function toLichenError(code: LichenErrorCode, message: string): LichenError {
+/** The error that a code and a message make; also of one that came from another thread. */
+export function toLichenError(code: LichenErrorCode, message: string): LichenError {
   if (code === 'ERR_LICHEN_ABORTED') return new LichenAbortError(message);
   if (FILE_CODES.has(code)) return new LichenFileError(code, message);
   if (ARGUMENT_CODES.has(code)) return new LichenArgumentError(code, message);

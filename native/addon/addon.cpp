@@ -47,6 +47,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_store_functions(env, exports);
   export_hnswlib_functions(env, exports);
   export_attribute_functions(env, exports);
+  export_share_functions(env, exports);
   return exports;
 }
 

@@ -19,6 +19,7 @@ void export_file_functions(Napi::Env env,
 void export_hnswlib_functions(Napi::Env env, Napi::Object exports);    // hnswlib_binding.cpp
 void export_store_functions(Napi::Env env, Napi::Object exports);      // store_binding.cpp
 void export_attribute_functions(Napi::Env env, Napi::Object exports);  // attribute_binding.cpp
+void export_share_functions(Napi::Env env, Napi::Object exports);      // share_binding.cpp
 
 // Arguments 0 to 6: dim, metric, storage, rerank | '', codes, seed, attributes.
 StorageOptions storage_options(const Napi::CallbackInfo& info);

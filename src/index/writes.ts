@@ -1,3 +1,4 @@
+import { LichenError } from '../errors.js';
 import { native, type IndexHandle } from '../native.js';
 
 /** When a change of an index with a journal is acknowledged: see `OpenOptions`. */
@@ -25,6 +26,23 @@ export const UNJOURNALED: Writes = {
   checkpoint: () => undefined,
   close: () => undefined,
 };
+
+/** Of an index whose journal another thread keeps, which alone can say when a change is on disk. */
+export const READ_ONLY: Writes = {
+  isBusy: false,
+  run: async () => refuse(),
+  runSync: () => refuse(),
+  save: async () => refuse(),
+  checkpoint: async () => refuse(),
+  close: () => undefined,
+};
+
+function refuse(): never {
+  throw new LichenError(
+    'ERR_LICHEN_UNSUPPORTED',
+    'an index with a journal is changed and saved by the thread that opened it, not by others',
+  );
+}
 
 /** How a journal is kept. */
 export interface JournalSettings {
