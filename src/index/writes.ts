@@ -30,15 +30,17 @@ export const UNJOURNALED: Writes = {
 /** Of an index whose journal another thread keeps, which alone can say when a change is on disk. */
 export const READ_ONLY: Writes = {
   isBusy: false,
-  run: async () => refuse(),
-  runSync: () => refuse(),
-  save: async () => refuse(),
-  checkpoint: async () => refuse(),
+  run: () => Promise.reject(refusal()),
+  runSync: () => {
+    throw refusal();
+  },
+  save: () => Promise.reject(refusal()),
+  checkpoint: () => Promise.reject(refusal()),
   close: () => undefined,
 };
 
-function refuse(): never {
-  throw new LichenError(
+function refusal(): LichenError {
+  return new LichenError(
     'ERR_LICHEN_UNSUPPORTED',
     'an index with a journal is changed and saved by the thread that opened it, not by others',
   );

@@ -93,7 +93,7 @@ function emptyKeys(
   count: number,
 ): (Float64Array | string[]) & Record<number, number | string> {
   const keys = isStrings(like) ? new Array<string>(count) : new Float64Array(count);
-  return keys as (Float64Array | string[]) & Record<number, number | string>;
+  return keys;
 }
 
 function bad(message: string): LichenArgumentError {

@@ -1,6 +1,6 @@
 import { LichenAbortError, LichenError } from '../errors.js';
 import type { SearchPlan } from '../index/searchable-index.js';
-import type { Key, KeysOf, SearchBatchResult } from '../index/types.js';
+import type { Key, SearchBatchResult } from '../index/types.js';
 import type { Arena } from './arena.js';
 import type { WorkerOutcome, WorkerTask } from './worker-task.js';
 
@@ -164,7 +164,7 @@ export class Request {
     const { rows, plan, arena } = this.#parts;
     const { keys, scores, counts } = arena.views;
     return {
-      keys: (this.#strings ?? keys!.slice()) as KeysOf<Key>,
+      keys: this.#strings ?? keys!.slice(),
       scores: scores!.slice(),
       counts: counts!.slice(),
       rows,

@@ -173,7 +173,7 @@ export class RetrievalPool<K extends Key = number> {
     this.#active++;
     this.#waiting.push(request);
     this.#pump();
-    return request.promise as Promise<SearchBatchResult<K>>;
+    return request.promise;
   }
 
   /** What it does and has done. */

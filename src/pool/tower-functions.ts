@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { LichenError } from '../errors.js';
 import type { BagTower, TableTower, TowerBatch, TowerFunction, UserTower } from './user-tower.js';
@@ -61,10 +62,7 @@ type CreateTower = (data: unknown) => TowerFunction | Promise<TowerFunction>;
 async function moduleTower(path: string, data: unknown): Promise<TowerFunction> {
   let made: unknown;
   try {
-    const loaded = (await import(pathToFileURL(path).href)) as Record<string, unknown>;
-    // A CommonJS module stands under `default` where its exports cannot be told beforehand.
-    const main = loaded.default as Record<string, unknown> | undefined;
-    const create = (loaded.createTower ?? main?.createTower) as CreateTower | undefined;
+    const create = (await loadModule(path)).createTower as CreateTower | undefined;
     if (typeof create !== 'function') throw new Error('it exports no function createTower');
     made = await create(data);
   } catch (cause) {
@@ -81,6 +79,16 @@ async function moduleTower(path: string, data: unknown): Promise<TowerFunction> 
       throw failed(`the user tower of ${path} failed`, cause);
     }
   };
+}
+
+async function loadModule(path: string): Promise<Record<string, unknown>> {
+  try {
+    return createRequire(__filename)(path) as Record<string, unknown>;
+  } catch (error) {
+    const { code } = error as { code?: unknown };
+    if (code !== 'ERR_REQUIRE_ESM' && code !== 'ERR_REQUIRE_ASYNC_MODULE') throw error;
+    return (await import(pathToFileURL(path).href)) as Record<string, unknown>;
+  }
 }
 
 function failed(what: string, cause: unknown): LichenError {

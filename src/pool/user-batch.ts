@@ -125,20 +125,23 @@ function checkHistory({ offsets, rows, weights }: UserHistories, tower: UserTowe
   }
 }
 
-function checkVectors(vectors: unknown, tower: UserTower, dim: number): Matrix | undefined {
+function checkVectors(
+  vectors: UserBatch['vectors'],
+  tower: UserTower,
+  dim: number,
+): Matrix | undefined {
   if (vectors === undefined) return undefined;
   if (vectors instanceof Float32Array) return matrix(vectors, dim);
-  const given = vectors as Partial<Matrix> | null;
-  if (!(given?.data instanceof Float32Array) || typeof given.dim !== 'number') {
+  if (!(vectors?.data instanceof Float32Array) || typeof vectors.dim !== 'number') {
     throw bad(`batch.vectors must be a Float32Array or a Matrix, got ${shown(vectors)}`);
   }
-  if (tower.kind === 'vectors' && given.dim !== dim) {
+  if (tower.kind === 'vectors' && vectors.dim !== dim) {
     throw new LichenArgumentError(
       'ERR_LICHEN_DIMENSION',
-      `batch.vectors: dim is ${dim}, got ${given.dim} values`,
+      `batch.vectors: dim is ${dim}, got ${vectors.dim} values`,
     );
   }
-  return matrix(given.data, given.dim);
+  return matrix(vectors.data, vectors.dim);
 }
 
 /** The sections of an arena that a batch takes. */
