@@ -1,5 +1,4 @@
 import { extname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import type { ResourceLimits } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { LichenArgumentError, LichenError } from '../errors.js';
@@ -84,5 +83,4 @@ export class WorkerThreads {
 const EXTENSION = extname(__filename);
 const WORKER = join(__dirname, `worker${EXTENSION}`);
 /** From its sources lichen runs by a loader, which a thread does not always inherit. */
-const EXEC_ARGV =
-  EXTENSION === '.ts' ? ['--import', pathToFileURL(require.resolve('tsx')).href] : undefined;
+const EXEC_ARGV = EXTENSION === '.ts' ? ['--require', require.resolve('tsx/cjs')] : undefined;
