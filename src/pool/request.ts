@@ -38,7 +38,7 @@ export class Request {
   /** The next one last. */
   readonly #waiting: Slice[];
   readonly #settled: (request: Request, hasFailed: boolean) => void;
-  readonly #timer: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
   readonly #abort = (): void => this.fail(aborted(this.#parts.signal));
   #resolve!: (result: SearchBatchResult<Key>) => void;
   #reject!: (error: unknown) => void;
@@ -63,10 +63,7 @@ export class Request {
     const { rows, plan, until, signal } = parts;
     if (plan.keyKind === 'string') this.#strings = new Array<string>(rows * plan.k).fill('');
     signal?.addEventListener('abort', this.#abort, { once: true });
-    if (until !== undefined) {
-      // A timer may be early by less than a millisecond.
-      this.#timer = setTimeout(() => this.expire(), until - performance.now() + 1).unref();
-    }
+    if (until !== undefined) this.#watch(until);
   }
 
   /** The arena, once: whoever takes it may give it to another request. */
@@ -150,6 +147,15 @@ export class Request {
     this.#waiting.length = 0;
     this.#settle(true);
     this.#reject(error);
+  }
+
+  #watch(until: number): void {
+    const expire = (): void => {
+      // A timer counts from when the event loop last looked at the clock, and so may be early.
+      if (performance.now() < until) this.#watch(until);
+      else this.expire();
+    };
+    this.#timer = setTimeout(expire, until - performance.now()).unref();
   }
 
   #settle(hasFailed: boolean): void {

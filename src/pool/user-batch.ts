@@ -95,7 +95,8 @@ function checkUsers(users: unknown, tower: UserTower): void {
   }
 }
 
-function checkHistory({ offsets, rows, weights }: UserHistories, tower: UserTower): void {
+function checkHistory(history: UserHistories | null, tower: UserTower): void {
+  const { offsets, rows, weights } = history ?? ({} as Partial<UserHistories>);
   if (!(offsets instanceof Uint32Array) || !(rows instanceof Uint32Array)) {
     throw bad('batch.history must be { offsets: Uint32Array, rows: Uint32Array, weights? }');
   }

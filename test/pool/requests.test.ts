@@ -180,6 +180,26 @@ describe('a pool that is closed', () => {
     await closing;
   });
 
+  it('finds its worker where the package is compiled', () => {
+    const program = `
+      const { FlatIndex } = require('./dist/index/flat.js');
+      const { RetrievalPool } = require('./dist/pool/retrieval-pool.js');
+      const index = new FlatIndex({ dim: 1, metric: 'l2' });
+      index.addSync([[1], [2]]);
+      (async () => {
+        const pool = await RetrievalPool.create({ index, tower: { kind: 'vectors' }, workers: 1 });
+        const { keys } = await pool.retrieve({ vectors: Float32Array.of(2) }, { k: 1 });
+        await pool.close();
+        process.stdout.write('found ' + keys[0]);
+      })();`;
+    const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', program], {
+      cwd: join(__dirname, '..', '..'),
+      encoding: 'utf8',
+      timeout: 50_000,
+    });
+    expect({ stdout, stderr, status }).toEqual({ stdout: 'found 1', stderr: '', status: 0 });
+  });
+
   it('keeps no process alive, and an open one does so only while it works', () => {
     const { stdout, stderr, status } = spawnSync(process.execPath, ['--import', 'tsx', CHILD], {
       encoding: 'utf8',

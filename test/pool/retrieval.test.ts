@@ -151,7 +151,7 @@ describe('what users have already', () => {
           index,
           tower: { kind: 'vectors' },
           known: kind === 'row' ? { ...known, items: undefined } : known,
-          workers: 2,
+          workers: kind === 'string' ? 2 : 1,
         }),
       );
       const users = Int32Array.from({ length: 140 }, (_, at) => (at % 10 === 9 ? -1 : at));

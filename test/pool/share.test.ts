@@ -10,7 +10,7 @@ import { attachIndex } from '../../src/index/open.js';
 import type { IndexShare } from '../../src/index/share.js';
 import { native } from '../../src/native.js';
 import { temporaryFolder } from '../vectors/temporary-folder.js';
-import { clustered } from './data.js';
+import { clustered } from '../index/data.js';
 import type { Order } from './share-worker.js';
 
 const PROGRAM = join(__dirname, 'share-worker.ts');
