@@ -1,6 +1,8 @@
 import { LichenAbortError, LichenError } from '../errors.js';
+import { BYTES_A_PLACE } from '../index/result-arrays.js';
 import type { SearchPlan } from '../index/searchable-index.js';
 import type { Key, SearchBatchResult } from '../index/types.js';
+import { withinMemory } from '../vectors/memory.js';
 import type { Arena } from './arena.js';
 import type { WorkerOutcome, WorkerTask } from './worker-task.js';
 
@@ -129,8 +131,15 @@ export class Request {
     const place = first * this.#parts.plan.k;
     keys?.forEach((key, at) => (this.#strings![place + at] = key));
     if (this.#isSettled || this.#atWork > 0 || this.waits) return;
+    let result: SearchBatchResult<Key>;
+    try {
+      result = this.#result();
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
     this.#settle(false);
-    this.#resolve(this.#result());
+    this.#resolve(result);
   }
 
   /** A slice at work was not done: it waits again, or has failed for good. */
@@ -168,14 +177,15 @@ export class Request {
   /** Copies of what stands in the arena, which another request gets. */
   #result(): SearchBatchResult<Key> {
     const { rows, plan, arena } = this.#parts;
+    const { k } = plan;
     const { keys, scores, counts } = arena.views;
-    return {
+    return withinMemory(rows * k * BYTES_A_PLACE, () => ({
       keys: this.#strings ?? keys!.slice(),
       scores: scores!.slice(),
       counts: counts!.slice(),
       rows,
-      k: plan.k,
-    };
+      k,
+    }));
   }
 }
 
