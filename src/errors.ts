@@ -71,6 +71,29 @@ export class LichenAbortError extends LichenError {
   }
 }
 
+const FILE_ERRORS: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
+  'ERR_LICHEN_NOT_FOUND',
+  'ERR_LICHEN_IO',
+  'ERR_LICHEN_FORMAT',
+  'ERR_LICHEN_LOCKED',
+]);
+const ARGUMENT_ERRORS: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
+  'ERR_LICHEN_ARGUMENT',
+  'ERR_LICHEN_DIMENSION',
+  'ERR_LICHEN_NOT_FINITE',
+  'ERR_LICHEN_DUPLICATE_KEY',
+  'ERR_LICHEN_UNKNOWN_KEY',
+  'ERR_LICHEN_EMPTY',
+]);
+
+/** The error that a code and a message make, for errors that come from native code or another thread. */
+export function errorOfCode(code: LichenErrorCode, message: string): LichenError {
+  if (code === 'ERR_LICHEN_ABORTED') return new LichenAbortError(message);
+  if (FILE_ERRORS.has(code)) return new LichenFileError(code, message);
+  if (ARGUMENT_ERRORS.has(code)) return new LichenArgumentError(code, message);
+  return new LichenError(code, message);
+}
+
 /** Throws ERR_LICHEN_ABORTED when the signal has fired. */
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
   if (signal?.aborted) {

@@ -1,12 +1,6 @@
 import { join } from 'node:path';
 import load from 'node-gyp-build';
-import {
-  LichenAbortError,
-  LichenArgumentError,
-  LichenError,
-  LichenFileError,
-  type LichenErrorCode,
-} from './errors.js';
+import { errorOfCode, LichenError, type LichenErrorCode } from './errors.js';
 
 declare const nativeKind: unique symbol;
 /** A native index, shared by whoever holds the handle; freed when closed everywhere or collected. */
@@ -412,32 +406,9 @@ export interface Addon {
   ): { readonly bits: Uint8Array; readonly layout: number };
 }
 
-const FILE_CODES: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
-  'ERR_LICHEN_NOT_FOUND',
-  'ERR_LICHEN_IO',
-  'ERR_LICHEN_FORMAT',
-  'ERR_LICHEN_LOCKED',
-]);
-const ARGUMENT_CODES: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
-  'ERR_LICHEN_ARGUMENT',
-  'ERR_LICHEN_DIMENSION',
-  'ERR_LICHEN_NOT_FINITE',
-  'ERR_LICHEN_DUPLICATE_KEY',
-  'ERR_LICHEN_UNKNOWN_KEY',
-  'ERR_LICHEN_EMPTY',
-]);
-
-/** The error that a code and a message make; also of one that came from another thread. */
-export function toLichenError(code: LichenErrorCode, message: string): LichenError {
-  if (code === 'ERR_LICHEN_ABORTED') return new LichenAbortError(message);
-  if (FILE_CODES.has(code)) return new LichenFileError(code, message);
-  if (ARGUMENT_CODES.has(code)) return new LichenArgumentError(code, message);
-  return new LichenError(code, message);
-}
-
 /** Gives an addon the class of errors it throws; returns it. */
 export function prepareAddon(addon: Addon): Addon {
-  addon.setErrorFactory(toLichenError);
+  addon.setErrorFactory(errorOfCode);
   return addon;
 }
 

@@ -1,5 +1,4 @@
-import { LichenArgumentError, LichenError, throwIfAborted } from '../errors.js';
-import { toLichenError } from '../native.js';
+import { errorOfCode, LichenArgumentError, LichenError, throwIfAborted } from '../errors.js';
 import { attachIndex } from '../index/open.js';
 import { planSearch } from '../index/searchable-index.js';
 import type { IndexShare } from '../index/share.js';
@@ -99,7 +98,7 @@ export class RetrievalPool<K extends Key = number> {
       ));
       const ready = Array.from({ length: resolved.workers }, () => started.run(null));
       for (const { error } of await Promise.all(ready)) {
-        if (error !== undefined) throw toLichenError(error.code, error.message);
+        if (error !== undefined) throw errorOfCode(error.code, error.message);
       }
       // Of its own, since the caller may close his.
       const own = attachIndex<K>(share);
@@ -240,7 +239,7 @@ export class RetrievalPool<K extends Key = number> {
       const outcome = await this.#parts.threads.run(request.taskOf(slice));
       const { error } = outcome;
       if (error === undefined) request.done(slice, outcome);
-      else request.leave(slice, toLichenError(error.code, error.message));
+      else request.leave(slice, errorOfCode(error.code, error.message));
     } catch (error) {
       this.#crashed(request, slice, error);
     }

@@ -49,7 +49,7 @@ describe.each(['flat', 'hnsw', 'i8'] as const)('searchBatchSync of %s', (kind) =
     expect(plain(named.searchBatchSync(queries, { k: 3 }))).toBe(plain(expected));
     const into = { keys: new Float64Array(500), scores: new Float32Array(500) };
     const found = numbered.searchBatchSync(queries, { k: 2, into });
-    expect((found.keys).buffer).toBe(into.keys.buffer);
+    expect(found.keys.buffer).toBe(into.keys.buffer);
     expect(plain(found)).toBe(plain(await numbered.searchBatch(queries, { k: 2 })));
   });
 
