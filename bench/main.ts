@@ -10,6 +10,7 @@ import { filesSuite } from './suites/files.js';
 import { filterSuite } from './suites/filter.js';
 import { hnswlibSuite } from './suites/hnswlib.js';
 import { kernelsSuite } from './suites/kernels.js';
+import { poolSuite } from './suites/pool.js';
 import { storageSuite } from './suites/storage.js';
 
 const SUITES: readonly Suite[] = [
@@ -21,6 +22,7 @@ const SUITES: readonly Suite[] = [
   exactSuite,
   storageSuite,
   filesSuite,
+  poolSuite,
 ];
 
 function usage(): string {

@@ -73,6 +73,8 @@
       "addon/restrictions.cpp",
       "addon/results.cpp",
       "addon/search_binding.cpp",
+      "addon/share_binding.cpp",
+      "addon/shares.cpp",
       "addon/store_binding.cpp",
       "addon/searcher_binding.cpp",
       "addon/optimizer_binding.cpp",

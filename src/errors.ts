@@ -19,6 +19,12 @@ export type LichenErrorCode =
   | 'ERR_LICHEN_CLOSED'
   /** The operation was aborted by its AbortSignal; nothing changed. */
   | 'ERR_LICHEN_ABORTED'
+  /** A request that waited was not begun by its deadline, and was dropped. */
+  | 'ERR_LICHEN_DEADLINE'
+  /** As many requests wait already as may. */
+  | 'ERR_LICHEN_QUEUE_FULL'
+  /** A worker thread ended during its work, or code of the caller that ran in it threw. */
+  | 'ERR_LICHEN_WORKER'
   /** Another writer is at work on the same object. */
   | 'ERR_LICHEN_BUSY'
   /** A file or folder does not exist. */
@@ -63,6 +69,29 @@ export class LichenAbortError extends LichenError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_LICHEN_ABORTED', message, options);
   }
+}
+
+const FILE_ERRORS: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
+  'ERR_LICHEN_NOT_FOUND',
+  'ERR_LICHEN_IO',
+  'ERR_LICHEN_FORMAT',
+  'ERR_LICHEN_LOCKED',
+]);
+const ARGUMENT_ERRORS: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
+  'ERR_LICHEN_ARGUMENT',
+  'ERR_LICHEN_DIMENSION',
+  'ERR_LICHEN_NOT_FINITE',
+  'ERR_LICHEN_DUPLICATE_KEY',
+  'ERR_LICHEN_UNKNOWN_KEY',
+  'ERR_LICHEN_EMPTY',
+]);
+
+/** The error that a code and a message make, for errors that come from native code or another thread. */
+export function errorOfCode(code: LichenErrorCode, message: string): LichenError {
+  if (code === 'ERR_LICHEN_ABORTED') return new LichenAbortError(message);
+  if (FILE_ERRORS.has(code)) return new LichenFileError(code, message);
+  if (ARGUMENT_ERRORS.has(code)) return new LichenArgumentError(code, message);
+  return new LichenError(code, message);
 }
 
 /** Throws ERR_LICHEN_ABORTED when the signal has fired. */

@@ -1,12 +1,6 @@
 import { join } from 'node:path';
 import load from 'node-gyp-build';
-import {
-  LichenAbortError,
-  LichenArgumentError,
-  LichenError,
-  LichenFileError,
-  type LichenErrorCode,
-} from './errors.js';
+import { errorOfCode, LichenError, type LichenErrorCode } from './errors.js';
 import type { TensorCalls } from './native-tensor.js';
 
 declare const nativeKind: unique symbol;
@@ -16,6 +10,8 @@ export type IndexHandle = { readonly [nativeKind]: 'index' };
 export type FileLockHandle = { readonly [nativeKind]: 'lock' };
 export type CheckpointHandle = { readonly [nativeKind]: 'checkpoint' };
 export type ProgressHandle = { readonly [nativeKind]: 'progress' };
+/** A native share of an index, which keeps the index; given up when closed or collected. */
+export type ShareHandle = { readonly [nativeKind]: 'share' };
 /** A native embedding store; freed when closed or collected. */
 export type StoreHandle = { readonly [nativeKind]: 'store' };
 
@@ -184,6 +180,16 @@ export interface NativeRestrictions {
   readonly groupSize?: number;
 }
 
+/** Of the whole process. */
+export interface NativeShareCounts {
+  /** Shares that are open. */
+  readonly shares: number;
+  /** Indexes that were ever shared and are still in memory. */
+  readonly indexes: number;
+  /** Who holds these: handles of all threads, shares, operations at work. */
+  readonly holders: number;
+}
+
 /** The addon's functions. Arguments are checked there too, but the messages for people are made here. */
 export interface Addon extends TensorCalls {
   setErrorFactory(factory: (code: LichenErrorCode, message: string) => Error): void;
@@ -303,6 +309,17 @@ export interface Addon extends TensorCalls {
     counts: Uint32Array,
     restrictions: NativeRestrictions | undefined,
   ): Promise<undefined | string[]>;
+  /** As indexSearch, on this thread. */
+  indexSearchBatchSync(
+    index: IndexHandle,
+    queries: Float32Array,
+    k: number,
+    ef: number,
+    slots: NativeSlots,
+    scores: Float32Array,
+    counts: Uint32Array,
+    restrictions: NativeRestrictions | undefined,
+  ): undefined | string[];
   indexSearchWithin<Keys extends Float64Array | string[]>(
     index: IndexHandle,
     query: Float32Array,
@@ -326,6 +343,12 @@ export interface Addon extends TensorCalls {
     snapshotVersion: number | null,
   ): Promise<number>;
   indexClose(index: IndexHandle): void;
+  /** Lets other threads of the process attach to the index by a token. */
+  indexShare(index: IndexHandle): ShareHandle;
+  shareToken(share: ShareHandle): string;
+  shareClose(share: ShareHandle): void;
+  indexAttach(token: string): IndexHandle;
+  shareCounts(): NativeShareCounts;
   createProgress(): ProgressHandle;
   progressState(progress: ProgressHandle, state: Float64Array): void;
   progressCancel(progress: ProgressHandle): void;
@@ -384,31 +407,9 @@ export interface Addon extends TensorCalls {
   ): { readonly bits: Uint8Array; readonly layout: number };
 }
 
-const FILE_CODES: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
-  'ERR_LICHEN_NOT_FOUND',
-  'ERR_LICHEN_IO',
-  'ERR_LICHEN_FORMAT',
-  'ERR_LICHEN_LOCKED',
-]);
-const ARGUMENT_CODES: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
-  'ERR_LICHEN_ARGUMENT',
-  'ERR_LICHEN_DIMENSION',
-  'ERR_LICHEN_NOT_FINITE',
-  'ERR_LICHEN_DUPLICATE_KEY',
-  'ERR_LICHEN_UNKNOWN_KEY',
-  'ERR_LICHEN_EMPTY',
-]);
-
-function toLichenError(code: LichenErrorCode, message: string): LichenError {
-  if (code === 'ERR_LICHEN_ABORTED') return new LichenAbortError(message);
-  if (FILE_CODES.has(code)) return new LichenFileError(code, message);
-  if (ARGUMENT_CODES.has(code)) return new LichenArgumentError(code, message);
-  return new LichenError(code, message);
-}
-
 /** Gives an addon the class of errors it throws; returns it. */
 export function prepareAddon(addon: Addon): Addon {
-  addon.setErrorFactory(toLichenError);
+  addon.setErrorFactory(errorOfCode);
   return addon;
 }
 

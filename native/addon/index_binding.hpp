@@ -16,11 +16,12 @@ void export_searcher_functions(Napi::Env env, Napi::Object exports);
 void export_file_functions(Napi::Env env,
                            Napi::Object exports);  // file_binding.cpp: save, open, inspect
 
-void export_hnswlib_functions(Napi::Env env, Napi::Object exports);  // hnswlib_binding.cpp
-void export_store_functions(Napi::Env env, Napi::Object exports);    // store_binding.cpp
-void export_attribute_functions(Napi::Env env, Napi::Object exports);
-void export_tensor_functions(Napi::Env env, Napi::Object exports);
-void export_optimizer_functions(Napi::Env env, Napi::Object exports);  // attribute_binding.cpp
+void export_hnswlib_functions(Napi::Env env, Napi::Object exports);    // hnswlib_binding.cpp
+void export_store_functions(Napi::Env env, Napi::Object exports);      // store_binding.cpp
+void export_attribute_functions(Napi::Env env, Napi::Object exports);  // attribute_binding.cpp
+void export_share_functions(Napi::Env env, Napi::Object exports);      // share_binding.cpp
+void export_tensor_functions(Napi::Env env, Napi::Object exports);     // tensor_binding.cpp
+void export_optimizer_functions(Napi::Env env, Napi::Object exports);  // optimizer_binding.cpp
 
 // Arguments 0 to 6: dim, metric, storage, rerank | '', codes, seed, attributes.
 StorageOptions storage_options(const Napi::CallbackInfo& info);

@@ -40,6 +40,32 @@ Napi::Value search_sync(const Napi::CallbackInfo& info) {
   });
 }
 
+constexpr std::size_t kGraphTile = 16;
+// So many queries make packing rows into tiles a small part of the work.
+constexpr std::size_t kScanTile = 192;
+// Hits of a tile, 8 bytes each: many queries with a large k must not ask for memory without end.
+constexpr std::size_t kMostHits = std::size_t{1} << 20;
+
+// How many queries of a batch one thread searches for at once.
+std::size_t tile_size(bool scans, std::size_t queries, std::size_t threads, std::size_t hits) {
+  return std::min({scans ? (queries + threads - 1) / threads : kGraphTile, kScanTile,
+                   std::max<std::size_t>(1, kMostHits / hits)});
+}
+
+// Searches for queries [first, first + count) of a batch; `options`, `counts` and `out` are those
+// of the whole batch.
+void search_tile(const VectorIndex& index, const float* queries, std::size_t first,
+                 std::size_t count, SearchOptions options, Hit* hits, std::uint32_t* counts,
+                 const Output& out) {
+  if (options.exclude != nullptr) options.exclude_offsets += first;
+  search_and_write(
+      index, count, options.k,
+      [&] {
+        index.search_range(queries + first * index.dim(), count, options, hits, counts + first);
+      },
+      hits, counts + first, out.at(first * options.k));
+}
+
 class SearchJob final : public Job {
  public:
   SearchJob(Napi::Env env, IndexPointer index, Span<float> queries, const SearchOptions& options,
@@ -57,8 +83,7 @@ class SearchJob final : public Job {
     progress_->total.store(count_);
     shares_ = index_->parts_of(options_, threads);
     const bool scans = index_->scans(options_);
-    tile_ = std::min({scans ? (count_ + threads - 1) / threads : kGraphTile, kScanTile,
-                      std::max<std::size_t>(1, kMostHits / shares_.hits)});
+    tile_ = tile_size(scans, count_, threads, shares_.hits);
     if (scans && count_ == 1 && threads > 1 && options_.exclude == nullptr &&
         !options_.group_by.has_value()) {
       all_.resize(threads * shares_.hits);
@@ -87,7 +112,7 @@ class SearchJob final : public Job {
       if (first >= count_) return;
       if (progress_->cancel.load()) throw Error(Code::kAborted, "search was aborted");
       const std::size_t here = std::min(tile_, count_ - first);
-      search_tile(first, here, hits.data());
+      search_tile(*index_, queries_.data(), first, here, options_, hits.data(), counts_, out_);
       progress_->done.fetch_add(here, std::memory_order_relaxed);
     }
   }
@@ -99,24 +124,6 @@ class SearchJob final : public Job {
   void cancel() override { progress_->cancel.store(true); }
 
  private:
-  static constexpr std::size_t kGraphTile = 16;
-  // So many queries make packing rows into tiles a small part of the work.
-  static constexpr std::size_t kScanTile = 192;
-  // Hits of a tile, 8 bytes each: many queries with a large k must not ask for memory without end.
-  static constexpr std::size_t kMostHits = std::size_t{1} << 20;
-
-  void search_tile(std::size_t first, std::size_t count, Hit* hits) {
-    SearchOptions options = options_;
-    if (options.exclude != nullptr) options.exclude_offsets += first;
-    search_and_write(
-        *index_, count, options.k,
-        [&] {
-          index_->search_range(queries_.data() + first * index_->dim(), count, options, hits,
-                               counts_ + first);
-        },
-        hits, counts_ + first, out_.at(first * options.k));
-  }
-
   // One query: threads share the rows, and the last one to finish puts their hits together.
   void run_parts_of_rows() {
     for (std::size_t part = next_.fetch_add(1); part < threads_; part = next_.fetch_add(1)) {
@@ -143,7 +150,7 @@ class SearchJob final : public Job {
       counts_[0] = *written;
     } else {
       // Rows have got new numbers since the parts were shared out.
-      search_tile(0, 1, best.data());
+      search_tile(*index_, queries_.data(), 0, 1, options_, best.data(), counts_, out_);
     }
     progress_->done.store(1);
   }
@@ -199,11 +206,49 @@ Napi::Value search(const Napi::CallbackInfo& info) {
   });
 }
 
+// (handle, queries, k, ef, keys | null, scores, counts, restrictions?) -> undefined | strings, all
+// on this thread
+Napi::Value search_batch_sync(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const IndexPointer index = index_argument(info[0]);
+    SearchOptions options = search_options(info[2], info[3]);
+    const std::size_t count = vector_count(float32_array(info[1], "queries"), index->dim());
+    // Copied, as the queries are: other threads may write into memory that is shared with them.
+    const Restrictions restrictions(info[7], count, Restrictions::For::kAnother);
+    restrictions.give_to(options);
+    // Reading those may have run JavaScript, so the array is looked at afresh.
+    const Span<float> given = float32_array(info[1], "queries");
+    if (given.size != count * index->dim()) {
+      throw Error(Code::kArgument, "queries changed during the call");
+    }
+    const std::vector<float> queries(given.data, given.data + given.size);
+    index->check_search(options);
+    require_finite(queries.data(), count, index->dim(), count == 1 ? "query" : "queries");
+    if (count > std::numeric_limits<std::size_t>::max() / options.k) throw std::bad_alloc();
+    std::vector<std::string> strings;
+    const Output out = output_argument(info[4], info[5], count * options.k, strings);
+    const Span<std::uint32_t> counted = uint32_array(info[6], "counts");
+    if (counted.size < count) throw Error(Code::kArgument, "the array for the counts is too short");
+    const std::size_t hits_a_query = index->parts_of(options, 1).hits;
+    const std::size_t tile = tile_size(index->scans(options), count, 1, hits_a_query);
+    std::vector<Hit> hits(tile * options.k);
+    std::vector<std::uint32_t> counts(count);
+    for (std::size_t first = 0; first < count; first += tile) {
+      search_tile(*index, queries.data(), first, std::min(tile, count - first), options,
+                  hits.data(), counts.data(), out);
+    }
+    std::copy(counts.begin(), counts.end(), counted.data);
+    if (out.strings == nullptr) return info.Env().Undefined();
+    return strings_value(info.Env(), strings, strings.size());
+  });
+}
+
 }  // namespace
 
 void export_search_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "indexSearch", search);
   export_function(env, exports, "indexSearchSync", search_sync);
+  export_function(env, exports, "indexSearchBatchSync", search_batch_sync);
 }
 
 }  // namespace lichen::addon

@@ -3,6 +3,7 @@ import { parseMetric } from '../vectors/metric.js';
 import { requireDim, requireOptions, resolveRerank, resolveStorage } from './arguments.js';
 import { resolveSchema } from './attributes.js';
 import type { OpenIndexOptions } from './file-options.js';
+import { attachNativeOf, type ShareToken } from './share.js';
 import { adopt, openNativeOf } from './snapshot.js';
 import type { IndexOptions, Key, RerankOptions, StorageOptions } from './types.js';
 import { VectorIndex } from './vector-index.js';
@@ -58,5 +59,10 @@ export class FlatIndex<K extends Key = number> extends VectorIndex<K> {
     options?: OpenIndexOptions,
   ): Promise<FlatIndex<K>> {
     return adopt<FlatIndex<K>>(FlatIndex, await openNativeOf('flat', path, options));
+  }
+
+  /** As `attachIndex`; ERR_LICHEN_ARGUMENT also for an index of another kind. */
+  static attach<K extends Key = number>(share: ShareToken): FlatIndex<K> {
+    return adopt<FlatIndex<K>>(FlatIndex, attachNativeOf('flat', share));
   }
 }

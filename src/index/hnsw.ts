@@ -14,6 +14,7 @@ import { resolveSchema } from './attributes.js';
 import { readShape } from './hnswlib-sidecar.js';
 import { runOperation } from './operation.js';
 import type { OpenIndexOptions } from './file-options.js';
+import { attachNativeOf, type ShareToken } from './share.js';
 import { adopt, openNativeOf } from './snapshot.js';
 import type {
   IndexOptions,
@@ -113,6 +114,11 @@ export class HnswIndex<K extends Key = number> extends VectorIndex<K> {
     options?: OpenIndexOptions,
   ): Promise<HnswIndex<K>> {
     return adopt<HnswIndex<K>>(HnswIndex, await openNativeOf('hnsw', path, options));
+  }
+
+  /** As `attachIndex`; ERR_LICHEN_ARGUMENT also for an index of another kind. */
+  static attach<K extends Key = number>(share: ShareToken): HnswIndex<K> {
+    return adopt<HnswIndex<K>>(HnswIndex, attachNativeOf('hnsw', share));
   }
 
   /**

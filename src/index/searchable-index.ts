@@ -1,4 +1,10 @@
-import { native, type IndexDescription, type IndexHandle, type KeyKind } from '../native.js';
+import {
+  native,
+  type IndexDescription,
+  type IndexHandle,
+  type KeyKind,
+  type NativeRestrictions,
+} from '../native.js';
 import { matrix } from '../vectors/matrix.js';
 import type { Metric } from '../vectors/metric.js';
 import type { StorageType } from '../vectors/storage-type.js';
@@ -24,10 +30,11 @@ import { type SnapshotLabel } from './file-options.js';
 import type { Filter } from './filter.js';
 import { makeFilter } from './make-filter.js';
 import { runOperation } from './operation.js';
-import { ResultPlaces } from './result-arrays.js';
+import { type Places, ResultPlaces } from './result-arrays.js';
 import {
   resolveRestrictions,
   SEARCH_BATCH_OPTIONS,
+  SEARCH_BATCH_SYNC_OPTIONS,
   SEARCH_OPTIONS,
   SEARCH_SYNC_OPTIONS,
   SEARCH_WITHIN_OPTIONS,
@@ -40,6 +47,7 @@ import type {
   KeysOf,
   SearchBatchOptions,
   SearchBatchResult,
+  SearchBatchSyncOptions,
   SearchOptions,
   SearchResult,
   SearchSyncOptions,
@@ -48,6 +56,29 @@ import type {
   VectorsInput,
 } from './types.js';
 import type { Where } from './where.js';
+
+/** What a batch search is told, checked. It can be sent to other threads. */
+export interface SearchPlan {
+  readonly k: number;
+  readonly ef: number;
+  readonly keyKind: KeyKind;
+  readonly restrictions: NativeRestrictions | undefined;
+}
+
+/** What a search of `rows` queries in an index is told. @throws ERR_LICHEN_ARGUMENT */
+export let planSearch: (
+  index: SearchableIndex<Key>,
+  options: SearchBatchSyncOptions,
+  rows: number,
+) => SearchPlan;
+/** Searches on this thread; writes numbers of results and, but for strings, which it returns, what is found. */
+export let searchPlanned: (
+  index: SearchableIndex<Key>,
+  queries: Float32Array,
+  plan: SearchPlan,
+  places: Places,
+  counts: Uint32Array,
+) => string[] | undefined;
 
 /**
  * What can be read of flat and graph indexes. Searches may run side by side and beside changes.
@@ -69,6 +100,21 @@ export abstract class SearchableIndex<K extends Key = number> {
   #arrays: ResultPlaces | undefined;
   #sync: SyncSearch | undefined;
   #isKindKnown = false;
+
+  static {
+    planSearch = (index, options, rows) => index.#plan(options, rows);
+    searchPlanned = (index, queries, { k, ef, restrictions }, { slots, scores }, counts) =>
+      native().indexSearchBatchSync(
+        index.handle,
+        queries,
+        k,
+        ef,
+        slots,
+        scores,
+        counts,
+        restrictions,
+      );
+  }
 
   protected constructor(handle: IndexHandle) {
     const { dim, metric, storage, rerank, attributes } = native().indexDescribe(handle);
@@ -165,6 +211,21 @@ export abstract class SearchableIndex<K extends Key = number> {
     return this.#searchMany(toVectors('queries', queries, this.dim), given);
   }
 
+  /** As {@link searchBatch}, on this thread: for threads of the caller's own, as many as there are processors. */
+  searchBatchSync(queries: VectorsInput, options?: SearchBatchSyncOptions): SearchBatchResult<K> {
+    const given = requireOptions(options, SEARCH_BATCH_SYNC_OPTIONS);
+    const data = toVectors('queries', queries, this.dim);
+    const { rows } = matrix(data, this.dim);
+    const plan = this.#plan(given, rows);
+    const { k } = plan;
+    const arrays = this.#resultArrays();
+    const places =
+      given.into === undefined ? arrays.fresh(rows * k) : arrays.given(given.into, rows * k);
+    const counts = new Uint32Array(rows);
+    const strings = searchPlanned(this, data, plan, places, counts);
+    return { keys: (strings ?? places.slots) as KeysOf<K>, scores: places.scores, counts, rows, k };
+  }
+
   /**
    * All vectors that score at least `score` (l2: whose squared distance is at most that), best first, scored in the
    * finest storage that the index has; found on a thread of lichen's pool. A graph index finds those that its links lead
@@ -244,9 +305,7 @@ export abstract class SearchableIndex<K extends Key = number> {
   ): Promise<SearchBatchResult<K>> {
     const addon = native();
     const { rows } = matrix(queries, this.dim);
-    const k = resolveK(options, () => this.size);
-    const ef = resolveEf(options);
-    const restrictions = resolveRestrictions(this.schema, options, rows);
+    const { k, ef, restrictions } = this.#plan(options, rows);
     const threads = resolveThreads(options.threads, 1024);
     const arrays = this.#resultArrays();
     const { into } = options;
@@ -273,6 +332,15 @@ export abstract class SearchableIndex<K extends Key = number> {
     return { keys, scores: found.scores, counts, rows, k };
   }
 
+  #plan(options: SearchBatchSyncOptions, rows: number): SearchPlan {
+    return {
+      k: resolveK(options, () => this.size),
+      ef: resolveEf(options),
+      keyKind: this.#resultArrays().kind,
+      restrictions: resolveRestrictions(this.schema, options, rows),
+    };
+  }
+
   #resultArrays(): ResultPlaces {
     if (this.#isKindKnown) return this.#arrays!;
     const kind = this.keyKind;
@@ -280,7 +348,8 @@ export abstract class SearchableIndex<K extends Key = number> {
       this.#arrays = new ResultPlaces(kind);
       this.#sync = undefined;
     }
-    this.#isKindKnown = true;
+    // The first rows may come from another thread.
+    this.#isKindKnown = this.size > 0;
     return this.#arrays;
   }
 }

@@ -191,10 +191,14 @@ export interface SearchWithinOptions {
   exclude?: ArrayLike<number> | readonly string[] | undefined;
 }
 
-/** Options of `searchBatch`. */
-export interface SearchBatchOptions extends Omit<SearchSyncOptions, 'exclude'>, OperationOptions {
+/** Options of `searchBatchSync`. */
+export interface SearchBatchSyncOptions extends Omit<SearchSyncOptions, 'exclude'> {
   /** One list of keys a query that must not be found for it. */
   exclude?: readonly (ArrayLike<number> | readonly string[])[] | undefined;
+}
+
+/** Options of `searchBatch`. */
+export interface SearchBatchOptions extends SearchBatchSyncOptions, OperationOptions {
   /** Threads that share the queries. Default: every processor. */
   threads?: number | undefined;
 }

@@ -20,6 +20,7 @@ import type {
   VectorsInput,
 } from './types.js';
 import { SearchableIndex } from './searchable-index.js';
+import { IndexShare } from './share.js';
 import { UNJOURNALED, type Writes } from './writes.js';
 import {
   ADD_OPTIONS,
@@ -39,6 +40,8 @@ import {
 export abstract class VectorIndex<K extends Key = number> extends SearchableIndex<K> {
   /** @internal */
   protected readonly writes: Writes;
+  /** Kept, so that none is collected before the index that it was made of is. */
+  readonly #shares = new Set<IndexShare>();
 
   protected constructor(handle: IndexHandle, writes: Writes = UNJOURNALED) {
     super(handle);
@@ -153,6 +156,16 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
    */
   async checkpoint(): Promise<number | undefined> {
     return this.writes.checkpoint();
+  }
+
+  /**
+   * Lets other threads of this process attach to the index, by `attachIndex` there. The share holds the index as this
+   * object does, and so is to be closed as well.
+   */
+  share(): IndexShare {
+    const share = new IndexShare(this.handle, (closed) => this.#shares.delete(closed));
+    this.#shares.add(share);
+    return share;
   }
 
   /** Bytes of the journal; undefined if there is none. */

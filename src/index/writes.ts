@@ -1,3 +1,4 @@
+import { LichenError } from '../errors.js';
 import { native, type IndexHandle } from '../native.js';
 
 /** When a change of an index with a journal is acknowledged: see `OpenOptions`. */
@@ -25,6 +26,25 @@ export const UNJOURNALED: Writes = {
   checkpoint: () => undefined,
   close: () => undefined,
 };
+
+/** Of an index whose journal another thread keeps, which alone can say when a change is on disk. */
+export const READ_ONLY: Writes = {
+  isBusy: false,
+  run: () => Promise.reject(refusal()),
+  runSync: () => {
+    throw refusal();
+  },
+  save: () => Promise.reject(refusal()),
+  checkpoint: () => Promise.reject(refusal()),
+  close: () => undefined,
+};
+
+function refusal(): LichenError {
+  return new LichenError(
+    'ERR_LICHEN_UNSUPPORTED',
+    'an index with a journal is changed and saved by the thread that opened it, not by others',
+  );
+}
 
 /** How a journal is kept. */
 export interface JournalSettings {

@@ -1,7 +1,12 @@
 import { LichenArgumentError } from '../errors.js';
 import type { Key, SearchBatchOptions } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
-import type { Interactions } from '../interactions/interactions.js';
+import {
+  itemNumbers,
+  knownCount,
+  requireKnownUsers,
+  type KnownItems,
+} from '../interactions/known-items.js';
 import type { Vocabulary } from '../interactions/vocabulary.js';
 import type { Matrix } from '../vectors/matrix.js';
 
@@ -22,7 +27,7 @@ export interface RecommendRequest {
   /** Which user of `known` each query is; -1 for one without known items. Default: query i is user i. */
   readonly users?: Int32Array | Uint32Array;
   /** What users have already; not recommended again. Its items are `items`. */
-  readonly known: Pick<Interactions, 'offsets' | 'itemIndices'>;
+  readonly known: KnownItems;
 }
 
 /** Options of {@link recommendBatch}; `k` is the number of recommendations a user. */
@@ -43,23 +48,23 @@ export async function recommendBatch(
   const users = resolveUsers(request);
   const { k, onProgress, ...search } = options;
   const { offsets, itemIndices } = known;
-  const knownCount = (user: number): number => (user < 0 ? 0 : offsets[user + 1]! - offsets[user]!);
+  const countOf = (row: number): number => knownCount(known, users[row]!);
   const itemOf = itemNumbers(index, items);
   // Users with about as many known items go together, so that one k serves the batch without much waste.
   const order = Uint32Array.from(users, (_, row) => row).sort(
-    (a, b) => knownCount(users[a]!) - knownCount(users[b]!) || a - b,
+    (a, b) => countOf(a) - countOf(b) || a - b,
   );
   const ranked = new Uint32Array(queries.rows * k).fill(NO_ITEM);
   const size = index.size;
   const stamp = new Int32Array(items.size).fill(-1);
   for (let from = 0; from < order.length; from += USERS_A_BATCH) {
     const rows = order.subarray(from, from + USERS_A_BATCH);
-    const most = knownCount(users[rows[rows.length - 1]!]!);
+    const most = countOf(rows[rows.length - 1]!);
     const wanted = Math.min(size, k + most);
     const result = await index.searchBatch(gather(queries, rows), { ...search, k: wanted });
     rows.forEach((row, at) => {
       const user = users[row]!;
-      for (let i = 0; i < knownCount(user); i++) stamp[itemIndices[offsets[user]! + i]!] = row;
+      for (let i = 0; i < countOf(row); i++) stamp[itemIndices[offsets[user]! + i]!] = row;
       let place = 0;
       for (let i = 0; i < result.counts[at]! && place < k; i++) {
         const item = itemOf(result.keys[at * wanted + i]!);
@@ -81,24 +86,8 @@ function resolveUsers({ queries, users, known }: RecommendRequest): Int32Array |
     );
   }
   if (users === undefined) return Uint32Array.from({ length: userCount }, (_, user) => user);
-  const bad = users.find((user) => user < -1 || user >= userCount);
-  if (bad === undefined) return users;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `users must be in -1..${userCount - 1}, got ${bad}`,
-  );
-}
-
-/** How the keys of the index say which item they are. */
-function itemNumbers(index: VectorIndex<Key>, items: Vocabulary): (key: Key) => number {
-  if (index.keyKind !== 'row') return (key) => items.indexOf(key);
-  if (index.size !== items.size) {
-    throw new LichenArgumentError(
-      'ERR_LICHEN_DIMENSION',
-      `an index without keys must hold one vector an item, ${items.size}, got ${index.size}`,
-    );
-  }
-  return (key) => key as number;
+  requireKnownUsers(users, known);
+  return users;
 }
 
 function gather(from: Matrix, rows: Uint32Array): Matrix {
