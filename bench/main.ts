@@ -12,6 +12,7 @@ import { hnswlibSuite } from './suites/hnswlib.js';
 import { kernelsSuite } from './suites/kernels.js';
 import { poolSuite } from './suites/pool.js';
 import { storageSuite } from './suites/storage.js';
+import { tfScorerSuite } from './suites/tf-scorer.js';
 
 const SUITES: readonly Suite[] = [
   callsSuite,
@@ -23,6 +24,7 @@ const SUITES: readonly Suite[] = [
   storageSuite,
   filesSuite,
   poolSuite,
+  tfScorerSuite,
 ];
 
 function usage(): string {

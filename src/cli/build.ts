@@ -5,6 +5,7 @@ import type { Key } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
 import { readMatrix } from '../vectors/files.js';
 import { METRICS, type Metric } from '../vectors/metric.js';
+import { readParquetKeys } from '../vectors/parquet.js';
 import { isFiner, STORAGE_TYPES, takesPca, type StorageType } from '../vectors/storage-type.js';
 import { readAttributes } from './attributes.js';
 import { readKeys } from './keys.js';
@@ -19,7 +20,9 @@ interface BuildFlags {
   rerank?: StorageType;
   subspaces?: number;
   pca?: number;
+  column?: string;
   keys?: string;
+  keyColumn?: string;
   attributes?: string;
   m?: number;
   efConstruction?: number;
@@ -33,14 +36,19 @@ interface BuildFlags {
 export function buildCommand(): Command {
   const command = new Command('build')
     .description('Build an index over vectors; save it as a snapshot file.')
-    .requiredOption('--input <file>', '.npy .fvecs .bvecs .fbin .u8bin .i8bin, also with .gz')
+    .requiredOption(
+      '--input <file>',
+      '.npy .fvecs .bvecs .fbin .u8bin .i8bin .parquet, also with .gz',
+    )
     .requiredOption('--metric <metric>', METRICS.join(', '), oneOf(METRICS))
     .option('--index <kind>', 'flat or hnsw', oneOf(['flat', 'hnsw']), 'hnsw')
     .option('--storage <type>', STORAGE_TYPES.join(', '), oneOf(STORAGE_TYPES), 'f32')
     .option('--rerank <type>', 'finer storage to score the best anew by', oneOf(STORAGE_TYPES))
     .option('--subspaces <n>', 'codes a vector of storage pq (default: dim / 2)', integer(1, 65536))
     .option('--pca <n>', 'principal components that codes are of (default: all)', integer(1, 65536))
+    .option('--column <name>', 'column of vectors of a .parquet file with several')
     .option('--keys <file>', 'the keys, one a line (default: row numbers)')
+    .option('--key-column <name>', 'column of a .parquet file that holds the keys')
     .option('--attributes <file>', 'their attributes, one JSON object a line')
     .option('--m <n>', 'links a vector (default: 16)', integer(2, 512))
     .option('--ef-construction <n>', 'beam while building (default: 100)', integer(1, 65536))
@@ -56,7 +64,8 @@ export function buildCommand(): Command {
 }
 
 /** What about the options does not go together. */
-function contradiction({ storage, rerank, subspaces, pca }: BuildFlags): string | undefined {
+function contradiction(flags: BuildFlags): string | undefined {
+  const { storage, rerank, subspaces, pca } = flags;
   if (pca !== undefined && !takesPca(storage)) {
     return "option '--pca' wants '--storage' i8, i4 or b1";
   }
@@ -67,6 +76,12 @@ function contradiction({ storage, rerank, subspaces, pca }: BuildFlags): string 
   if (subspaces !== undefined && storage !== 'pq') {
     return "option '--subspaces' wants '--storage pq'";
   }
+  if (flags.keys !== undefined && flags.keyColumn !== undefined) {
+    return "options '--keys' and '--key-column' exclude each other";
+  }
+  if (flags.keyColumn !== undefined && !/\.parquet(\.gz)?$/i.test(flags.input)) {
+    return "option '--key-column' wants a .parquet file as '--input'";
+  }
   return undefined;
 }
 
@@ -75,10 +90,10 @@ async function build(flags: BuildFlags): Promise<void> {
   const { signal } = terminal;
   const { metric, threads } = flags;
   const vectors = await terminal.withProgress('reading', (onProgress) =>
-    readMatrix(flags.input, { signal, onProgress }),
+    readMatrix(flags.input, { column: flags.column, signal, onProgress }),
   );
   const { rows, dim } = vectors;
-  const keys = flags.keys === undefined ? undefined : await readKeys(flags.keys, rows, signal);
+  const keys = await keysOf(flags, rows, signal);
   const given =
     flags.attributes === undefined
       ? undefined
@@ -117,4 +132,13 @@ async function build(flags: BuildFlags): Promise<void> {
     bytesPerVector: bytes / rows,
     output: flags.output,
   });
+}
+
+async function keysOf(
+  { input, keys, keyColumn }: BuildFlags,
+  rows: number,
+  signal: AbortSignal,
+): Promise<Float64Array | string[] | undefined> {
+  if (keyColumn !== undefined) return readParquetKeys(input, keyColumn, { signal });
+  return keys === undefined ? undefined : readKeys(keys, rows, signal);
 }

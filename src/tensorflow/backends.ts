@@ -1,5 +1,5 @@
 import { LichenArgumentError, LichenError, shown } from '../errors.js';
-import { requirePackage, type ImportPackage } from './packages.js';
+import { requirePackage, type ImportPackage } from '../vectors/packages.js';
 import type { TensorFlow } from './tensorflow.js';
 
 /** The backends that lichen can ask TensorFlow.js for, in the order in which `auto` tries them. */
@@ -36,6 +36,9 @@ export const TENSORFLOW_NAMES = {
 /** What `getBackend()` of TensorFlow.js says. */
 export type TensorFlowName = (typeof TENSORFLOW_NAMES)[BackendName];
 
+/** The major version of all packages of TensorFlow.js that lichen knows. */
+export const TFJS_VERSION = 4;
+
 const GPU_PACKAGE = '@tensorflow/tfjs-node-gpu';
 const CORE_PACKAGE = '@tensorflow/tfjs-core';
 const WASM_PACKAGE = '@tensorflow/tfjs-backend-wasm';
@@ -56,14 +59,15 @@ export async function startBackend(
   load: ImportPackage,
 ): Promise<StartedBackend> {
   if (backend === 'gpu') return startGpu(load);
-  const tf = await requirePackage<TensorFlow>(load, CORE_PACKAGE);
+  const tf = await requirePackage<TensorFlow>(load, CORE_PACKAGE, TFJS_VERSION);
   // Importing a backend package registers its kernels with tfjs-core.
   if (backend === 'wasm') {
-    await requirePackage(load, WASM_PACKAGE);
+    await requirePackage(load, WASM_PACKAGE, TFJS_VERSION);
   } else {
     const cpu = await requirePackage<typeof import('@tensorflow/tfjs-backend-cpu')>(
       load,
       CPU_PACKAGE,
+      TFJS_VERSION,
     );
     if (backend === 'lichen') await registerLichen(tf, cpu);
   }
@@ -77,7 +81,7 @@ export async function startBackend(
  * copy of it wherever packages are installed.
  */
 async function startGpu(load: ImportPackage): Promise<StartedBackend> {
-  const tf = await requirePackage<TensorFlow>(load, GPU_PACKAGE);
+  const tf = await requirePackage<TensorFlow>(load, GPU_PACKAGE, TFJS_VERSION);
   await makeCurrent(tf, 'gpu');
   const { isUsingGpuDevice } = tf.backend() as { isUsingGpuDevice?: boolean };
   return isUsingGpuDevice === false

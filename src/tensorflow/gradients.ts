@@ -1,4 +1,5 @@
-import { importPackage, requirePackage, type ImportPackage } from './packages.js';
+import { TFJS_VERSION } from './backends.js';
+import { importPackage, requirePackage, type ImportPackage } from '../vectors/packages.js';
 import type { TensorFlow } from './tensorflow.js';
 
 /**
@@ -11,5 +12,5 @@ export async function requireGradients(
   load: ImportPackage = importPackage,
 ): Promise<void> {
   if (tf.getGradient(tf.BatchMatMul) !== undefined) return;
-  await requirePackage(load, '@tensorflow/tfjs');
+  await requirePackage(load, '@tensorflow/tfjs', TFJS_VERSION);
 }

@@ -3,7 +3,8 @@ import { basename, join } from 'node:path';
 import type { io, LayersModel } from '@tensorflow/tfjs';
 import { fileError, LichenError, LichenFileError } from '../errors.js';
 import { writeAtomically } from '../vectors/atomic.js';
-import { importPackage, requirePackage } from './packages.js';
+import { TFJS_VERSION } from './backends.js';
+import { importPackage, requirePackage } from '../vectors/packages.js';
 
 const TOPOLOGY = 'model.json';
 const WEIGHTS = 'weights.bin';
@@ -32,7 +33,11 @@ export async function saveLayersModel(model: LayersModel, folder: string): Promi
  * for what is no model.
  */
 export async function openLayersModel(folder: string): Promise<LayersModel> {
-  const tf = await requirePackage<TensorFlowLayers>(importPackage, '@tensorflow/tfjs');
+  const tf = await requirePackage<TensorFlowLayers>(
+    importPackage,
+    '@tensorflow/tfjs',
+    TFJS_VERSION,
+  );
   const path = join(folder, TOPOLOGY);
   const text = (await readBytes(path)).toString('utf8');
   try {

@@ -10,7 +10,7 @@ import {
   type TensorFlowName,
   type TowerBackend,
 } from './backends.js';
-import { importPackage, type ImportPackage } from './packages.js';
+import { importPackage, type ImportPackage } from '../vectors/packages.js';
 
 /** TensorFlow.js as lichen uses it; the packages are optional peers and loaded on first use. */
 export type TensorFlow = typeof import('@tensorflow/tfjs-core');

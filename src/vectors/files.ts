@@ -5,6 +5,7 @@ import { isWholeDtype, type Dtype } from './dtype.js';
 import { floatToHalf } from './half.js';
 import { requireFinite, type IntMatrix, type Matrix } from './matrix.js';
 import { npyHeader, readNpy } from './npy.js';
+import { readParquetVectors } from './parquet.js';
 import { bytesOf, pieces, type Allocate, type ValueReader } from './values.js';
 import { vecsChunks, vecsReader } from './vecs.js';
 
@@ -12,6 +13,8 @@ import { vecsChunks, vecsReader } from './vecs.js';
 export interface ReadMatrixOptions extends FileOptions {
   /** Lets NaN and infinite values through; they are an error by default. */
   allowNonFinite?: boolean | undefined;
+  /** Of a .parquet file: the column of vectors, needed if there are several. */
+  column?: string | undefined;
 }
 
 /** Options of {@link writeMatrix}. */
@@ -38,20 +41,31 @@ const READERS: Readonly<Record<string, ValueReader>> = {
   '.i8bin': binReader('i8'),
   '.ibin': binReader('i32'),
 };
-const LATER = ['.hdf5', '.h5', '.parquet', '.arrow', '.feather'];
+const PARQUET = '.parquet';
+const LATER = ['.hdf5', '.h5', '.arrow', '.feather'];
 
 /**
  * Reads the vectors of a file as f32, whatever its value type. The kind is read from the name: .npy .fvecs .ivecs
- * .bvecs .fbin .u8bin .i8bin .ibin, each also with .gz.
+ * .bvecs .fbin .u8bin .i8bin .ibin .parquet, each also with .gz.
  * @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_ABORTED; ERR_LICHEN_UNSUPPORTED for another kind of file
  * or value; ERR_LICHEN_FORMAT for a corrupt, ragged or truncated file; ERR_LICHEN_EMPTY for one without vectors;
- * ERR_LICHEN_NOT_FINITE naming row and column.
+ * ERR_LICHEN_NOT_FINITE naming row and column; ERR_LICHEN_ARGUMENT for a column that does not suit; for .parquet
+ * ERR_LICHEN_MISSING_PACKAGE without the package hyparquet.
  */
 export async function readMatrix(path: string, options: ReadMatrixOptions = {}): Promise<Matrix> {
-  const read = READERS[requireKind(path, 'read', Object.keys(READERS))]!;
-  const vectors: Matrix = await withBytes(path, options, (source) =>
-    read(source, (length) => new Float32Array(length)),
-  );
+  const kind = requireKind(path, 'read', [...Object.keys(READERS), PARQUET]);
+  if (options.column !== undefined && kind !== PARQUET) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `column belongs to .parquet files, but the file is ${path}`,
+    );
+  }
+  const vectors: Matrix =
+    kind === PARQUET
+      ? await readParquetVectors(path, options)
+      : await withBytes(path, options, (source) =>
+          READERS[kind]!(source, (length) => new Float32Array(length)),
+        );
   if (options.allowNonFinite !== true) requireFinite(vectors, path);
   return vectors;
 }

@@ -1,4 +1,4 @@
-import type { ImportPackage } from '../../src/tensorflow/packages.js';
+import type { ImportPackage } from '../../src/vectors/packages.js';
 
 /** What Node says of a package that is not installed. */
 export function absent(name: string): Error {

@@ -45,9 +45,7 @@ describe('loadTensorFlow', () => {
 
   afterEach(() => {
     vi.restoreAllMocks();
-    for (const name of ['tensorflow', 'lichen']) {
-      if (core.findBackendFactory(name) !== null) core.removeBackend(name);
-    }
+    if (core.findBackendFactory('tensorflow') !== null) core.removeBackend('tensorflow');
   });
 
   it('takes tfjs-node-gpu first, and the tfjs-core that comes with it', async () => {

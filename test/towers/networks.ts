@@ -4,6 +4,9 @@ import type { DualEncoderOptions } from '../../src/towers/dual-encoder-options.j
 import type { EncoderSpec } from '../../src/towers/encoder.js';
 import { twoGroups } from './planted.js';
 
+// Else the cpu backend advertises another package with its first tensor.
+tf.env().set('PROD', true);
+
 export const USERS = 40;
 export const ITEMS = 30;
 export const groups = twoGroups(USERS, ITEMS, 6);

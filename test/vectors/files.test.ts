@@ -116,7 +116,8 @@ describe('files', () => {
     ['r.fbin', [int32(2, 1), float32(1, NaN)], 'NOT_FINITE', /r\.fbin: row 1, column 0 is NaN/],
     ['r.csv', [int32(1)], 'UNSUPPORTED', /must end in \.npy, \.fvecs.* with \.gz/],
     ['r.hdf5', [int32(1)], 'UNSUPPORTED', /\.hdf5 is not supported yet/],
-    ['r.parquet.gz', [int32(1)], 'UNSUPPORTED', /\.parquet is not supported yet/],
+    ['r.arrow.gz', [int32(1)], 'UNSUPPORTED', /\.arrow is not supported yet/],
+    ['r.parquet.gz', [int32(1)], 'FORMAT', /is no whole parquet file/],
   ])('refuses %s (%#)', async (name, parts, code, message) => {
     await expect(readMatrix(file(name, ...parts))).rejects.toMatchObject({
       code: `ERR_LICHEN_${code}`,

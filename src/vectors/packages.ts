@@ -1,6 +1,6 @@
 import { LichenError } from '../errors.js';
 
-/** Imports a package by its name; `import()` unless a test puts something else in its place. */
+/** Imports a package by its name. */
 export type ImportPackage = (name: string) => Promise<unknown>;
 
 /** Node's own import. */
@@ -9,10 +9,15 @@ export const importPackage: ImportPackage = (name) => import(name) as Promise<un
 /**
  * An optional package. What Node makes of a CommonJS package lists only the names that it can guess, so the package's
  * own exports are taken.
+ * @param version its major version, for the message.
  * @throws ERR_LICHEN_MISSING_PACKAGE if it is not installed, ERR_LICHEN_UNSUPPORTED if it is and cannot be loaded (a
  * library that it needs is missing, say).
  */
-export async function requirePackage<T>(load: ImportPackage, name: string): Promise<T> {
+export async function requirePackage<T>(
+  load: ImportPackage,
+  name: string,
+  version: number,
+): Promise<T> {
   let loaded: unknown;
   try {
     loaded = await load(name);
@@ -20,7 +25,7 @@ export async function requirePackage<T>(load: ImportPackage, name: string): Prom
     throw isAbsent(name, cause)
       ? new LichenError(
           'ERR_LICHEN_MISSING_PACKAGE',
-          `the package ${name} is not installed: npm install ${name}@4`,
+          `the package ${name} is not installed: npm install ${name}@${version}`,
           { cause },
         )
       : new LichenError(
@@ -35,10 +40,10 @@ export async function requirePackage<T>(load: ImportPackage, name: string): Prom
 /** Whether it is the package itself that is not there, rather than something that it wants. */
 function isAbsent(name: string, error: unknown): boolean {
   const { code, message } = error as NodeJS.ErrnoException;
-  return (
-    (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') &&
-    String(message).includes(`'${name}'`)
-  );
+  const isMissing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
+  if (isMissing && String(message).includes(`'${name}'`)) return true;
+  // What bundlers put in the place of an optional package that they do not find.
+  return String(message).startsWith(`Could not resolve "${name}"`);
 }
 
 function firstLine(error: unknown): string {
