@@ -1,21 +1,12 @@
-import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LayersModel } from '@tensorflow/tfjs';
-import {
-  fileError,
-  LichenArgumentError,
-  LichenError,
-  LichenFileError,
-  throwIfAborted,
-} from '../errors.js';
+import { fileError, LichenArgumentError, LichenFileError, throwIfAborted } from '../errors.js';
 import { requireFinite } from '../index/arguments.js';
 import type { Vocabulary } from '../interactions/vocabulary.js';
 import { LAYERS_FILES, openLayersModel, saveLayersModel } from '../tensorflow/layers-files.js';
 import type { TensorFlow, TowerBackend } from '../tensorflow/tensorflow.js';
 import { writeFolderAtomically } from '../vectors/atomic-folder.js';
-import { writeAtomically } from '../vectors/atomic.js';
-import { byteChunks } from '../vectors/bytes.js';
 import { readMatrix, writeMatrix } from '../vectors/files.js';
 import { matrix } from '../vectors/matrix.js';
 import {
@@ -28,7 +19,8 @@ import {
 } from './dual-encoder-header.js';
 import { NetworkEncoder, TableEncoder, type Encoder, type EncoderSpec } from './encoder.js';
 import type { SaveModelOptions, TwoTowerMetric } from './model-files.js';
-import { parseVocabulary, type FileDigest } from './model-header.js';
+import { parseVocabulary } from './model-header.js';
+import { digest, readPart, requireDigest, writeJson, type FileDigest } from './model-parts.js';
 
 export type { DualEncoderInfo } from './dual-encoder-header.js';
 
@@ -104,12 +96,14 @@ export async function readDualEncoder(
     throw fileError('open', dir, error);
   });
   const path = join(dir, HEADER);
-  const header = parseDualEncoderHeader(await readText(path), path);
-  for (const name of filesOf(header.towers)) await requireDigest(dir, header, name, signal);
+  const header = parseDualEncoderHeader(await readPart(dir, HEADER), path);
+  for (const name of filesOf(header.towers)) {
+    await requireDigest(dir, HEADER, header.files, name, signal);
+  }
   const [users, items] = await Promise.all(
     SIDES.map(async (side) => {
       const file = join(dir, idsFile(side));
-      return parseVocabulary(await readText(file), file);
+      return parseVocabulary(await readPart(dir, idsFile(side)), file);
     }),
   );
   const { dim, prefixes, metric, info } = header;
@@ -195,47 +189,6 @@ async function refusalOf(dir: string, names: readonly string[]): Promise<string 
   ];
   const stranger = names.find((name) => !known.includes(name));
   return stranger && `it holds ${stranger}, which is no part of a dual encoder`;
-}
-
-async function writeJson(path: string, value: unknown): Promise<void> {
-  await writeAtomically(path, (handle) => handle.writeFile(`${JSON.stringify(value)}\n`));
-}
-
-async function readText(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((error: unknown) => {
-    throw asPart(path, fileError('read', path, error));
-  });
-}
-
-/** A folder without one of its files is there, but no dual encoder. */
-function asPart(path: string, error: LichenError): LichenError {
-  return error.code === 'ERR_LICHEN_NOT_FOUND' ? corrupt(path, 'it is missing') : error;
-}
-
-async function digest(path: string, signal: AbortSignal | undefined): Promise<FileDigest> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for await (const chunk of byteChunks(path, { signal })) {
-    hash.update(chunk);
-    bytes += chunk.length;
-  }
-  return { bytes, sha256: hash.digest('hex') };
-}
-
-async function requireDigest(
-  dir: string,
-  { files }: DualEncoderHeader,
-  name: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const path = join(dir, name);
-  const expected = files[name];
-  if (expected === undefined) throw corrupt(path, `${HEADER} has no checksum of it`);
-  const got = await digest(path, signal).catch((error: unknown) => {
-    throw error instanceof LichenError ? asPart(path, error) : error;
-  });
-  if (got.bytes === expected.bytes && got.sha256 === expected.sha256) return;
-  throw corrupt(path, `its checksum is not the one in ${HEADER}`);
 }
 
 function requireSize(dir: string, what: string, got: number, expected: number): void {

@@ -2,7 +2,7 @@ import { LichenFileError } from '../errors.js';
 import { TENSORFLOW_NAMES, type TensorFlowName } from '../tensorflow/backends.js';
 import type { DualEncoderContent } from './dual-encoder-files.js';
 import type { TwoTowerMetric } from './model-files.js';
-import type { FileDigest } from './model-header.js';
+import { areDigests, type FileDigests } from './model-parts.js';
 
 /** What encoder.json says it is. */
 export const DUAL_ENCODER_FORMAT = 'lichen-dual-encoder';
@@ -51,7 +51,7 @@ export interface DualEncoderHeader {
   readonly info: DualEncoderInfo;
   readonly towers: { readonly user: TowerSchema; readonly item: TowerSchema };
   /** By file name. */
-  readonly files: Readonly<Record<string, FileDigest>>;
+  readonly files: FileDigests;
 }
 
 /** The content of encoder.json, plain data. */
@@ -114,7 +114,7 @@ const CHECKS: Readonly<Record<string, (value: unknown) => boolean>> = {
   metric: (value) => value === 'dot' || value === 'cosine',
   info: isInfo,
   towers: (value) => isTower(asObject(value)['user']) && isTower(asObject(value)['item']),
-  files: (value) => Object.values(asObject(value)).every(isDigest),
+  files: areDigests,
 };
 
 function isInfo(value: unknown): boolean {
@@ -131,11 +131,6 @@ function isInfo(value: unknown): boolean {
 function isTower(value: unknown): boolean {
   const { kind } = asObject(value);
   return kind === 'table' || kind === 'layers';
-}
-
-function isDigest(value: unknown): boolean {
-  const { bytes, sha256 } = asObject(value);
-  return typeof bytes === 'number' && typeof sha256 === 'string';
 }
 
 function isCount(value: unknown): value is number {

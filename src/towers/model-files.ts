@@ -1,30 +1,23 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readFile, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import {
-  fileError,
-  LichenArgumentError,
-  LichenError,
-  LichenFileError,
-  throwIfAborted,
-} from '../errors.js';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileError, LichenArgumentError, LichenFileError, throwIfAborted } from '../errors.js';
 import { Vocabulary } from '../interactions/vocabulary.js';
 import type { TensorFlowName } from '../tensorflow/backends.js';
-import { syncFolder, writeAtomically } from '../vectors/atomic.js';
-import { byteChunks } from '../vectors/bytes.js';
+import { writeFolderAtomically } from '../vectors/atomic-folder.js';
 import { readMatrix, writeMatrix } from '../vectors/files.js';
 import { matrix, type Matrix } from '../vectors/matrix.js';
 import type { TowerWeights } from './new-vectors.js';
 import { fillUnknownUsers } from './finish.js';
 import { tableRows, type TowerSchema } from './layout.js';
+import { headerOf, MODEL_FORMAT, parseHeader, parseVocabulary } from './model-header.js';
 import {
-  headerOf,
-  MODEL_FORMAT,
-  parseHeader,
-  parseVocabulary,
+  digest,
+  notWhole,
+  readPart,
+  requireDigest,
+  writeJson,
   type FileDigest,
-  type ModelHeader,
-} from './model-header.js';
+} from './model-parts.js';
 import type { ResolvedTwoTowerOptions } from './options.js';
 
 /** How a model was trained to score. */
@@ -91,10 +84,7 @@ const PARTS = [
 
 type Part = (typeof PARTS)[number];
 
-/**
- * Writes a model folder: under another name beside `dir`, synced, then renamed. Replacing a model takes two renames;
- * a crash between them leaves the old one beside `dir` under a name that ends in .old.tmp.
- */
+/** Writes a model folder, all of it or nothing; see `TwoTowerModel.save`. */
 export async function writeModel(
   dir: string,
   model: TwoTowerContent,
@@ -103,28 +93,25 @@ export async function writeModel(
   requireMetrics(metrics);
   const what = `writing ${dir}`;
   throwIfAborted(signal, what);
-  let temporary: string | undefined;
-  try {
-    const target = await resolveTarget(dir);
-    const candidate = `${target}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`;
-    await mkdir(candidate);
-    temporary = candidate;
+  const refusal = (names: readonly string[]): Promise<string | undefined> => whyNot(dir, names);
+  await writeFolderAtomically(dir, refusal, async (folder) => {
     const files: Record<string, FileDigest> = {};
     for (const [name, content] of partsOf(model)) {
-      const path = join(candidate, name);
+      const path = join(folder, name);
       if (content instanceof Vocabulary) await writeJson(path, content);
       else await writeMatrix(path, content, { signal });
       files[name] = await digest(path, signal);
     }
-    await writeJson(join(candidate, HEADER), headerOf(model, metrics, files));
+    await writeJson(join(folder, HEADER), headerOf(model, metrics, files));
     throwIfAborted(signal, what);
-    await replaceFolder(candidate, target, dir);
-    temporary = undefined;
-    await syncFolder(dirname(target));
-  } catch (error) {
-    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
-    throw error instanceof LichenError ? error : fileError('write', dir, error);
-  }
+  });
+}
+
+/** Why a folder that holds files of these names must not be replaced; undefined if it may be. */
+async function whyNot(dir: string, names: readonly string[]): Promise<string | undefined> {
+  if (!(await holdsModel(dir))) return 'it is a folder that is no lichen model';
+  const stranger = names.find((name) => name !== HEADER && !PARTS.includes(name as never));
+  return stranger && `it holds ${stranger}, which is no part of a model`;
 }
 
 /** Reads and checks a model folder; see `TwoTowerModel.open`. */
@@ -136,16 +123,16 @@ export async function readModel(
   const status = await stat(dir).catch((error: unknown) => {
     throw fileError('open', dir, error);
   });
-  if (!status.isDirectory()) throw notModel(dir, 'it is not a folder');
+  if (!status.isDirectory()) throw notWhole(dir, 'it is not a folder');
   const path = join(dir, HEADER);
-  const header = parseHeader(await readText(path), path);
+  const header = parseHeader(await readPart(dir, HEADER), path);
   const { dim, metric, info, towers } = header;
   for (const name of partNames(towers?.schema)) {
-    await requireDigest(join(dir, name), header, name, signal);
+    await requireDigest(dir, HEADER, header.files, name, signal);
   }
   const ids = async (name: Part, size: number): Promise<Vocabulary> => {
     const part = join(dir, name);
-    const vocabulary = parseVocabulary(await readText(part), part);
+    const vocabulary = parseVocabulary(await readPart(dir, name), part);
     requireSize(part, vocabulary, size);
     return vocabulary;
   };
@@ -222,24 +209,6 @@ function requireMetrics(metrics: Readonly<Record<string, number>>): void {
   }
 }
 
-/** Where the folder really lies; what must not be replaced is refused. */
-async function resolveTarget(dir: string): Promise<string> {
-  const there = await stat(dir).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (there === undefined) return resolve(dir);
-  if (!there.isDirectory()) throw refusal(dir, 'it is not a folder');
-  const names = await readdir(dir);
-  if (names.length > 0) {
-    if (!(await holdsModel(dir))) throw refusal(dir, 'it is a folder that is no lichen model');
-    const stranger = names.find((name) => name !== HEADER && !PARTS.includes(name as never));
-    if (stranger !== undefined)
-      throw refusal(dir, `it holds ${stranger}, which is no part of a model`);
-  }
-  return realpath(dir);
-}
-
 async function holdsModel(dir: string): Promise<boolean> {
   try {
     const header: unknown = JSON.parse(await readFile(join(dir, HEADER), 'utf8'));
@@ -247,87 +216,6 @@ async function holdsModel(dir: string): Promise<boolean> {
   } catch {
     return false;
   }
-}
-
-function refusal(dir: string, reason: string): LichenFileError {
-  return new LichenFileError('ERR_LICHEN_IO', `cannot write the model ${dir}: ${reason}`);
-}
-
-function notModel(path: string, reason: string): LichenFileError {
-  return new LichenFileError('ERR_LICHEN_FORMAT', `${path} is no lichen model: ${reason}`);
-}
-
-/** Renames `from` to `target`, in place of what is there. */
-async function replaceFolder(from: string, target: string, dir: string): Promise<void> {
-  const old = `${from.slice(0, -'.tmp'.length)}.old.tmp`;
-  let moved = false;
-  // Another process may have made something of this name since it was looked at.
-  await resolveTarget(dir);
-  try {
-    await rename(target, old);
-    moved = true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  try {
-    await rename(from, target);
-  } catch (error) {
-    if (moved) await rename(old, target);
-    throw error;
-  }
-  // The new model is in place; what cannot be tidied up must not make the save a failure.
-  if (moved) await rm(old, { recursive: true, force: true }).catch(() => undefined);
-}
-
-async function writeJson(path: string, value: unknown): Promise<void> {
-  await writeAtomically(path, (handle) => handle.writeFile(`${JSON.stringify(value)}\n`));
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw partError(path, error);
-  }
-}
-
-/** A folder without one of its files is there, but no model. */
-function partError(path: string, error: unknown): LichenFileError {
-  const failure = fileError('read', path, error);
-  return failure.code === 'ERR_LICHEN_NOT_FOUND'
-    ? notModel(dirname(path), `${path} is missing`)
-    : failure;
-}
-
-async function digest(path: string, signal: AbortSignal | undefined): Promise<FileDigest> {
-  const hash = createHash('sha256');
-  let bytes = 0;
-  for await (const chunk of byteChunks(path, { signal })) {
-    hash.update(chunk);
-    bytes += chunk.length;
-  }
-  return { bytes, sha256: hash.digest('hex') };
-}
-
-async function requireDigest(
-  path: string,
-  header: ModelHeader,
-  name: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const expected = header.files[name];
-  if (expected === undefined) throw notModel(dirname(path), `${HEADER} has no checksum of ${name}`);
-  const got = await digest(path, signal).catch((error: unknown) => {
-    if (error instanceof LichenError && error.code === 'ERR_LICHEN_NOT_FOUND')
-      throw partError(path, error);
-    throw error;
-  });
-  if (got.bytes === expected.bytes && got.sha256 === expected.sha256) return;
-  throw new LichenFileError(
-    'ERR_LICHEN_FORMAT',
-    `${path} is corrupt: its checksum is not the one in ${HEADER} ` +
-      `(expected ${expected.bytes} bytes, sha256 ${expected.sha256}, got ${got.bytes} bytes, ${got.sha256})`,
-  );
 }
 
 function requireShape(path: string, got: Matrix, rows: number, dim: number): void {

@@ -9,6 +9,7 @@ import {
   type ResolvedTwoTowerOptions,
   type TwoTowerOptions,
 } from './options.js';
+import { areDigests, type FileDigests } from './model-parts.js';
 import { parseTowers, towersJson } from './towers-json.js';
 
 /** What model.json says it is. */
@@ -16,13 +17,6 @@ export const MODEL_FORMAT = 'lichen-two-tower';
 
 /** The version of the format that this lichen writes, and the newest that it reads. */
 export const MODEL_VERSION = 2;
-
-/** By what a file is known to be whole. */
-export interface FileDigest {
-  readonly bytes: number;
-  /** 64 hexadecimal digits. */
-  readonly sha256: string;
-}
 
 /** What model.json holds. */
 export interface ModelHeader {
@@ -33,14 +27,14 @@ export interface ModelHeader {
   /** Absent in version 1. */
   readonly towers?: Pick<TowerWeights, 'schema' | 'unknownUser'>;
   /** By file name. */
-  readonly files: Readonly<Record<string, FileDigest>>;
+  readonly files: FileDigests;
 }
 
 /** The content of model.json, plain data. */
 export function headerOf(
   model: TwoTowerContent,
   metrics: Readonly<Record<string, number>>,
-  files: Readonly<Record<string, FileDigest>>,
+  files: FileDigests,
 ): Record<string, unknown> {
   const { info, metric } = model;
   return {
@@ -190,19 +184,13 @@ class Fields {
     throw this.bad('metrics', 'an object of numbers');
   }
 
-  files(): Readonly<Record<string, FileDigest>> {
+  files(): FileDigests {
     const value = this.get('files');
-    if (isObject(value) && Object.values(value).every(isDigest)) {
-      return value as Record<string, FileDigest>;
-    }
+    if (areDigests(value)) return value;
     throw this.bad('files', 'an object of {bytes, sha256}');
   }
 }
 
 function isBackend(value: unknown): value is TensorFlowName {
   return Object.values(TENSORFLOW_NAMES).includes(value as TensorFlowName);
-}
-
-function isDigest(value: unknown): boolean {
-  return isObject(value) && typeof value.bytes === 'number' && typeof value.sha256 === 'string';
 }

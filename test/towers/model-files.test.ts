@@ -132,7 +132,7 @@ describe('a model of features', () => {
     const userFeatures = [{ name: 'x', type: 'text', buckets: 2 }];
     writeJson(path, { ...rest, towers: { ...towers, userFeatures } });
     await expect(TwoTowerModel.open(at('towers'))).rejects.toThrow(
-      /table\.npy: expected 5 vectors of 4 values/,
+      /table\.npy: expected 7 vectors of 4 values/,
     );
   });
 });

@@ -147,7 +147,12 @@ describe('TwoTowerModel.train', () => {
     expect(single.encodeUsers(['a'])).toHaveLength(64);
     const vocabularies = { users: Vocabulary.identity(3), items: Vocabulary.identity(4) };
     const sparse = interactionsFromPairs([0, 1], [0, 1], vocabularies);
-    const model = await TwoTowerModel.train(sparse, { dim: 4, epochs: 2, normalize: true });
+    const options = { dim: 4, epochs: 2, normalize: true, userTower: 'id' } as const;
+    const model = await TwoTowerModel.train(sparse, options);
+    await expect(TwoTowerModel.train(sparse)).rejects.toMatchObject({
+      code: 'ERR_LICHEN_EMPTY',
+      message: expect.stringContaining('no user has two items') as string,
+    });
     expect([...model.encodeItems([2, 3])]).toEqual(new Array(8).fill(0));
     expect(lengthsOf(model.userVectors)[2]).toBeCloseTo(1, 5);
     const [first, second, mean] = [0, 1, 2].map((user) => model.encodeUsers([user]));
