@@ -46,9 +46,9 @@ export class AttentionTower implements UserTower {
     let ofInputs: Float32Array | undefined;
     tf.tidy(() => {
       const shape: [number, number, number] = [padded.count, padded.places, dim];
-      const lossOf = tf.customGrad((...given: (Tensor | unknown)[]) => {
+      const lossOf = tf.customGrad((...given: unknown[]) => {
         const outputs = given[0] as Tensor;
-        const users = picked(outputs.dataSync<'float32'>() as unknown as Float32Array, places, dim);
+        const users = picked(outputs.dataSync<'float32'>(), places, dim);
         const gradients = spreadOut(gradientsOf(users), places, dim, outputs.size);
         return {
           value: tf.scalar(0),
