@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kQueries = 96;
 
 constexpr StorageType kTileTypes[] = {StorageType::kF32, StorageType::kF16, StorageType::kBf16,
-                                  StorageType::kI8,  StorageType::kI4,  StorageType::kB1};
+                                      StorageType::kI8,  StorageType::kI4,  StorageType::kB1};
 
 // A tile kernel and its operands. Limits let nothing through, as all but the first tiles of a
 // search do.

@@ -63,7 +63,8 @@ struct Base {
     HnswIndex index(storage, HnswParameters{3, 12, 5});
     KeyBatch keys;
     keys.kind = KeyKind::kString;
-    for (std::size_t i = 0; i < kJournalRows; ++i) keys.strings.push_back("key-" + std::to_string(i));
+    for (std::size_t i = 0; i < kJournalRows; ++i)
+      keys.strings.push_back("key-" + std::to_string(i));
     Progress progress;
     index.append(keys, test::clustered(3, kJournalRows, kJournalDim, 3).data(), kJournalRows);
     index.link(1, progress);
@@ -128,8 +129,8 @@ std::vector<Bytes> journal_seeds() {
           keys.strings = {"key-0"};
           index->set_attributes(keys, test::batch_of(test::random_rows(dice, 1, 9), true));
         } else {
-          index->append(keys, test::clustered(i, count, kJournalDim, 1).data(), count, KeyMode::kUpsert,
-                        i % 2 == 0 ? &attributes : nullptr);
+          index->append(keys, test::clustered(i, count, kJournalDim, 1).data(), count,
+                        KeyMode::kUpsert, i % 2 == 0 ? &attributes : nullptr);
           index->link(1, progress);
         }
       }

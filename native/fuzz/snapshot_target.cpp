@@ -113,7 +113,8 @@ std::vector<Bytes> snapshot_seeds() {
       const KeyKind kind = static_cast<KeyKind>(mode % 3);
       KeyBatch keys = some_keys(kind);
       Progress progress;
-      index->append(keys, vectors.data(), kSnapshotRows, KeyMode::kAdd, graph ? &attributes : nullptr);
+      index->append(keys, vectors.data(), kSnapshotRows, KeyMode::kAdd,
+                    graph ? &attributes : nullptr);
       index->link(1, progress);
       if (kind == KeyKind::kString) {
         keys.strings.resize(kSnapshotRows / 4);
@@ -123,7 +124,8 @@ std::vector<Bytes> snapshot_seeds() {
       seeds.push_back(seed(mode++, path));
     }
   }
-  StorageOptions components = test::flat(kSnapshotDim, Metric::kL2, StorageType::kI8, StorageType::kI8);
+  StorageOptions components =
+      test::flat(kSnapshotDim, Metric::kL2, StorageType::kI8, StorageType::kI8);
   components.codec.components = 3;
   const std::unique_ptr<VectorIndex> index = some_index(true, components);
   index->append(some_keys(KeyKind::kRow), vectors.data(), kSnapshotRows);

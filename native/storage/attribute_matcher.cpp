@@ -15,7 +15,9 @@ namespace {
 // cache.
 constexpr std::size_t kBlockWords = 32;
 
-[[noreturn]] void bad_condition(const std::string& message) { throw Error(Code::kArgument, message); }
+[[noreturn]] void bad_condition(const std::string& message) {
+  throw Error(Code::kArgument, message);
+}
 
 AttributeKind kind_asked(PredicateKind kind) {
   if (kind == PredicateKind::kNumberRange || kind == PredicateKind::kNumberIn) {
