@@ -1,15 +1,19 @@
-// What `npm test` runs, step by step; a failing step shows its output and ends the run. The last line counts the tests.
+// What `npm test` runs: static checks and native tests, two steps at a time, then the tests of TypeScript, one step after the
+// other. A failing step shows its output, and no further one is begun. The last line counts the tests.
 
 import { mkdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { run } from './run.mjs';
 
 const REPORT = 'build/vitest.json';
-const cmake = (folder, ...options) => ['cmake', ['-S', 'native', '-B', folder, ...options]];
-const compile = (folder) => ['cmake', ['--build', folder, '--parallel']];
+const PROCESSORS = String(availableParallelism());
+// A unity build reads each header once for many sources; `npm ci` has compiled them one by one.
+const UNITY = '-DCMAKE_UNITY_BUILD=ON';
+const cmake = (folder, ...options) => ['cmake', ['-S', 'native', '-B', folder, UNITY, ...options]];
+const compile = (folder) => ['cmake', ['--build', folder, '--parallel', PROCESSORS]];
 const ctest = (folder, ...options) => [
   'ctest',
-  ['--test-dir', folder, '--verbose', '--parallel', String(availableParallelism()), ...options],
+  ['--test-dir', folder, '--verbose', '--parallel', PROCESSORS, ...options],
 ];
 const npx = (...args) => ['npx', ['--no-install', ...args]];
 const sanitized = (folder, sanitizers, options, ...tests) => [
@@ -24,10 +28,11 @@ const sanitized = (folder, sanitizers, options, ...tests) => [
 const ARM_COMPILER = 'aarch64-linux-gnu-g++';
 const ARM_EMULATOR = 'qemu-aarch64';
 /** Why the kernels of other processors cannot be tested here, or undefined if they can. */
-function lackOfEmulation() {
-  const missing = [ARM_COMPILER, ARM_EMULATOR].filter(
-    (tool) => run(tool, ['--version']).status !== 0,
-  );
+async function lackOfEmulation() {
+  const missing = [];
+  for (const tool of [ARM_COMPILER, ARM_EMULATOR]) {
+    if ((await run(tool, ['--version'])).status !== 0) missing.push(tool);
+  }
   return missing.length === 0 ? undefined : `${missing.join(' and ')} not found`;
 }
 
@@ -58,10 +63,8 @@ function countVitest() {
 const vitest = (...args) =>
   npx('vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile=${REPORT}`, ...args);
 
-const STEPS = [
-  { name: 'format', commands: [['node', ['scripts/format.mjs']]] },
-  { name: 'lint', commands: [npx('eslint', '.', '--max-warnings', '0')] },
-  { name: 'types', commands: [npx('tsc', '-p', 'tsconfig.json')] },
+// The longest stands first, so that the others fill the time beside it.
+const SIDE_BY_SIDE = [
   {
     name: 'native tests, address and undefined-behaviour sanitizers',
     // The benches are compiled along, so that they cannot rot.
@@ -74,6 +77,9 @@ const STEPS = [
     ),
     count: countNative,
   },
+  { name: 'format', commands: [['node', ['scripts/format.mjs']]] },
+  { name: 'lint', commands: [npx('eslint', '.', '--max-warnings', '0')] },
+  { name: 'types', commands: [npx('tsc', '-p', 'tsconfig.json')] },
   {
     name: 'native tests, thread sanitizer',
     // Threads are the same on every instruction set.
@@ -97,7 +103,13 @@ const STEPS = [
     ],
     count: countNative,
   },
-  { name: 'addon by cmake-js', commands: [['npm', ['run', 'build:cmake']]] },
+  {
+    name: 'addon by cmake-js',
+    commands: [['npm', ['run', 'build:cmake', '--', '--CDCMAKE_UNITY_BUILD=ON']]],
+  },
+];
+
+const IN_TURN = [
   { name: 'tests', commands: [vitest()], count: countVitest },
   // What rests on the kernels, once more on each narrower instruction set.
   ...['avx2', 'scalar'].map((isa) => ({
@@ -108,27 +120,43 @@ const STEPS = [
   })),
 ];
 
-mkdirSync('build', { recursive: true });
-for (const { name, commands, env, count, lack } of STEPS) {
+let failed = false;
+
+async function perform({ name, commands, env, count, lack }) {
   const started = performance.now();
-  const reason = lack?.();
+  const reason = await lack?.();
   if (reason !== undefined) {
     process.stdout.write(`  skipped: ${name}: ${reason}\n`);
-    continue;
+    return;
   }
   for (const [command, args] of commands) {
-    const { status, output } = run(command, args, { env });
+    const { status, output } = await run(command, args, { env });
     if (status !== 0) {
+      failed = true;
       process.stdout.write(`${output}\nFAILED: ${name}\n`);
-      process.stdout.write(
-        `tests: ${counts.passed} passed, ${Math.max(1, counts.failed)} failed\n`,
-      );
-      process.exit(1);
+      return;
     }
     count?.(output);
   }
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   process.stdout.write(`ok  ${name} (${seconds} s)\n`);
+}
+
+/** Performs steps in order, so many at a time, until one fails; those at work then are waited for. */
+async function performAll(steps, atATime) {
+  const queue = [...steps];
+  const lane = async () => {
+    while (!failed && queue.length > 0) await perform(queue.shift());
+  };
+  await Promise.all(Array.from({ length: atATime }, lane));
+}
+
+mkdirSync('build', { recursive: true });
+await performAll(SIDE_BY_SIDE, 2);
+await performAll(IN_TURN, 1);
+if (failed) {
+  counts.failed = Math.max(1, counts.failed);
+  process.exitCode = 1;
 }
 process.stdout.write(
   `tests: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped\n`,

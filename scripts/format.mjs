@@ -11,7 +11,7 @@ const steps = [
   ['clang-format', [...(write ? ['-i'] : ['--dry-run', '-Werror']), ...cpp]],
 ];
 for (const [tool, args] of steps) {
-  const { status, output } = run('npx', ['--no-install', tool, ...args]);
+  const { status, output } = await run('npx', ['--no-install', tool, ...args]);
   if (status === 0) continue;
   process.stderr.write(`${output}\n'npm run format' sets the format right\n`);
   process.exitCode = 1;

@@ -10,10 +10,10 @@ const COMPILED = 'dist/.compiled';
 // node-gyp compiles on as many processors as there are.
 const env = { JOBS: 'max' };
 
-function step(what, command, args) {
+async function step(what, command, args) {
   const started = performance.now();
   process.stderr.write(`${what} …\n`);
-  const { status, output } = run(command, args, { env });
+  const { status, output } = await run(command, args, { env });
   if (status !== 0) {
     process.stderr.write(`${output}\n${what} failed; see README.md for what the build needs\n`);
     process.exit(1);
@@ -24,15 +24,19 @@ function step(what, command, args) {
 
 if (isStale('node_modules/.package-lock.json', ['package-lock.json'])) {
   // Its install script builds the addon.
-  step('installing packages and building the addon', 'npm', ['ci', '--no-audit', '--no-fund']);
+  await step('installing packages and building the addon', 'npm', [
+    'ci',
+    '--no-audit',
+    '--no-fund',
+  ]);
 }
 const native = filesUnder('native', ['.cpp', '.hpp', '.gypi']).filter(
   (path) => !/native\/(test|bench)\//.test(path),
 );
 if (isStale(ADDON, [...native, 'binding.gyp'])) {
-  step('building the addon', 'npm', ['run', 'build:native']);
+  await step('building the addon', 'npm', ['run', 'build:native']);
 }
 if (isStale(COMPILED, [...filesUnder('src', ['.ts']), 'tsconfig.json', 'tsconfig.build.json'])) {
-  step('compiling', 'npm', ['run', 'build']);
+  await step('compiling', 'npm', ['run', 'build']);
   writeFileSync(COMPILED, '');
 }

@@ -28,7 +28,7 @@ Napi::Value create_store(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value describe(const Napi::CallbackInfo& info) {
+Napi::Value describe_store(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const std::shared_ptr<LiveStore> live = store_argument(info[0]);
     const EmbeddingStore& store = live->store();
@@ -80,7 +80,7 @@ Napi::Value overwrite(const Napi::CallbackInfo& info) {
 }
 
 // (handle, row) -> whether it was there
-Napi::Value remove(const Napi::CallbackInfo& info) {
+Napi::Value remove_row(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     return Napi::Boolean::New(info.Env(),
                               store_argument(info[0])->remove(size_argument(info[1], "row")));
@@ -179,7 +179,7 @@ Napi::Value convert(const Napi::CallbackInfo& info) {
 }
 
 // (handle, path) -> bytes
-Napi::Value save(const Napi::CallbackInfo& info) {
+Napi::Value save_store(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     Progress progress;
     const std::uint64_t bytes =
@@ -189,14 +189,14 @@ Napi::Value save(const Napi::CallbackInfo& info) {
 }
 
 // (path, access) -> handle
-Napi::Value open(const Napi::CallbackInfo& info) {
+Napi::Value open_store(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     return wrap_store(info.Env(),
                       LiveStore::open(string_argument(info[0], "path"), access_argument(info[1])));
   });
 }
 
-Napi::Value close(const Napi::CallbackInfo& info) {
+Napi::Value close_store(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     unwrap_handle<LiveStore>(info[0], kStoreTag).reset();
     return info.Env().Undefined();
@@ -207,19 +207,19 @@ Napi::Value close(const Napi::CallbackInfo& info) {
 
 void export_store_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "createStore", create_store);
-  export_function(env, exports, "storeDescribe", describe);
+  export_function(env, exports, "storeDescribe", describe_store);
   export_function(env, exports, "storeTrain", train);
   export_function(env, exports, "storeAppend", append);
   export_function(env, exports, "storeOverwrite", overwrite);
-  export_function(env, exports, "storeDelete", remove);
+  export_function(env, exports, "storeDelete", remove_row);
   export_function(env, exports, "storeDecode", decode);
   export_function(env, exports, "storeScan", scan);
   export_function(env, exports, "storeScore", score);
   export_function(env, exports, "storeErrors", errors);
   export_function(env, exports, "storeConvert", convert);
-  export_function(env, exports, "storeSave", save);
-  export_function(env, exports, "storeOpen", open);
-  export_function(env, exports, "storeClose", close);
+  export_function(env, exports, "storeSave", save_store);
+  export_function(env, exports, "storeOpen", open_store);
+  export_function(env, exports, "storeClose", close_store);
 }
 
 }  // namespace lichen::addon

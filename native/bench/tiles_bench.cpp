@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::size_t kQueries = 96;
 
-constexpr StorageType kTypes[] = {StorageType::kF32, StorageType::kF16, StorageType::kBf16,
-                                  StorageType::kI8,  StorageType::kI4,  StorageType::kB1};
+constexpr StorageType kTileTypes[] = {StorageType::kF32, StorageType::kF16, StorageType::kBf16,
+                                      StorageType::kI8,  StorageType::kI4,  StorageType::kB1};
 
 // A tile kernel and its operands. Limits let nothing through, as all but the first tiles of a
 // search do.
@@ -99,7 +99,7 @@ class Tiles {
 void add_tiles(Inputs& inputs, const Kernels& table, std::span<const std::size_t> dims,
                std::vector<Group>& groups) {
   const std::string isa = table.isa;
-  for (const StorageType type : kTypes) {
+  for (const StorageType type : kTileTypes) {
     const char* unit = is_float(type) ? "GFLOP/s" : "GOP/s";
     for (const std::size_t dim : dims) {
       const Scenario scenario(inputs, type, dim, Metric::kDot);

@@ -20,7 +20,7 @@ constexpr std::size_t kClips = 20;
 constexpr std::size_t kClipSlots = 256;  // after rotation any slots are a fair sample
 
 // For |steps| < 32. Clamped as an integer, as in i4_codec.cpp.
-inline int nearest_code(float steps) {
+inline int nearest_step(float steps) {
   int code = static_cast<int>(steps + 32.5f) - 32;
   code = code > -7 ? code : -7;
   return code < 7 ? code : 7;
@@ -46,13 +46,13 @@ QueryCodes quantize_query_4(const float* values, std::size_t count, double unit,
     const float value = values[i];
     for (std::size_t k = 0; k < kClips; ++k) {
       const float difference =
-          static_cast<float>(nearest_code(value * inverses[k])) * steps[k] - value;
+          static_cast<float>(nearest_step(value * inverses[k])) * steps[k] - value;
       errors[k] += difference * difference;
     }
   }
   const std::size_t best = std::min_element(errors, errors + kClips) - errors;
   for (std::size_t i = 0; i < count; ++i) {
-    bytes[i] = static_cast<std::int8_t>(nearest_code(values[i] * inverses[best]));
+    bytes[i] = static_cast<std::int8_t>(nearest_step(values[i] * inverses[best]));
   }
   const double sum = lane_sum(count, [&](std::size_t i) { return bytes[i]; });
   return {steps[best] * unit, sum};

@@ -11,7 +11,7 @@
 namespace lichen {
 namespace {
 
-constexpr double kMiddle = 7.5;  // of the codes
+constexpr double kMiddleOf4 = 7.5;  // of the codes
 constexpr std::size_t kCandidates = 20;
 constexpr float kLeastReach = 5.0f;  // where the largest value may lie among levels −7.5 to 7.5
 constexpr float kMostReach = 16.0f;
@@ -80,7 +80,7 @@ class I4Codec final : public RotatedCodec {
                                           nearest_code(rotated[2 * j + 1] * t) << 4);
     }
     const double product = lane_sum(slots_, [&](std::size_t i) {
-      return (nearest_code(rotated[i] * t) - kMiddle) * static_cast<double>(rotated[i]);
+      return (nearest_code(rotated[i] * t) - kMiddleOf4) * static_cast<double>(rotated[i]);
     });
     factors = unbiased_factors(norm, product);
   }
@@ -88,8 +88,8 @@ class I4Codec final : public RotatedCodec {
   void decode(const std::uint8_t* code, const RowFactors& factors, float* vector) const override {
     std::vector<float> levels(slots_);
     for (std::size_t j = 0; j < row_bytes_; ++j) {
-      levels[2 * j] = static_cast<float>((code[j] & 15) - kMiddle);
-      levels[2 * j + 1] = static_cast<float>((code[j] >> 4) - kMiddle);
+      levels[2 * j] = static_cast<float>((code[j] & 15) - kMiddleOf4);
+      levels[2 * j + 1] = static_cast<float>((code[j] >> 4) - kMiddleOf4);
     }
     decode_rotated(levels.data(), factors.scale, vector);
   }
@@ -111,15 +111,15 @@ class I4Codec final : public RotatedCodec {
     prepared.code.bytes = bytes;
     prepared.code.base = base(query);
     prepared.code.per_sum = to_finite_float(weight() * codes.step);
-    prepared.code.per_row = to_finite_float(-weight() * kMiddle * codes.step * codes.sum);
+    prepared.code.per_row = to_finite_float(-weight() * kMiddleOf4 * codes.step * codes.sum);
     return prepared;
   }
 
  protected:
   double code_square(const std::uint8_t* code) const override {
     return lane_sum(row_bytes_, [&](std::size_t j) {
-      const double low = (code[j] & 15) - kMiddle;
-      const double high = (code[j] >> 4) - kMiddle;
+      const double low = (code[j] & 15) - kMiddleOf4;
+      const double high = (code[j] >> 4) - kMiddleOf4;
       return low * low + high * high;
     });
   }

@@ -12,7 +12,7 @@
 namespace lichen {
 namespace {
 
-constexpr double kMiddle = 127.5;  // of the codes
+constexpr double kMiddleOf8 = 127.5;  // of the codes
 
 class I8Codec final : public CentredCodec {
  public:
@@ -91,7 +91,7 @@ class I8Codec final : public CentredCodec {
     // The codes' middle meets the exact query: the query's rounding then matters only as far as
     // codes differ from the middle.
     prepared.code.per_row =
-        to_finite_float(weight() * kMiddle * (most * total - codes.step * codes.sum));
+        to_finite_float(weight() * kMiddleOf8 * (most * total - codes.step * codes.sum));
     prepared.code.per_offset = to_finite_float(weight() * most * total);
     return prepared;
   }

@@ -11,7 +11,7 @@
 namespace lichen {
 namespace {
 
-constexpr int kIterations = 12;
+constexpr int kLloydIterations = 12;
 constexpr std::size_t kBatch = 256;  // points whose distances stay in the nearest cache
 
 class KMeans {
@@ -125,7 +125,7 @@ std::vector<float> kmeans(const std::vector<float>& columns, std::size_t width, 
                           std::uint64_t seed) {
   KMeans means(columns, width, count);
   means.seed(seed);
-  for (int i = 0; i < kIterations; ++i) means.iterate();
+  for (int i = 0; i < kLloydIterations; ++i) means.iterate();
   return means.take();
 }
 

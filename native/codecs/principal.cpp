@@ -13,7 +13,7 @@ namespace {
 
 // Each brings a direction that holds a share r of a kept one's energy down to r of what it was:
 // after some, what is left of lesser ones lies among those that hold as much as the last kept.
-constexpr int kIterations = 8;
+constexpr int kSubspaceIterations = 8;
 // Of a direction less than this is left when those before it are taken off: it is one of them.
 constexpr double kDependent = 1e-4;
 
@@ -126,7 +126,7 @@ std::vector<float> principal_directions(const float* vectors, std::size_t count,
   Directions directions(found, side, seed);
   directions.make_orthonormal();
   std::vector<float> next(side);
-  for (int iteration = 0; iteration < kIterations; ++iteration) {
+  for (int iteration = 0; iteration < kSubspaceIterations; ++iteration) {
     for (std::size_t j = 0; j < found; ++j) {
       products.products(directions[j], side, next.data());
       std::copy(next.begin(), next.end(), directions[j]);

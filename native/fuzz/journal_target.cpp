@@ -13,8 +13,8 @@
 namespace lichen::fuzz {
 namespace {
 
-constexpr std::size_t kDim = 4;
-constexpr std::size_t kRows = 12;
+constexpr std::size_t kJournalDim = 4;
+constexpr std::size_t kJournalRows = 12;
 constexpr std::size_t kHeader = 64;  // of a segment; layouts as FORMAT.md has them
 constexpr std::size_t kRecord = 24;  // header of a record
 
@@ -58,14 +58,15 @@ struct Base {
   std::uint64_t id = 0;  // of its journal
 
   Base() {
-    StorageOptions storage = test::flat(kDim, Metric::kDot, StorageType::kI8);
+    StorageOptions storage = test::flat(kJournalDim, Metric::kDot, StorageType::kI8);
     storage.attributes = test::model_schema();
     HnswIndex index(storage, HnswParameters{3, 12, 5});
     KeyBatch keys;
     keys.kind = KeyKind::kString;
-    for (std::size_t i = 0; i < kRows; ++i) keys.strings.push_back("key-" + std::to_string(i));
+    for (std::size_t i = 0; i < kJournalRows; ++i)
+      keys.strings.push_back("key-" + std::to_string(i));
     Progress progress;
-    index.append(keys, test::clustered(3, kRows, kDim, 3).data(), kRows);
+    index.append(keys, test::clustered(3, kJournalRows, kJournalDim, 3).data(), kJournalRows);
     index.link(1, progress);
     index.save(index_path(), {}, progress);
     file = test::read_file(index_path());
@@ -128,8 +129,8 @@ std::vector<Bytes> journal_seeds() {
           keys.strings = {"key-0"};
           index->set_attributes(keys, test::batch_of(test::random_rows(dice, 1, 9), true));
         } else {
-          index->append(keys, test::clustered(i, count, kDim, 1).data(), count, KeyMode::kUpsert,
-                        i % 2 == 0 ? &attributes : nullptr);
+          index->append(keys, test::clustered(i, count, kJournalDim, 1).data(), count,
+                        KeyMode::kUpsert, i % 2 == 0 ? &attributes : nullptr);
           index->link(1, progress);
         }
       }

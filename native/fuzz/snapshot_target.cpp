@@ -16,8 +16,8 @@
 namespace lichen::fuzz {
 namespace {
 
-constexpr std::size_t kDim = 6;
-constexpr std::size_t kRows = 40;
+constexpr std::size_t kSnapshotDim = 6;
+constexpr std::size_t kSnapshotRows = 40;
 
 // Checksums of sections and header as the bytes want them.
 void mend(Bytes& file) {
@@ -64,7 +64,7 @@ Bytes seed(char mode, const std::string& path) {
 KeyBatch some_keys(KeyKind kind) {
   KeyBatch keys;
   keys.kind = kind;
-  for (std::size_t i = 0; i < kRows; ++i) {
+  for (std::size_t i = 0; i < kSnapshotRows; ++i) {
     if (kind == KeyKind::kInteger) keys.integers.push_back(static_cast<std::int64_t>(i * i) - 9);
     if (kind == KeyKind::kString) keys.strings.push_back("key-" + std::to_string(i));
   }
@@ -99,40 +99,42 @@ void snapshot_target(const std::uint8_t* data, std::size_t size) {
 std::vector<Bytes> snapshot_seeds() {
   const std::string path = workplace().file("seed.lichen");
   std::vector<Bytes> seeds;
-  const std::vector<float> vectors = test::clustered(3, kRows, kDim, 4);
+  const std::vector<float> vectors = test::clustered(3, kSnapshotRows, kSnapshotDim, 4);
   test::Dice dice(5);
-  const AttributeBatch attributes = test::batch_of(test::random_rows(dice, kRows, 20));
+  const AttributeBatch attributes = test::batch_of(test::random_rows(dice, kSnapshotRows, 20));
   char mode = 0;
   for (const StorageType type : test::kTypes) {
     for (const bool graph : {false, true}) {
       const Metric metric = test::kMetrics[static_cast<std::size_t>(mode) % 3];
-      StorageOptions storage = test::flat(kDim, metric, type);
+      StorageOptions storage = test::flat(kSnapshotDim, metric, type);
       if (type == StorageType::kI4) storage.rerank = StorageType::kF16;
       if (graph) storage.attributes = test::model_schema();
       const std::unique_ptr<VectorIndex> index = some_index(graph, storage);
       const KeyKind kind = static_cast<KeyKind>(mode % 3);
       KeyBatch keys = some_keys(kind);
       Progress progress;
-      index->append(keys, vectors.data(), kRows, KeyMode::kAdd, graph ? &attributes : nullptr);
+      index->append(keys, vectors.data(), kSnapshotRows, KeyMode::kAdd,
+                    graph ? &attributes : nullptr);
       index->link(1, progress);
       if (kind == KeyKind::kString) {
-        keys.strings.resize(kRows / 4);
+        keys.strings.resize(kSnapshotRows / 4);
         index->remove(keys);
       }
       index->save(path, {graph ? "a model" : "", 3}, progress);
       seeds.push_back(seed(mode++, path));
     }
   }
-  StorageOptions components = test::flat(kDim, Metric::kL2, StorageType::kI8, StorageType::kI8);
+  StorageOptions components =
+      test::flat(kSnapshotDim, Metric::kL2, StorageType::kI8, StorageType::kI8);
   components.codec.components = 3;
   const std::unique_ptr<VectorIndex> index = some_index(true, components);
-  index->append(some_keys(KeyKind::kRow), vectors.data(), kRows);
+  index->append(some_keys(KeyKind::kRow), vectors.data(), kSnapshotRows);
   Progress progress;
   index->link(1, progress);
   index->save(path, {}, progress);
   seeds.push_back(seed(mode++, path));
-  LiveStore live(test::codec(StorageType::kI8, kDim, Metric::kL2));
-  live.append(vectors.data(), kRows);
+  LiveStore live(test::codec(StorageType::kI8, kSnapshotDim, Metric::kL2));
+  live.append(vectors.data(), kSnapshotRows);
   live.remove(3);
   live.save(path, progress);
   seeds.push_back(seed(mode, path));

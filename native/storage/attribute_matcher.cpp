@@ -15,7 +15,9 @@ namespace {
 // cache.
 constexpr std::size_t kBlockWords = 32;
 
-[[noreturn]] void bad(const std::string& message) { throw Error(Code::kArgument, message); }
+[[noreturn]] void bad_condition(const std::string& message) {
+  throw Error(Code::kArgument, message);
+}
 
 AttributeKind kind_asked(PredicateKind kind) {
   if (kind == PredicateKind::kNumberRange || kind == PredicateKind::kNumberIn) {
@@ -84,12 +86,12 @@ AttributeMatcher::AttributeMatcher(const AttributeTable& table, const Predicate&
 
 AttributeMatcher::Node AttributeMatcher::compile(const AttributeTable& table,
                                                  const Predicate& predicate, std::size_t depth) {
-  if (depth > kMaxPredicateDepth) bad("the condition is nested too deep");
+  if (depth > kMaxPredicateDepth) bad_condition("the condition is nested too deep");
   Node node;
   node.kind = predicate.kind;
   if (predicate.kind <= PredicateKind::kNot) {
     if (predicate.kind == PredicateKind::kNot && predicate.children.size() != 1) {
-      bad("a negation has one condition");
+      bad_condition("a negation has one condition");
     }
     for (const Predicate& child : predicate.children) {
       node.children.push_back(compile(table, child, depth + 1));
@@ -97,17 +99,17 @@ AttributeMatcher::Node AttributeMatcher::compile(const AttributeTable& table,
     return node;
   }
   if (predicate.column >= table.columns().size()) {
-    bad("there is no attribute " + std::to_string(predicate.column));
+    bad_condition("there is no attribute " + std::to_string(predicate.column));
   }
   const AttributeTable::Column& column = table.columns()[predicate.column];
   node.column = &column;
   if (predicate.kind == PredicateKind::kPresent) return node;
   if (predicate.kind > PredicateKind::kPresent || column.spec.kind != kind_asked(predicate.kind)) {
-    bad("the condition does not fit attribute '" + column.spec.name + "'");
+    bad_condition("the condition does not fit attribute '" + column.spec.name + "'");
   }
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (predicate.kind == PredicateKind::kNumberRange) {
-    if (std::isnan(predicate.low) || std::isnan(predicate.high)) bad("a limit is NaN");
+    if (std::isnan(predicate.low) || std::isnan(predicate.high)) bad_condition("a limit is NaN");
     // An open end is the closed one at the next number.
     node.low = predicate.above_low ? std::nextafter(predicate.low, kInfinity) : predicate.low;
     node.high = predicate.below_high ? std::nextafter(predicate.high, -kInfinity) : predicate.high;
@@ -116,7 +118,7 @@ AttributeMatcher::Node AttributeMatcher::compile(const AttributeTable& table,
   } else if (predicate.kind == PredicateKind::kNumberIn) {
     node.numbers = predicate.numbers;
     for (const double number : node.numbers) {
-      if (std::isnan(number)) bad("a number of a set is NaN");
+      if (std::isnan(number)) bad_condition("a number of a set is NaN");
     }
     std::sort(node.numbers.begin(), node.numbers.end());
     node.never = node.numbers.empty();
