@@ -11,6 +11,7 @@ import { filterSuite } from './suites/filter.js';
 import { hnswlibSuite } from './suites/hnswlib.js';
 import { kernelsSuite } from './suites/kernels.js';
 import { storageSuite } from './suites/storage.js';
+import { trainSuite } from './suites/train.js';
 
 const SUITES: readonly Suite[] = [
   callsSuite,
@@ -21,6 +22,7 @@ const SUITES: readonly Suite[] = [
   exactSuite,
   storageSuite,
   filesSuite,
+  trainSuite,
 ];
 
 function usage(): string {

@@ -4,6 +4,7 @@ import { countFallback } from './fallbacks.js';
 import type { Kernel, TensorStore } from './kernel.js';
 import { ARRANGEMENT_KERNELS } from './kernels/arrangement.js';
 import { BINARY_KERNELS } from './kernels/binary.js';
+import { CAST_KERNELS } from './kernels/cast.js';
 import { CREATION_KERNELS } from './kernels/creation.js';
 import { NORMALIZATION_KERNELS } from './kernels/normalization.js';
 import { PRODUCT_KERNELS } from './kernels/product.js';
@@ -28,15 +29,13 @@ const KERNELS: Readonly<Record<string, Kernel>> = {
   ...PRODUCT_KERNELS,
   ...BINARY_KERNELS,
   ...UNARY_KERNELS,
+  ...CAST_KERNELS,
   ...REDUCTION_KERNELS,
   ...ARRANGEMENT_KERNELS,
   ...ROW_KERNELS,
   ...CREATION_KERNELS,
   ...NORMALIZATION_KERNELS,
 };
-
-/** Names of the kernels that lichen computes itself. */
-export const LICHEN_KERNELS: readonly string[] = Object.keys(KERNELS);
 
 /**
  * Makes the backend `lichen` known to TensorFlow.js: the cpu backend, with kernels in native code where it matters. Its

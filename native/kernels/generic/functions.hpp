@@ -1,6 +1,6 @@
 // Functions of one f32 as plain arithmetic without jumps, so that loops over them vectorize. Errors
-// against f64 are at most 2.5 units of the last place, of softplus and erf 4. NaN gives NaN,
-// subnormal numbers count.
+// against f64 are at most 3 units of the last place, of erf 4. NaN gives NaN, subnormal numbers
+// count.
 
 inline std::uint32_t bits_of_float(float value) {
   std::uint32_t bits;
