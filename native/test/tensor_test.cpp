@@ -64,7 +64,7 @@ double softplus(double x) { return std::log1p(std::exp(-std::fabs(x))) + std::ma
 const Function kFunctions[] = {
     {Unary::kExp, std::exp, 2.0},         {Unary::kExpm1, std::expm1, 2.5},
     {Unary::kLog, std::log, 2.0},         {Unary::kLog1p, std::log1p, 3.0},
-    {Unary::kSigmoid, sigmoid, 2.5},      {Unary::kTanh, std::tanh, 3.0},
+    {Unary::kSigmoid, sigmoid, 2.5},      {Unary::kTanh, std::tanh, 2.5},
     {Unary::kErf, std::erf, 4.0},         {Unary::kSoftplus, softplus, 3.0},
     {Unary::kSquareRoot, std::sqrt, 0.5},
 };

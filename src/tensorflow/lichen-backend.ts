@@ -1,5 +1,4 @@
-import type { DataId, DataType, KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
-import type { TensorArray } from '../native-tensor.js';
+import type { DataId, KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
 import { countFallback } from './fallbacks.js';
 import type { Kernel, TensorStore } from './kernel.js';
 import { ARRANGEMENT_KERNELS } from './kernels/arrangement.js';
@@ -117,14 +116,6 @@ function backendClass(tf: TensorFlow, { MathBackendCPU }: TensorFlowCpu) {
       const isGone = super.disposeData(dataId, force);
       if (isGone) this.recycled.giveBack(values);
       return isGone;
-    }
-
-    override makeTensorInfo(
-      shape: number[],
-      dtype: DataType,
-      values?: TensorArray | Parameters<InstanceType<typeof MathBackendCPU>['makeTensorInfo']>[2],
-    ): TensorInfo {
-      return super.makeTensorInfo(shape, dtype, values);
     }
 
     override dispose(): void {
