@@ -13,6 +13,7 @@ import { kernelsSuite } from './suites/kernels.js';
 import { poolSuite } from './suites/pool.js';
 import { storageSuite } from './suites/storage.js';
 import { tfScorerSuite } from './suites/tf-scorer.js';
+import { trainSuite } from './suites/train.js';
 
 const SUITES: readonly Suite[] = [
   callsSuite,
@@ -25,6 +26,7 @@ const SUITES: readonly Suite[] = [
   filesSuite,
   poolSuite,
   tfScorerSuite,
+  trainSuite,
 ];
 
 function usage(): string {

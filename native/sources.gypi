@@ -117,7 +117,8 @@
       "test/index_changes_test.cpp",
       "test/hnswlib_file_test.cpp",
       "test/journal_test.cpp",
-      "test/fuzz_test.cpp"
+      "test/fuzz_test.cpp",
+      "test/tensor_test.cpp"
     ],
     "bench_files": [
       "bench/inputs.cpp",

@@ -90,13 +90,7 @@ export interface TensorCalls {
     inner: number,
     out: Int32Array,
   ): void;
-  tensorSoftmax(
-    x: Float32Array,
-    rows: number,
-    columns: number,
-    logarithm: boolean,
-    out: Float32Array,
-  ): void;
+  tensorSoftmax(x: Float32Array, rows: number, columns: number, out: Float32Array): void;
   tensorTopK(
     x: Float32Array,
     rows: number,

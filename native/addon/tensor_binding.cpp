@@ -247,15 +247,15 @@ Napi::Value extreme(const Napi::CallbackInfo& info) {
   });
 }
 
-// (x, rows, columns, logarithm, out)
+// (x, rows, columns, out)
 Napi::Value softmax_rows(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const Span<float> x = float32_array(info[0], "x");
     const std::size_t rows = size_argument(info[1], "rows");
     const std::size_t columns = size_argument(info[2], "columns");
     const std::size_t count = product_of({rows, columns});
-    float* const out = sized(float32_array(info[4], "out"), count, "out");
-    softmax(sized(x, count, "x"), rows, columns, bool_argument(info[3], "logarithm"), out);
+    float* const out = sized(float32_array(info[3], "out"), count, "out");
+    softmax(sized(x, count, "x"), rows, columns, out);
     return info.Env().Undefined();
   });
 }

@@ -135,7 +135,6 @@ struct TensorKernels {
   float (*minimum)(const float* x, std::size_t count);
   // Of one row of at least one value.
   void (*softmax)(const float* x, std::size_t count, float* out);
-  void (*log_softmax)(const float* x, std::size_t count, float* out);
 
   // out[c × out_step + r] = x[r × x_step + c] for words of 32 bits; out is no input.
   void (*transpose)(const std::uint32_t* x, std::size_t x_step, std::size_t rows,

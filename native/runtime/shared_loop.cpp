@@ -5,6 +5,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 
 #include "runtime/thread_pool.hpp"
 
@@ -60,8 +61,12 @@ void shared_loop(std::size_t turns, const std::function<void(std::size_t)>& turn
   const auto loop = std::make_shared<Loop>();
   loop->turn = &turn;
   loop->turns = turns;
-  for (std::size_t i = 1; i < threads; ++i) {
-    ThreadPool::shared().submit([loop] { loop->work(); });
+  try {
+    for (std::size_t i = 1; i < threads; ++i) {
+      ThreadPool::shared().submit([loop] { loop->work(); });
+    }
+  } catch (const std::bad_alloc&) {
+    // Fewer do the work; those that have begun must not be left alone with it.
   }
   loop->work();
   for (std::size_t done = loop->done.load(); done != turns; done = loop->done.load()) {

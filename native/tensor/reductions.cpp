@@ -139,9 +139,8 @@ void find_extreme(bool greatest, const ReducedAxis& axis, const float* x, std::i
                 });
 }
 
-void softmax(const float* x, std::size_t rows, std::size_t columns, bool logarithm, float* out) {
-  const TensorKernels& table = kernels().tensor;
-  const auto kernel = logarithm ? table.log_softmax : table.softmax;
+void softmax(const float* x, std::size_t rows, std::size_t columns, float* out) {
+  const auto kernel = kernels().tensor.softmax;
   if (columns == 0) return;
   shared_ranges(rows, std::max<std::size_t>(1, kGrain / columns),
                 [&](std::size_t first, std::size_t last) {

@@ -26,7 +26,7 @@ void reduce(Reduction reduction, const ReducedAxis& axis, const std::int32_t* x,
 void find_extreme(bool greatest, const ReducedAxis& axis, const float* x, std::int32_t* out);
 
 // Over the last axis, of at least one value. Rows whose greatest value is infinite are NaN.
-void softmax(const float* x, std::size_t rows, std::size_t columns, bool logarithm, float* out);
+void softmax(const float* x, std::size_t rows, std::size_t columns, float* out);
 
 // The k greatest values of each row, greatest first, and their places; of equal ones the first.
 void top_k(const float* x, std::size_t rows, std::size_t columns, std::size_t k, float* values,

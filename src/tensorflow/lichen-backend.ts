@@ -1,9 +1,9 @@
-import type { DataId, DataType, KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
-import type { TensorArray } from '../native-tensor.js';
+import type { DataId, KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
 import { countFallback } from './fallbacks.js';
 import type { Kernel, TensorStore } from './kernel.js';
 import { ARRANGEMENT_KERNELS } from './kernels/arrangement.js';
 import { BINARY_KERNELS } from './kernels/binary.js';
+import { CAST_KERNELS } from './kernels/cast.js';
 import { CREATION_KERNELS } from './kernels/creation.js';
 import { NORMALIZATION_KERNELS } from './kernels/normalization.js';
 import { PRODUCT_KERNELS } from './kernels/product.js';
@@ -28,15 +28,13 @@ const KERNELS: Readonly<Record<string, Kernel>> = {
   ...PRODUCT_KERNELS,
   ...BINARY_KERNELS,
   ...UNARY_KERNELS,
+  ...CAST_KERNELS,
   ...REDUCTION_KERNELS,
   ...ARRANGEMENT_KERNELS,
   ...ROW_KERNELS,
   ...CREATION_KERNELS,
   ...NORMALIZATION_KERNELS,
 };
-
-/** Names of the kernels that lichen computes itself. */
-export const LICHEN_KERNELS: readonly string[] = Object.keys(KERNELS);
 
 /**
  * Makes the backend `lichen` known to TensorFlow.js: the cpu backend, with kernels in native code where it matters. Its
@@ -118,14 +116,6 @@ function backendClass(tf: TensorFlow, { MathBackendCPU }: TensorFlowCpu) {
       const isGone = super.disposeData(dataId, force);
       if (isGone) this.recycled.giveBack(values);
       return isGone;
-    }
-
-    override makeTensorInfo(
-      shape: number[],
-      dtype: DataType,
-      values?: TensorArray | Parameters<InstanceType<typeof MathBackendCPU>['makeTensorInfo']>[2],
-    ): TensorInfo {
-      return super.makeTensorInfo(shape, dtype, values);
     }
 
     override dispose(): void {

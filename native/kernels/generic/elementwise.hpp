@@ -49,7 +49,10 @@ struct Power {
   }
 };
 struct FloorDivide {
-  static float of(float a, float b) { return __builtin_floorf(a / b); }
+  // A quotient too small for a float has a sign.
+  static float of(float a, float b) {
+    return static_cast<float>(__builtin_floor(static_cast<double>(a) / b));
+  }
 };
 struct Modulo {
   // With the sign of b.

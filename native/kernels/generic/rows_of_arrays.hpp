@@ -33,16 +33,6 @@ void softmax_row(const float* x, std::size_t count, float* out) {
   for (std::size_t i = 0; i < count; ++i) out[i] *= share;
 }
 
-void log_softmax_row(const float* x, std::size_t count, float* out) {
-  const float most = maximum_value(x, count);
-  LICHEN_INDEPENDENT
-  for (std::size_t i = 0; i < count; ++i) out[i] = exp_of(x[i] - most);
-  const auto log_sum =
-      static_cast<float>(__builtin_log(lane_sum(count, [&](std::size_t i) { return out[i]; })));
-  LICHEN_INDEPENDENT
-  for (std::size_t i = 0; i < count; ++i) out[i] = (x[i] - most) - log_sum;
-}
-
 void transpose_words(const std::uint32_t* x, std::size_t x_step, std::size_t rows,
                      std::size_t columns, std::uint32_t* out, std::size_t out_step) {
   constexpr std::size_t kWidth = Simd::kWidth;

@@ -36,7 +36,6 @@ constexpr TensorKernels tensor_kernels() {
   kernels.maximum = maximum_value;
   kernels.minimum = minimum_value;
   kernels.softmax = softmax_row;
-  kernels.log_softmax = log_softmax_row;
   kernels.transpose = transpose_words;
   kernels.adam = adam_step;
   kernels.adagrad = adagrad_step;

@@ -95,7 +95,8 @@ const stridedSlice: Kernel = (store, { x }, attributes) => {
   if (info.isIdentity) return relabelled(store, x!, shape);
   const steps = stepsOf(x!.shape);
   const first = info.begin.reduce((sum, at, axis) => sum + at * steps[axis]!, 0);
-  const extents = info.finalShapeSparse;
+  const sizes = store.tf.slice_util.computeOutShape(info.begin, info.end, info.strides);
+  const extents = sizes.map((size) => Math.max(0, size));
   if (sizeOf(extents) !== sizeOf(shape)) return undefined;
   const taken = steps.map((step, axis) => step * info.strides[axis]!);
   return copied(store, x!, { extents, steps: taken, first }, shape);

@@ -12,6 +12,7 @@ import {
   type TensorStore,
 } from '../kernel.js';
 import { broadcast, sameShape } from '../shapes.js';
+import { cast } from './cast.js';
 
 /** Operations that there are on int32 as well. */
 const ON_INTEGERS: ReadonlySet<string> = new Set([
@@ -106,6 +107,15 @@ const pow: Kernel = (store, { a, b }) => {
   return cube;
 };
 
+/** Of float32 too it gives int32. */
+const floorDivide: Kernel = (store, { a, b }) => {
+  const quotient = binary(store, 'floorDivide', a!, b!);
+  if (quotient === undefined || quotient.dtype === 'int32') return quotient;
+  const whole = cast(store, quotient, 'int32');
+  store.disposeIntermediateTensorInfo(quotient);
+  return whole;
+};
+
 const addN: Kernel = (store, inputs) => {
   const terms = Object.values(inputs) as TensorInfo[];
   const [first, ...others] = terms;
@@ -127,7 +137,7 @@ export const BINARY_KERNELS: KernelFamily = {
   Sub: binaryKernel('subtract'),
   Multiply: binaryKernel('multiply'),
   RealDiv: binaryKernel('divide'),
-  FloorDiv: binaryKernel('floorDivide'),
+  FloorDiv: floorDivide,
   Mod: binaryKernel('modulo'),
   Maximum: binaryKernel('maximum'),
   Minimum: binaryKernel('minimum'),

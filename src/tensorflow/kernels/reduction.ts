@@ -96,19 +96,16 @@ function extremeKernel(greatest: boolean): Kernel {
   };
 }
 
-function softmaxKernel(logarithm: boolean, axisName: string): Kernel {
-  return (store, { logits }, attributes) => {
-    const { shape, dtype } = logits!;
-    const axis = axisOf(attributes[axisName] as number, shape.length);
-    if (dtype !== 'float32' || axis !== shape.length - 1) return undefined;
-    const columns = shape.at(-1)!;
-    const x = floats(store, logits!);
-    const out = store.allocate(x.length);
-    const rows = columns === 0 ? 0 : x.length / columns;
-    native().tensorSoftmax(x, rows, columns, logarithm, out);
-    return store.makeTensorInfo(shape, 'float32', out);
-  };
-}
+const softmax: Kernel = (store, { logits }, attributes) => {
+  const { shape, dtype } = logits!;
+  const axis = axisOf(attributes['dim'] as number, shape.length);
+  if (dtype !== 'float32' || axis !== shape.length - 1) return undefined;
+  const columns = shape.at(-1)!;
+  const x = floats(store, logits!);
+  const out = store.allocate(x.length);
+  native().tensorSoftmax(x, columns === 0 ? 0 : x.length / columns, columns, out);
+  return store.makeTensorInfo(shape, 'float32', out);
+};
 
 const topK: Kernel = (store, { x }, attributes) => {
   const { shape, dtype } = x!;
@@ -135,7 +132,6 @@ export const REDUCTION_KERNELS: KernelFamily = {
   Min: reductionKernel('minimum'),
   ArgMax: extremeKernel(true),
   ArgMin: extremeKernel(false),
-  Softmax: softmaxKernel(false, 'dim'),
-  LogSoftmax: softmaxKernel(true, 'axis'),
+  Softmax: softmax,
   TopK: topK,
 };

@@ -1,14 +1,6 @@
-import type { DataType, TensorInfo } from '@tensorflow/tfjs-core';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { native } from '../../native.js';
-import {
-  arrayOf,
-  floats,
-  operation,
-  relabelled,
-  type Kernel,
-  type KernelFamily,
-  type TensorStore,
-} from '../kernel.js';
+import { floats, operation, type Kernel, type KernelFamily, type TensorStore } from '../kernel.js';
 import { binary } from './binary.js';
 
 /** A native operation on each value of a float32 tensor; `p` and `q` are its parameters. */
@@ -46,23 +38,6 @@ const negate: Kernel = (store, { x }) => {
 const square: Kernel = (store, { x }) =>
   x!.dtype === 'int32' ? binary(store, 'multiply', x!, x!) : unary(store, 'square', x!);
 
-const cast: Kernel = (store, { x }, attributes) => {
-  const dtype = attributes['dtype'] as DataType;
-  const values = arrayOf(store, x!);
-  if (values === undefined) return undefined;
-  if (dtype === x!.dtype) return relabelled(store, x!);
-  if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool') return undefined;
-  const { length } = values;
-  const out =
-    dtype === 'float32'
-      ? store.allocate(length)
-      : dtype === 'int32'
-        ? new Int32Array(length)
-        : new Uint8Array(length);
-  native().tensorCast(values, out);
-  return store.makeTensorInfo(x!.shape, dtype, out);
-};
-
 /** Elementwise operations on one tensor. */
 export const UNARY_KERNELS: KernelFamily = {
   Neg: negate,
@@ -90,5 +65,4 @@ export const UNARY_KERNELS: KernelFamily = {
   Floor: unaryKernel('floor'),
   Ceil: unaryKernel('ceil'),
   Round: unaryKernel('round'),
-  Cast: cast,
 };
