@@ -24,6 +24,11 @@ export {
   type WriteMatrixOptions,
 } from './vectors/files.js';
 export type { FileOptions } from './vectors/bytes.js';
+export {
+  readParquetKeys,
+  readParquetVectors,
+  type ReadParquetOptions,
+} from './vectors/parquet.js';
 export { Random } from './vectors/random.js';
 
 export { Vocabulary, type VocabularyJson } from './interactions/vocabulary.js';
@@ -40,6 +45,7 @@ export {
   type InteractionsFormat,
   type ReadInteractionsOptions,
 } from './interactions/reader.js';
+export { holdOutItems, holdOutLast, holdOutShare, type Split } from './interactions/hold-out.js';
 
 export type * from './index/types.js';
 export { SearchableIndex } from './index/searchable-index.js';
@@ -74,7 +80,8 @@ export {
   type StoreScanResult,
   type StoreScores,
 } from './index/embedding-store.js';
-export { openIndex } from './index/open.js';
+export { attachIndex, openIndex } from './index/open.js';
+export { IndexShare, type ShareToken } from './index/share.js';
 export type {
   OpenIndexOptions,
   OpenOptions,
@@ -98,8 +105,56 @@ export type {
   WithHnswlibFilter,
 } from './hnswlib/options.js';
 
-export { TWO_TOWER_DEFAULTS, type TwoTowerOptions } from './towers/options.js';
-export { TwoTowerModel } from './towers/two-tower-model.js';
+export { BACKENDS, type BackendName, type TowerBackend } from './tensorflow/backends.js';
+export {
+  BACKEND_CHANNEL,
+  loadTensorFlow,
+  type BackendChoice,
+  type LoadedTensorFlow,
+  type LoadTensorFlowOptions,
+  type TensorFlow,
+} from './tensorflow/tensorflow.js';
+export { lichenFallbacks, resetLichenFallbacks } from './tensorflow/fallbacks.js';
+export { TfScorer, type TfScorerOptions, type TfSearchOptions } from './tensorflow/tf-scorer.js';
+export { openLayersModel, saveLayersModel } from './tensorflow/layers-files.js';
+
+export {
+  TOWER_DEFAULTS,
+  TWO_TOWER_DEFAULTS,
+  type ResolvedTwoTowerOptions,
+  type TwoTowerOptions,
+  type TwoTowerProgress,
+} from './towers/options.js';
+export { TwoTowerModel, type TwoTowerSource } from './towers/two-tower-model.js';
+export type { TwoTowerInfo, TwoTowerMetric } from './towers/model-files.js';
+export type { NewUser, TowerWeights } from './towers/new-vectors.js';
+export type { FeatureColumn, FeatureColumns, FeatureValues } from './towers/features.js';
+export { readFeatures, type ReadFeatures, type ReadFeaturesOptions } from './towers/feature-files.js';
+export { DualEncoder, type EncodeOptions } from './towers/dual-encoder.js';
+export type { DualEncoderOptions } from './towers/dual-encoder-options.js';
+export type { DualEncoderInfo, OpenDualEncoderOptions } from './towers/dual-encoder-files.js';
+export type { EncoderFunction, EncoderInputs, EncoderSpec } from './towers/encoder.js';
+export { OnnxTower, type OnnxEncodeOptions, type OnnxTowerOptions } from './towers/onnx-tower.js';
+export type { OnnxInput, OnnxInputSchema } from './towers/onnx-runtime.js';
+
+export { RetrievalPool, type RetrievalPoolStatistics } from './pool/retrieval-pool.js';
+export type {
+  KnownItemsOptions,
+  RetrievalPoolOptions,
+  RetrieveOptions,
+} from './pool/pool-options.js';
+export type { UserBatch } from './pool/user-batch.js';
+export {
+  sharedMatrix,
+  type BagTower,
+  type ModuleTower,
+  type TableTower,
+  type TowerBatch,
+  type TowerFunction,
+  type UserHistories,
+  type UserTower,
+  type VectorsTower,
+} from './pool/user-tower.js';
 
 export {
   NO_ITEM,
