@@ -24,11 +24,7 @@ export {
   type WriteMatrixOptions,
 } from './vectors/files.js';
 export type { FileOptions } from './vectors/bytes.js';
-export {
-  readParquetKeys,
-  readParquetVectors,
-  type ReadParquetOptions,
-} from './vectors/parquet.js';
+export { readParquetKeys, readParquetVectors, type ReadParquetOptions } from './vectors/parquet.js';
 export { Random } from './vectors/random.js';
 
 export { Vocabulary, type VocabularyJson } from './interactions/vocabulary.js';
@@ -129,7 +125,11 @@ export { TwoTowerModel, type TwoTowerSource } from './towers/two-tower-model.js'
 export type { TwoTowerInfo, TwoTowerMetric } from './towers/model-files.js';
 export type { NewUser, TowerWeights } from './towers/new-vectors.js';
 export type { FeatureColumn, FeatureColumns, FeatureValues } from './towers/features.js';
-export { readFeatures, type ReadFeatures, type ReadFeaturesOptions } from './towers/feature-files.js';
+export {
+  readFeatures,
+  type ReadFeatures,
+  type ReadFeaturesOptions,
+} from './towers/feature-files.js';
 export { DualEncoder, type EncodeOptions } from './towers/dual-encoder.js';
 export type { DualEncoderOptions } from './towers/dual-encoder-options.js';
 export type { DualEncoderInfo, OpenDualEncoderOptions } from './towers/dual-encoder-files.js';

@@ -103,12 +103,13 @@ function trainer(batch: number, dim: number): () => void {
   const ids = [Vocabulary.identity(USERS), Vocabulary.identity(ITEMS)] as const;
   const schema = towerSchema(options, ...ids, {});
   const { total } = tableRows(schema, dim);
+  const source = randomInteractions();
   const values = randomTable(total, dim, 0.1, new Random(1));
   const training = new TwoTowerTrainer(
     tf,
-    randomInteractions(),
+    source,
     new EmbeddingTable(values, dim, options.weightDecay),
-    tableLayout(schema, {}, dim),
+    tableLayout(schema, {}, options, source.items),
     new Float32Array(0),
     options,
   );

@@ -11,7 +11,7 @@ const DRAWS = 10;
  */
 export function bprLoss(temperature: number, random: Random): Loss {
   return (_, batch): LossStep => {
-    const { dim, users, negatives, pairOffsets, pairTargets, bias } = batch;
+    const { dim, users, negatives, pairOffsets, rowWeights, bias } = batch;
     const columns = negatives.length / dim;
     const scores = pairScores(batch);
     const slopes = new Float32Array(scores.length);
@@ -33,8 +33,9 @@ export function bprLoss(temperature: number, random: Random): Loss {
         for (let at = 0; at < dim; at++) score += users[user + at]! * negatives[negative + at]!;
         const lead = (scores[pair]! - score) / temperature;
         // log(1 + exp(-lead)), without overflow.
-        loss += Math.max(0, -lead) + Math.log1p(Math.exp(-Math.abs(lead)));
-        const slope = 1 / ((1 + Math.exp(lead)) * temperature * pairTargets.length);
+        const surprise = Math.max(0, -lead) + Math.log1p(Math.exp(-Math.abs(lead)));
+        loss += rowWeights[row]! * surprise;
+        const slope = rowWeights[row]! / ((1 + Math.exp(lead)) * temperature);
         slopes[pair] = -slope;
         for (let at = 0; at < dim; at++) {
           step.users[user + at]! += slope * negatives[negative + at]!;
@@ -43,6 +44,6 @@ export function bprLoss(temperature: number, random: Random): Loss {
       }
     }
     addPairGradients(batch, slopes, step);
-    return { loss: loss / pairTargets.length, ...step };
+    return { loss, ...step };
   };
 }

@@ -23,14 +23,22 @@ function step(
   batch: LossBatch,
   { margin, negativeWeight }: ContrastiveOptions,
 ): LossStep {
-  const { dim, pairOffsets } = batch;
+  const { dim, pairOffsets, rowWeights } = batch;
   const rows = pairOffsets.length - 1;
   const columns = batch.negatives.length / dim;
   const pairs = pairScores(batch);
-  const perPair = 1 / pairs.length;
-  const weights = Float32Array.from({ length: rows }, (_, row) => {
-    return ((pairOffsets[row + 1]! - pairOffsets[row]!) * negativeWeight * perPair) / columns;
-  });
+  const slopes = new Float32Array(pairs.length);
+  const weights = new Float32Array(rows);
+  let ofPairs = 0;
+  for (let row = 0; row < rows; row++) {
+    const weight = rowWeights[row]!;
+    weights[row] =
+      ((pairOffsets[row + 1]! - pairOffsets[row]!) * weight * negativeWeight) / columns;
+    for (let pair = pairOffsets[row]!; pair < pairOffsets[row + 1]!; pair++) {
+      ofPairs += weight * (1 - pairs[pair]!);
+      slopes[pair] = -weight;
+    }
+  }
   let result: LossStep | undefined;
   tf.tidy(() => {
     const users = tf.tensor2d(batch.users, [rows, dim]);
@@ -42,14 +50,13 @@ function step(
     const excess = tf.where(masked, tf.zerosLike(above), tf.relu(above));
     const weighted = tf.mul(excess, tf.tensor2d(weights, [rows, 1]));
     const pull = tf.mul<Tensor2D>(tf.step(excess), tf.tensor2d(weights, [rows, 1]));
-    const ofPairs = pairs.reduce((sum, score) => sum + 1 - score, 0) * perPair;
     result = {
       loss: ofPairs + tf.sum(weighted).dataSync<'float32'>()[0]!,
       users: tf.matMul(pull, negatives).dataSync<'float32'>().slice(),
       negatives: tf.transpose(tf.matMul(tf.transpose(users), pull)).dataSync<'float32'>(),
       targets: new Float32Array(batch.targets.length),
     };
-    addPairGradients(batch, new Float32Array(pairs.length).fill(-perPair), result);
+    addPairGradients(batch, slopes, result);
   });
   return result!;
 }

@@ -26,7 +26,12 @@ export function finishTable(table: EmbeddingTable, source: UserItems, schema: To
   }
 }
 
-/** What the item tower gives before lengths are made 1: a row an item, which histories are means of. */
+/** What histories are means of: a row an item. */
+export function historySums(table: EmbeddingTable, layout: TableLayout): Matrix {
+  return matrix(table.sums(layout.history), table.dim);
+}
+
+/** What the item tower gives before lengths are made 1: a row an item. */
 export function itemSums(table: EmbeddingTable, layout: TableLayout): Matrix {
   return matrix(table.sums(layout.items), table.dim);
 }

@@ -73,21 +73,18 @@ export function towerSchema(
 export function tableLayout(
   schema: TowerSchema,
   features: TowerFeatures,
-  dim: number,
+  { dim, historyPower }: Pick<ResolvedTwoTowerOptions, 'dim' | 'historyPower'>,
+  interactions: Uint32Array,
 ): TableLayout {
   const rows = tableRows(schema, dim);
   const { itemFeatures = {}, userFeatures = {} } = features;
+  const items = joined(
+    singleRows(Int32Array.from({ length: schema.items }, (_, item) => item)),
+    featureBags(itemFeatures, schema.itemFeatures, rows.itemFeatures, schema.items, 'itemFeatures'),
+  );
   return {
-    items: joined(
-      singleRows(Int32Array.from({ length: schema.items }, (_, item) => item)),
-      featureBags(
-        itemFeatures,
-        schema.itemFeatures,
-        rows.itemFeatures,
-        schema.items,
-        'itemFeatures',
-      ),
-    ),
+    items,
+    history: schema.userTower === 'history' ? byRarity(items, interactions, historyPower) : items,
     users: joined(
       schema.userTower === 'id'
         ? singleRows(Int32Array.from({ length: schema.users }, (_, user) => rows.users + user))
@@ -101,6 +98,19 @@ export function tableLayout(
       ),
     ),
   };
+}
+
+/** Items' bags, weighted by their counts to the power of `-power`; what was never met weighs as if once. */
+function byRarity(items: Bags, interactions: Uint32Array, power: number): Bags {
+  if (power === 0) return items;
+  const counts = new Float64Array(items.offsets.length - 1);
+  for (const item of interactions) counts[item]!++;
+  const builder = new BagsBuilder();
+  counts.forEach((count, item) => {
+    builder.addBag(items, item, Math.max(1, count) ** -power);
+    builder.close();
+  });
+  return builder.finish();
 }
 
 function emptyBags(count: number): Bags {

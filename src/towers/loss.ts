@@ -12,6 +12,8 @@ export interface LossBatch {
   readonly targets: Float32Array;
   /** `rows + 1` positions: the pairs of row r are `pairOffsets[r] … pairOffsets[r + 1] - 1`. */
   readonly pairOffsets: Int32Array;
+  /** What each pair of a row weighs; all pairs together 1. */
+  readonly rowWeights: Float32Array;
   /** Of each pair, which target. */
   readonly pairTargets: Int32Array;
   /**
@@ -23,7 +25,7 @@ export interface LossBatch {
 
 /** A loss and its gradients by the vectors it was computed from. */
 export interface LossStep {
-  /** Mean a pair, in nats where the loss is a likelihood. */
+  /** Weighted mean a pair, in nats where the loss is a likelihood. */
   readonly loss: number;
   readonly users: Float32Array;
   readonly negatives: Float32Array;

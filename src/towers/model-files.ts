@@ -72,7 +72,7 @@ export interface SaveModelOptions {
 
 const HEADER = 'model.json';
 
-/** The files beside the header; item-sums.npy is there if items have features. */
+/** The files beside the header; the last two are not there in format version 1. */
 const PARTS = [
   'users.npy',
   'items.npy',
@@ -149,22 +149,13 @@ export async function readModel(
   const content = { users, items, userVectors, itemVectors, metric, info };
   if (towers === undefined) return { ...content, weights: weightsOfVectors(content) };
   const table = await vectors('table.npy', tableRows(towers.schema, dim).total);
-  const itemSums = hasItemSums(towers.schema)
-    ? await vectors('item-sums.npy', info.items)
-    : matrix(table.data.subarray(0, info.items * dim), dim);
+  const itemSums = await vectors('item-sums.npy', info.items);
   return { ...content, weights: { ...towers, options: info.options, table, itemSums } };
 }
 
-function hasItemSums({ itemFeatures }: TowerSchema): boolean {
-  return itemFeatures.length > 0;
-}
-
 /** The files of a model with such towers; without a schema, of format version 1. */
-function partNames(schema: TowerSchema | undefined): Part[] {
-  return PARTS.filter((name) => {
-    if (name === 'table.npy') return schema !== undefined;
-    return name !== 'item-sums.npy' || (schema !== undefined && hasItemSums(schema));
-  });
+function partNames(schema: TowerSchema | undefined): readonly Part[] {
+  return schema === undefined ? PARTS.slice(0, 4) : PARTS;
 }
 
 function partsOf(model: TwoTowerContent): [Part, Matrix | Vocabulary][] {

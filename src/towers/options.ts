@@ -70,10 +70,17 @@ export interface TwoTowerSettings {
   negativeWeight: number;
   /**
    * Share of its values, times the learning rate, that a row loses at each step that touches it, at least 0. What
-   * keeps dot products from learning by heart; cosines need none. Default 0 (id: 1.2).
+   * keeps vectors from learning by heart. Default 1 (id: 1.2; attention: 0).
    */
   weightDecay: number;
-  /** Of `history` without order: the share of a user's items that the user is seen by in a step, above 0..1. Default 0.5. */
+  /**
+   * A user of n items weighs n to this power in the loss, 0..1: 1 is each interaction alike, 0 each user alike. Default 0.5
+   * (id: 1).
+   */
+  userPower: number;
+  /** Of `history`: an item of n interactions weighs n to the power of minus this, 0..1, as often met says little. Default 0.5. */
+  historyPower: number;
+  /** Of `history` without order: the share of a user's items that the user is seen by in a step, above 0..1. Default 0.8. */
   inputShare: number;
   /** The newest items of a user that count where they are in order, 1..4096. Default 50. */
   maxHistory: number;
@@ -137,8 +144,10 @@ export const TWO_TOWER_DEFAULTS: ResolvedTwoTowerOptions = Object.freeze({
   maskKnown: true,
   margin: 0.4,
   negativeWeight: 150,
-  weightDecay: 0,
-  inputShare: 0.5,
+  weightDecay: 1,
+  userPower: 0.5,
+  historyPower: 0.5,
+  inputShare: 0.8,
   maxHistory: 50,
   recency: 0.8,
   idDropout: 0.2,
@@ -165,8 +174,9 @@ export const TOWER_DEFAULTS: Readonly<Record<UserTowerKind, Partial<TwoTowerSett
       negatives: 2048,
       negativePower: 1,
       weightDecay: 1.2,
+      userPower: 1,
     },
-    attention: { ordered: true },
+    attention: { ordered: true, weightDecay: 0, userPower: 1 },
   });
 
 /** What values an option may have. */
@@ -246,6 +256,8 @@ const RULES: Readonly<Record<keyof TwoTowerSettings, Rule>> = {
   margin: between(-1, 1),
   negativeWeight: positive,
   weightDecay: notNegative,
+  userPower: between(0, 1),
+  historyPower: between(0, 1),
   inputShare: share,
   maxHistory: whole(1, 4096),
   recency: share,

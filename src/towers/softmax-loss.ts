@@ -13,12 +13,11 @@ export function softmaxLoss(temperature: number): Loss {
 }
 
 function step(tf: TensorFlow, batch: LossBatch, temperature: number): LossStep {
-  const { dim, pairOffsets } = batch;
+  const { dim, pairOffsets, rowWeights } = batch;
   const rows = pairOffsets.length - 1;
   const columns = batch.negatives.length / dim;
   const pairs = pairScores(batch).map((score) => score / temperature);
   const slopes = new Float32Array(pairs.length);
-  const scale = 1 / (pairs.length * temperature);
   let loss = 0;
   let result: LossStep | undefined;
   // Not the tidy's result: tidy looks for tensors in what it returns, one value of a typed array after another,
@@ -44,9 +43,10 @@ function step(tf: TensorFlow, batch: LossBatch, temperature: number): LossStep {
       let sum = sums[row]!;
       for (let pair = first; pair < end; pair++) sum += Math.exp(pairs[pair]! - greatest[row]!);
       const surprise = greatest[row]! + Math.log(sum);
+      const scale = rowWeights[row]! / temperature;
       factors[row] = ((end - first) * scale) / sum;
       for (let pair = first; pair < end; pair++) {
-        loss += surprise - pairs[pair]!;
+        loss += rowWeights[row]! * (surprise - pairs[pair]!);
         const share = Math.exp(pairs[pair]! - surprise);
         slopes[pair] = ((end - first) * share - 1) * scale;
       }
@@ -54,7 +54,7 @@ function step(tf: TensorFlow, batch: LossBatch, temperature: number): LossStep {
 
     const pull = tf.mul<Tensor2D>(exponentials, tf.tensor2d(factors, [rows, 1]));
     result = {
-      loss: loss / pairs.length,
+      loss,
       users: tf.matMul(pull, negatives).dataSync<'float32'>().slice(),
       negatives: tf.transpose(tf.matMul(tf.transpose(users), pull)).dataSync<'float32'>(),
       targets: new Float32Array(batch.targets.length),

@@ -13,7 +13,7 @@ import { embeddingBag } from './embedding-bag.js';
 import { EmbeddingTable, randomTable } from './embedding-table.js';
 import type { TowerWeights } from './new-vectors.js';
 import type { UserItems } from './pair-batches.js';
-import { fillUnknownUsers, finishTable, finishVectors, itemSums } from './finish.js';
+import { fillUnknownUsers, finishTable, finishVectors, historySums, itemSums } from './finish.js';
 import { tableLayout, tableRows, towerSchema, type TowerFeatures } from './layout.js';
 import type { ResolvedTwoTowerOptions, TwoTowerOptions } from './options.js';
 import { TwoTowerTrainer } from './trainer.js';
@@ -51,9 +51,9 @@ export async function trainTowers(
   features: TowerFeatures,
   initial: InitialTowers | undefined,
 ): Promise<TrainedTowers> {
-  const { users, items } = interactions;
+  const { users, items, itemIndices } = interactions;
   const schema = towerSchema(options, users, items, features);
-  const layout = tableLayout(schema, features, options.dim);
+  const layout = tableLayout(schema, features, options, itemIndices);
   const random = new Random(options.seed);
   const rows = tableRows(schema, options.dim);
   const values = randomTable(rows.total, options.dim, INITIAL_SPREAD, random.fork());
@@ -96,7 +96,7 @@ export async function trainTowers(
   finishTable(table, source, schema);
   const { users: userVectors, items: itemVectors } = vectors(userItems(interactions));
   const unknownUser = fillUnknownUsers(userVectors, options.normalize);
-  const sums = itemSums(table, layout);
+  const sums = historySums(table, layout);
   const weights = {
     table: matrix(values, options.dim),
     itemSums: sums,
@@ -139,7 +139,7 @@ function towersOf(
   );
   const builder = new BagsBuilder();
   histories.forEach((history, user) => {
-    if (options.userTower === 'history') addHistory(builder, layout.items, history, options);
+    if (options.userTower === 'history') addHistory(builder, layout.history, history, options);
     builder.addBag(layout.users, user, 1);
     builder.close();
   });

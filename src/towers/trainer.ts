@@ -105,6 +105,7 @@ export class TwoTowerTrainer {
           negatives: table.sums(negativeBags),
           targets: table.sums(targetBags),
           pairOffsets: examples.pairOffsets,
+          rowWeights: rowWeights(examples.pairOffsets, this.options.userPower),
           pairTargets,
           bias,
         });
@@ -131,6 +132,19 @@ export class TwoTowerTrainer {
     const done = this.stepsDone / Math.max(1, epochs * this.stepsPerEpoch - 1);
     return learningRate * (1 - (1 - finalLearningRate) * Math.min(1, done));
   }
+}
+
+/** What each pair of a row of n pairs weighs: n to the power of `userPower` - 1, but all together 1. */
+function rowWeights(pairOffsets: Int32Array, userPower: number): Float32Array {
+  const weights = new Float32Array(pairOffsets.length - 1);
+  let sum = 0;
+  for (let row = 0; row < weights.length; row++) {
+    const pairs = pairOffsets[row + 1]! - pairOffsets[row]!;
+    if (pairs === 0) continue;
+    weights[row] = pairs ** (userPower - 1);
+    sum += pairs * weights[row]!;
+  }
+  return weights.map((weight) => weight / sum);
 }
 
 function dealerOf(

@@ -7,6 +7,8 @@ import type { ResolvedTwoTowerOptions } from './options.js';
 export interface TableLayout {
   /** What each item is made of: its id's row and those of its features. */
   readonly items: Bags;
+  /** What each item is in a history: the same rows, weighted by how much it says. */
+  readonly history: Bags;
   /** What each user brings beside the history: the id's row, if any, and those of the features. */
   readonly users: Bags;
 }
@@ -64,7 +66,7 @@ export class BagUserTower implements UserTower {
     examples.users.forEach((user, row) => {
       const start = examples.sequenceOffsets[examples.rowSequences[row]!]!;
       const end = start + examples.rowLengths[row]!;
-      addHistory(builder, layout.items, examples.sequenceItems.subarray(start, end), options);
+      addHistory(builder, layout.history, examples.sequenceItems.subarray(start, end), options);
       builder.addBag(layout.users, user, 1);
       builder.close();
     });

@@ -12,6 +12,8 @@ export function lossBatch(dim: number, spread = 1): LossBatch {
     negatives: randomValues(columns * dim, 2).map((value) => value * spread),
     targets: randomValues(4 * dim, 3).map((value) => value * spread),
     pairOffsets: Int32Array.of(0, 2, 2, 3, 6, 7),
+    // The second row has no pairs; all pairs together weigh 1.
+    rowWeights: Float32Array.of(0.05, 0.7, 0.3, 0.15, 0.15),
     pairTargets: Int32Array.of(0, 3, 1, 0, 1, 2, 3),
     bias: randomValues(rows * columns, 4).map((value, at) => (at % 7 === 3 ? MASKED : value)),
   };
@@ -25,9 +27,9 @@ export type PlainLoss = (
   negatives: readonly { score: number; bias: number }[],
 ) => number;
 
-/** The mean over all pairs of a plain loss, which gives the sum over a row's. */
+/** The weighted mean over all pairs of a plain loss, which gives the sum over a row's. */
 export function plainLoss(batch: LossBatch, loss: PlainLoss, vectors: Vectors): number {
-  const { dim, pairOffsets, pairTargets, bias } = batch;
+  const { dim, pairOffsets, pairTargets, rowWeights, bias } = batch;
   const dot = (a: Float64Array, row: number, b: Float64Array, other: number): number => {
     let sum = 0;
     for (let at = 0; at < dim; at++) sum += a[row * dim + at]! * b[other * dim + at]!;
@@ -44,9 +46,9 @@ export function plainLoss(batch: LossBatch, loss: PlainLoss, vectors: Vectors): 
       score: dot(vectors.users, row, vectors.negatives, column),
       bias: bias[row * columns + column]!,
     })).filter(({ bias: of }) => of > MASKED / 2);
-    sum += loss(pairs, negatives);
+    sum += rowWeights[row]! * loss(pairs, negatives);
   }
-  return sum / pairTargets.length;
+  return sum;
 }
 
 /** The vectors of a batch in float64. */
