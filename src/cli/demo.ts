@@ -55,6 +55,7 @@ async function demo(flags: DemoFlags): Promise<void> {
   const [model, trainSeconds] = await timed(() =>
     terminal.withProgress('training', (report) =>
       TwoTowerModel.train(train, {
+        userTower: 'id',
         dim: flags.dim,
         seed: flags.seed,
         signal,

@@ -70,17 +70,16 @@ export interface TwoTowerSettings {
   negativeWeight: number;
   /**
    * Share of its values, times the learning rate, that a row loses at each step that touches it, at least 0. What
-   * keeps vectors from learning by heart. Default 1 (id: 1.2; attention: 0).
+   * keeps dot products from learning by heart; cosines need none. Default 0 (id: 1.2).
    */
   weightDecay: number;
   /**
-   * A user of n items weighs n to this power in the loss, 0..1: 1 is each interaction alike, 0 each user alike. Default 0.5
-   * (id: 1).
+   * A user of n items weighs n to this power in the loss, 0..1: 1 is each interaction alike, 0 each user alike. Default 1.
    */
   userPower: number;
-  /** Of `history`: an item of n interactions weighs n to the power of minus this, 0..1, as often met says little. Default 0.5. */
+  /** Of `history`: an item of n interactions weighs n to the power of minus this, 0..1, as often met says little. Default 0. */
   historyPower: number;
-  /** Of `history` without order: the share of a user's items that the user is seen by in a step, above 0..1. Default 0.8. */
+  /** Of `history` without order: the share of a user's items that the user is seen by in a step, above 0..1. Default 0.5. */
   inputShare: number;
   /** The newest items of a user that count where they are in order, 1..4096. Default 50. */
   maxHistory: number;
@@ -144,10 +143,10 @@ export const TWO_TOWER_DEFAULTS: ResolvedTwoTowerOptions = Object.freeze({
   maskKnown: true,
   margin: 0.4,
   negativeWeight: 150,
-  weightDecay: 1,
-  userPower: 0.5,
-  historyPower: 0.5,
-  inputShare: 0.8,
+  weightDecay: 0,
+  userPower: 1,
+  historyPower: 0,
+  inputShare: 0.5,
   maxHistory: 50,
   recency: 0.8,
   idDropout: 0.2,
@@ -174,9 +173,8 @@ export const TOWER_DEFAULTS: Readonly<Record<UserTowerKind, Partial<TwoTowerSett
       negatives: 2048,
       negativePower: 1,
       weightDecay: 1.2,
-      userPower: 1,
     },
-    attention: { ordered: true, weightDecay: 0, userPower: 1 },
+    attention: { ordered: true },
   });
 
 /** What values an option may have. */
