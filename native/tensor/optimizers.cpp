@@ -1,6 +1,7 @@
 #include "tensor/optimizers.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -27,6 +28,26 @@ AdamStep adam_step_of(const AdamSettings& settings, double steps) {
   return step;
 }
 
+// Those of a number of steps: rows have few different ones, and the powers cost more than a row.
+class AdamSteps {
+ public:
+  explicit AdamSteps(const AdamSettings& settings) : settings_(settings) {}
+
+  const AdamStep& operator()(std::int32_t steps) {
+    Entry& entry = entries_[static_cast<std::size_t>(steps) % entries_.size()];
+    if (entry.steps != steps) entry = {steps, adam_step_of(settings_, steps)};
+    return entry.step;
+  }
+
+ private:
+  struct Entry {
+    std::int32_t steps = 0;  // of no row that has been stepped
+    AdamStep step;
+  };
+  const AdamSettings& settings_;
+  std::array<Entry, 64> entries_{};
+};
+
 void check_rows(const std::int32_t* rows, std::size_t places, std::size_t end) {
   for (std::size_t i = 0; i < places; ++i) {
     if (rows[i] >= 0 && static_cast<std::size_t>(rows[i]) < end) continue;
@@ -45,10 +66,10 @@ void check_offsets(const std::int32_t* offsets, std::size_t bags, std::size_t pl
   }
 }
 
-// Calls update(row, gradient) for each row that is named.
-template <class Update>
+// Calls update(row, gradient) for each row that is named; each thread makes itself updates.
+template <class MakeUpdate>
 void for_touched_rows(const SparseGradients& gradients, const EmbeddingTable& table,
-                      const Update& update) {
+                      const MakeUpdate& make_update) {
   check_rows(gradients.rows, gradients.places, table.rows);
   std::vector<std::uint32_t> bag_of;
   if (gradients.offsets != nullptr) {
@@ -63,6 +84,7 @@ void for_touched_rows(const SparseGradients& gradients, const EmbeddingTable& ta
   const auto add = kernels().tensor.add_weighted;
   const std::size_t dim = table.dim;
   const auto step = [&](std::size_t first, std::size_t last) {
+    auto update = make_update();
     std::vector<float> sum(dim);
     for (std::size_t i = first; i < last; ++i) {
       std::fill(sum.begin(), sum.end(), 0.0f);
@@ -94,12 +116,14 @@ void step_sparse_adam(const AdamSettings& settings, const SparseGradients& gradi
                       const EmbeddingTable& table, float* means, float* squares,
                       std::int32_t* steps) {
   const auto kernel = kernels().tensor.adam;
-  for_touched_rows(gradients, table, [&](std::size_t row, const float* gradient) {
-    // Beyond so many steps the correction is 1 anyway.
-    if (steps[row] < INT32_MAX) ++steps[row];
-    const std::size_t at = row * table.dim;
-    kernel(adam_step_of(settings, steps[row]), gradient, table.dim, table.values + at, means + at,
-           squares + at);
+  for_touched_rows(gradients, table, [&] {
+    return [&, constants = AdamSteps(settings)](std::size_t row, const float* gradient) mutable {
+      // Beyond so many steps the correction is 1 anyway.
+      if (steps[row] < INT32_MAX) ++steps[row];
+      const std::size_t at = row * table.dim;
+      kernel(constants(steps[row]), gradient, table.dim, table.values + at, means + at,
+             squares + at);
+    };
   });
 }
 
@@ -107,10 +131,12 @@ void step_sparse_adagrad(const AdagradSettings& settings, const SparseGradients&
                          const EmbeddingTable& table, float* squares) {
   const auto kernel = kernels().tensor.adagrad;
   const double keep = std::max(0.0, 1.0 - settings.rate * settings.weight_decay);
-  for_touched_rows(gradients, table, [&](std::size_t row, const float* gradient) {
-    const std::size_t at = row * table.dim;
-    kernel(settings.rate, settings.epsilon, keep, gradient, table.dim, table.values + at,
-           squares + at);
+  for_touched_rows(gradients, table, [&] {
+    return [&](std::size_t row, const float* gradient) {
+      const std::size_t at = row * table.dim;
+      kernel(settings.rate, settings.epsilon, keep, gradient, table.dim, table.values + at,
+             squares + at);
+    };
   });
 }
 

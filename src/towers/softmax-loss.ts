@@ -1,4 +1,6 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
+import { embeddingBag } from './embedding-bag.js';
+import type { EmbeddingBags } from './embedding-table.js';
 import type { PairBatch } from './pair-batches.js';
 import type { TensorFlow } from '../tensorflow/tensorflow.js';
 
@@ -67,19 +69,17 @@ export function inBatchSoftmax(tf: TensorFlow, batch: SoftmaxBatch): SoftmaxStep
     const chosen = tf.softmax<Tensor2D>(scores as Tensor2D);
     const likelihoods = tf.gather(tf.reshape(chosen, [rows * columns]), tf.tensor1d(own, 'int32'));
 
-    // d loss / d scores = (pairs of the row * chosen - own cells) / all pairs.
-    const weights = Float32Array.from(
-      pairs.users,
-      (_, row) => pairOffsets[row + 1]! - pairOffsets[row]!,
+    // d loss / d scores = (pairs of the row * chosen - own cells) / all pairs. Own cells are few, so what they add is
+    // summed by rows instead of making another tile, and the rows' weights go to what is smaller than the tile.
+    const weights = tf.tensor2d(
+      Float32Array.from(pairs.users, (_, row) => pairOffsets[row + 1]! - pairOffsets[row]!),
+      [rows, 1],
     );
-    const target = new Float32Array(rows * columns);
-    for (const cell of own) target[cell] = 1;
-    const pull = tf.sub<Tensor2D>(
-      tf.mul(chosen, tf.tensor2d(weights, [rows, 1])),
-      tf.tensor2d(target, [rows, columns]),
-    );
-    const toUsers = tf.matMul<Tensor2D>(pull, item.output);
-    const toItems = tf.transpose<Tensor2D>(tf.matMul(tf.transpose(user.output), pull));
+    const ownItems = sumsOf(tf, item.output, { offsets: pairOffsets, rows: pairColumns });
+    const ownUsers = sumsOf(tf, user.output, rowsByColumn(pairs));
+    const toUsers = tf.sub<Tensor2D>(tf.mul(tf.matMul(chosen, item.output), weights), ownItems);
+    const weighted = tf.transpose(tf.mul(user.output, weights));
+    const toItems = tf.sub<Tensor2D>(tf.transpose(tf.matMul(weighted, chosen)), ownUsers);
     const scale = 1 / (pairColumns.length * temperature);
     step = {
       loss: meanSurprise(likelihoods.dataSync<'float32'>()),
@@ -106,6 +106,28 @@ function ownCells({ items, pairOffsets, pairColumns }: PairBatch): Int32Array {
     }
   }
   return cells;
+}
+
+/** The tile rows that have a pair in each column. */
+function rowsByColumn({ items, pairOffsets, pairColumns }: PairBatch): EmbeddingBags {
+  const offsets = new Int32Array(items.length + 1);
+  for (const column of pairColumns) offsets[column + 1]!++;
+  for (let column = 0; column < items.length; column++) offsets[column + 1]! += offsets[column]!;
+  const next = offsets.slice();
+  const rows = new Int32Array(pairColumns.length);
+  for (let row = 0; row + 1 < pairOffsets.length; row++) {
+    for (let pair = pairOffsets[row]!; pair < pairOffsets[row + 1]!; pair++) {
+      rows[next[pairColumns[pair]!]!++] = row;
+    }
+  }
+  return { offsets, rows };
+}
+
+/** The sum of the vectors of each bag, a row each. */
+function sumsOf(tf: TensorFlow, vectors: Tensor2D, bags: EmbeddingBags): Tensor2D {
+  const [, dim] = vectors.shape;
+  const sums = embeddingBag(vectors.dataSync<'float32'>(), dim, bags);
+  return tf.tensor2d(sums, [bags.offsets.length - 1, dim]);
 }
 
 interface Tower {
