@@ -31,21 +31,31 @@ struct Job {
   std::size_t b_step() const { return product.transpose_b ? product.depth : product.columns; }
 };
 
-// Packs a sliver of product_columns columns of b, `depth` deep from row k on: [depth][width], with
-// room for as many rows as the next multiple of kPackUnit.
-void pack_sliver(const Job& job, std::size_t sliver, std::size_t k, std::size_t depth, float* out) {
+// Packs slivers of product_columns columns of b, `depth` deep from row k on, `step` floats from one
+// to the next: each [depth][width], with room for as many rows as the next multiple of kPackUnit.
+void pack_slivers(const Job& job, std::size_t first, std::size_t count, std::size_t k,
+                  std::size_t depth, float* out, std::size_t step) {
   const std::size_t width = job.kernels.tensor.product_columns;
-  const std::size_t first = sliver * width;
-  const std::size_t columns = std::min(width, job.product.columns - first);
-  const std::size_t step = job.b_step();
+  const auto columns_of = [&](std::size_t sliver) {
+    return std::min(width, job.product.columns - sliver * width);
+  };
   if (job.product.transpose_b) {
-    job.kernels.tensor.product_pack(job.b + first * step + k, step, columns, depth, out);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t column = (first + i) * width;
+      job.kernels.tensor.product_pack(job.b + column * job.b_step() + k, job.b_step(),
+                                      columns_of(first + i), depth, out + i * step);
+    }
     return;
   }
-  const float* const from = job.b + k * step + first;
+  // A row through all slivers at a time: memory is read in order.
   for (std::size_t d = 0; d < depth; ++d) {
-    std::memcpy(out + d * width, from + d * step, columns * sizeof(float));
-    std::fill(out + d * width + columns, out + (d + 1) * width, 0.0f);
+    const float* from = job.b + (k + d) * job.b_step() + first * width;
+    for (std::size_t i = 0; i < count; ++i, from += width) {
+      float* const to = out + i * step + d * width;
+      const std::size_t columns = columns_of(first + i);
+      std::memcpy(to, from, columns * sizeof(float));
+      std::fill(to + columns, to + width, 0.0f);
+    }
   }
 }
 
@@ -60,12 +70,16 @@ class Panels {
     packed_ = memory.data();
   }
 
-  std::size_t slivers() const { return slivers_; }
+  std::size_t groups() const { return (slivers_ + kGroup - 1) / kGroup; }
 
-  void pack(std::size_t sliver) const {
+  // Packs a group of slivers.
+  void pack(std::size_t group) const {
+    const std::size_t width = job_.kernels.tensor.product_columns;
+    const std::size_t first = group * kGroup;
+    const std::size_t count = std::min(kGroup, slivers_ - first);
     for (std::size_t k = 0; k < job_.product.depth; k += kDepthBlock) {
       const std::size_t depth = std::min(kDepthBlock, job_.product.depth - k);
-      pack_sliver(job_, sliver, k, depth, at(sliver, k));
+      pack_slivers(job_, first, count, k, depth, at(first, k), packed_depth_ * width);
     }
   }
 
@@ -75,6 +89,8 @@ class Panels {
   }
 
  private:
+  static constexpr std::size_t kGroup = 8;
+
   const Job& job_;
   std::size_t slivers_;
   std::size_t packed_depth_;
@@ -229,8 +245,11 @@ class Slivers {
     first_ = first;
     k_ = k;
     if (panels_ != nullptr) return;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (packs(first + i)) pack_sliver(job_, first + i, k, depth, packed(first + i));
+    const std::size_t step = kDepthBlock * job_.kernels.tensor.product_columns;
+    if (!reads_b_) {
+      pack_slivers(job_, first, count, k, depth, packed(first), step);
+    } else if (packs(first + count - 1)) {
+      pack_slivers(job_, first + count - 1, 1, k, depth, packed(first + count - 1), step);
     }
   }
 
@@ -331,7 +350,7 @@ void multiply_one(const Job& job, bool shares) {
   if (packs_alone) return multiply(nullptr);
   Scratch scratch(kept_panels);
   const Panels panels(job, scratch.memory());
-  for_turns(panels.slivers(), shares, [&](std::size_t sliver) { panels.pack(sliver); });
+  for_turns(panels.groups(), shares, [&](std::size_t group) { panels.pack(group); });
   multiply(&panels);
 }
 

@@ -4,10 +4,12 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
 #include "kernels/kernels.hpp"
+#include "runtime/aligned.hpp"
 #include "runtime/error.hpp"
 #include "runtime/shared_loop.hpp"
 #include "tensor/row_lists.hpp"
@@ -16,6 +18,8 @@ namespace lichen {
 namespace {
 
 constexpr std::size_t kGrain = std::size_t{1} << 15;  // values of a thread, at least
+constexpr std::size_t kRowsAhead = 4;                 // asked for while a row is at work
+constexpr std::size_t kLineFloats = kCacheLine / sizeof(float);
 
 AdamStep adam_step_of(const AdamSettings& settings, double steps) {
   AdamStep step;
@@ -66,10 +70,11 @@ void check_offsets(const std::int32_t* offsets, std::size_t bags, std::size_t pl
   }
 }
 
-// Calls update(row, gradient) for each row that is named; each thread makes itself updates.
+// Calls update(row, gradient) for each row that is named; each thread makes itself updates. `state`
+// are the arrays of a value for each one of the table that an update changes, the table among them.
 template <class MakeUpdate>
 void for_touched_rows(const SparseGradients& gradients, const EmbeddingTable& table,
-                      const MakeUpdate& make_update) {
+                      std::initializer_list<float*> state, const MakeUpdate& make_update) {
   check_rows(gradients.rows, gradients.places, table.rows);
   std::vector<std::uint32_t> bag_of;
   if (gradients.offsets != nullptr) {
@@ -87,6 +92,14 @@ void for_touched_rows(const SparseGradients& gradients, const EmbeddingTable& ta
     auto update = make_update();
     std::vector<float> sum(dim);
     for (std::size_t i = first; i < last; ++i) {
+      if (i + kRowsAhead < last) {
+        const std::size_t ahead = lists.row(i + kRowsAhead) * dim;
+        for (const float* array : state) {
+          for (std::size_t at = 0; at < dim; at += kLineFloats) {
+            __builtin_prefetch(array + ahead + at, 1);
+          }
+        }
+      }
       std::fill(sum.begin(), sum.end(), 0.0f);
       for (const std::uint32_t* at = lists.begin(i); at != lists.end(i); ++at) {
         const std::size_t vector = gradients.offsets == nullptr ? *at : bag_of[*at];
@@ -116,7 +129,7 @@ void step_sparse_adam(const AdamSettings& settings, const SparseGradients& gradi
                       const EmbeddingTable& table, float* means, float* squares,
                       std::int32_t* steps) {
   const auto kernel = kernels().tensor.adam;
-  for_touched_rows(gradients, table, [&] {
+  for_touched_rows(gradients, table, {table.values, means, squares}, [&] {
     return [&, constants = AdamSteps(settings)](std::size_t row, const float* gradient) mutable {
       // Beyond so many steps the correction is 1 anyway.
       if (steps[row] < INT32_MAX) ++steps[row];
@@ -131,7 +144,7 @@ void step_sparse_adagrad(const AdagradSettings& settings, const SparseGradients&
                          const EmbeddingTable& table, float* squares) {
   const auto kernel = kernels().tensor.adagrad;
   const double keep = std::max(0.0, 1.0 - settings.rate * settings.weight_decay);
-  for_touched_rows(gradients, table, [&] {
+  for_touched_rows(gradients, table, {table.values, squares}, [&] {
     return [&](std::size_t row, const float* gradient) {
       const std::size_t at = row * table.dim;
       kernel(settings.rate, settings.epsilon, keep, gradient, table.dim, table.values + at,
