@@ -24,7 +24,6 @@ const ITEMS = 4000;
 /** Of each user. */
 const PAIRS = 12;
 const BACKENDS = ['lichen', 'wasm', 'cpu'] as const;
-const DEFAULT_BACKENDS = ['lichen', 'wasm'] as const;
 
 /** Products whose rate is held against the processor's: rows, depth, columns. */
 const PRODUCTS = [
@@ -41,7 +40,7 @@ export const trainSuite: Suite = {
   options: {
     batch: 'rows of a step, and negatives (1024)',
     dim: 'values a vector (64)',
-    backends: `of ${BACKENDS.join(',')}; the first is compared with the others (${DEFAULT_BACKENDS.join(',')})`,
+    backends: `of ${BACKENDS.join(',')}; the first is compared with the others (all)`,
     rounds: 'rounds that count (7)',
   },
   run,
@@ -58,9 +57,7 @@ async function run(context: SuiteContext): Promise<SectionResult[]> {
 async function steps(context: SuiteContext): Promise<SectionResult[]> {
   const batch = integerOption(context, 'batch', 1024);
   const dim = integerOption(context, 'dim', 64);
-  const backends = context.options.has('backends')
-    ? listOption(context, 'backends', BACKENDS)
-    : [...DEFAULT_BACKENDS];
+  const backends = listOption(context, 'backends', BACKENDS);
   const sides = backends.map((backend): Side => {
     const step = trainer(batch, dim);
     return {

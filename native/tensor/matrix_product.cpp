@@ -10,9 +10,9 @@
 namespace lichen {
 namespace {
 
-constexpr std::size_t kDepthBlock = 256;    // sums are kept in registers so long
-constexpr std::size_t kColumnBlock = 256;   // so many columns of b, kDepthBlock deep, fit the L2
-constexpr std::size_t kMostRowBlock = 128;  // rows a turn
+constexpr std::size_t kDepthBlock = 256;       // sums are kept in registers so long
+constexpr std::size_t kMostColumnBlock = 256;  // so many columns of b, kDepthBlock deep, fit the L2
+constexpr std::size_t kMostRowBlock = 128;     // rows a turn
 constexpr std::size_t kTurnsAThread = 4;
 // Below so many multiplications another thread would wake too late.
 constexpr double kLeastShared = 4e6;
@@ -31,70 +31,69 @@ struct Job {
   std::size_t b_step() const { return product.transpose_b ? product.depth : product.columns; }
 };
 
-// b in slivers of product_columns columns. Sliver s of the block of depth from k on begins at
-// (k × slivers + s × depth of the block) × product_columns; packed slivers have room beyond.
+// Packs slivers of product_columns columns of b, `depth` deep from row k on, `step` floats from one
+// to the next: each [depth][width], with room for as many rows as the next multiple of kPackUnit.
+void pack_slivers(const Job& job, std::size_t first, std::size_t count, std::size_t k,
+                  std::size_t depth, float* out, std::size_t step) {
+  const std::size_t width = job.kernels.tensor.product_columns;
+  const auto columns_of = [&](std::size_t sliver) {
+    return std::min(width, job.product.columns - sliver * width);
+  };
+  if (job.product.transpose_b) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t column = (first + i) * width;
+      job.kernels.tensor.product_pack(job.b + column * job.b_step() + k, job.b_step(),
+                                      columns_of(first + i), depth, out + i * step);
+    }
+    return;
+  }
+  // A row through all slivers at a time: memory is read in order.
+  for (std::size_t d = 0; d < depth; ++d) {
+    const float* from = job.b + (k + d) * job.b_step() + first * width;
+    for (std::size_t i = 0; i < count; ++i, from += width) {
+      float* const to = out + i * step + d * width;
+      const std::size_t columns = columns_of(first + i);
+      std::memcpy(to, from, columns * sizeof(float));
+      std::fill(to + columns, to + width, 0.0f);
+    }
+  }
+}
+
+// All of b in slivers, for blocks of rows to share.
 class Panels {
  public:
   Panels(const Job& job, AlignedBuffer<float>& memory) : job_(job) {
     const std::size_t width = job.kernels.tensor.product_columns;
     slivers_ = (job.product.columns + width - 1) / width;
-    const std::size_t depth = job.product.depth;
-    packs_all_ = job.product.transpose_b || job.product.rows > kUnpackedRows;
-    packed_depth_ = 0;
-    for (std::size_t k = 0; k < depth; k += kDepthBlock) {
-      packed_depth_ += round_up(std::min(kDepthBlock, depth - k), kPackUnit);
-    }
-    const bool packs_last = job.product.columns % width != 0;
-    first_packed_ = packs_all_ ? 0 : slivers_ - (packs_last ? 1 : 0);
-    const std::size_t wanted = (slivers_ - first_packed_) * packed_depth_ * width;
-    memory.reserve(wanted);
+    packed_depth_ = round_up(job.product.depth, kPackUnit);
+    memory.reserve(slivers_ * packed_depth_ * width);
     packed_ = memory.data();
   }
 
-  std::size_t first_packed() const { return first_packed_; }
-  std::size_t slivers() const { return slivers_; }
+  std::size_t groups() const { return (slivers_ + kGroup - 1) / kGroup; }
 
-  void pack(std::size_t sliver) const {
-    const Job& job = job_;
-    const std::size_t width = job.kernels.tensor.product_columns;
-    const std::size_t first = sliver * width;
-    const std::size_t columns = std::min(width, job.product.columns - first);
-    const std::size_t step = job.b_step();
-    for (std::size_t k = 0; k < job.product.depth; k += kDepthBlock) {
-      const std::size_t depth = std::min(kDepthBlock, job.product.depth - k);
-      float* const out = packed_at(sliver, k);
-      if (job.product.transpose_b) {
-        job.kernels.tensor.product_pack(job.b + first * step + k, step, columns, depth, out);
-        continue;
-      }
-      const float* const from = job.b + k * step + first;
-      for (std::size_t d = 0; d < depth; ++d) {
-        std::memcpy(out + d * width, from + d * step, columns * sizeof(float));
-        std::fill(out + d * width + columns, out + (d + 1) * width, 0.0f);
-      }
+  // Packs a group of slivers.
+  void pack(std::size_t group) const {
+    const std::size_t width = job_.kernels.tensor.product_columns;
+    const std::size_t first = group * kGroup;
+    const std::size_t count = std::min(kGroup, slivers_ - first);
+    for (std::size_t k = 0; k < job_.product.depth; k += kDepthBlock) {
+      const std::size_t depth = std::min(kDepthBlock, job_.product.depth - k);
+      pack_slivers(job_, first, count, k, depth, at(first, k), packed_depth_ * width);
     }
   }
 
-  // Row k of a sliver, and the step to the next row.
-  void set(ProductTile& tile, std::size_t sliver, std::size_t k) const {
-    const std::size_t width = job_.kernels.tensor.product_columns;
-    const bool packed = sliver >= first_packed_;
-    tile.b = packed ? packed_at(sliver, k) : job_.b + k * job_.b_step() + sliver * width;
-    tile.b_step = packed ? width : job_.b_step();
+  // kDepthBlock is a multiple of kPackUnit: the room beyond a block is that of the last alone.
+  float* at(std::size_t sliver, std::size_t k) const {
+    return packed_ + (sliver * packed_depth_ + k) * job_.kernels.tensor.product_columns;
   }
 
  private:
-  float* packed_at(std::size_t sliver, std::size_t k) const {
-    // Every block before has kDepthBlock rows, which is a multiple of kPackUnit.
-    const std::size_t width = job_.kernels.tensor.product_columns;
-    return packed_ + ((sliver - first_packed_) * packed_depth_ + k) * width;
-  }
+  static constexpr std::size_t kGroup = 8;
 
   const Job& job_;
   std::size_t slivers_;
   std::size_t packed_depth_;
-  std::size_t first_packed_;
-  bool packs_all_;
   float* packed_;
 };
 
@@ -113,6 +112,7 @@ class Scratch {
 };
 
 thread_local AlignedBuffer<float> kept_panels;
+thread_local AlignedBuffer<float> kept_slivers;
 thread_local AlignedBuffer<float> kept_rows;
 
 void finish_rows(const Job& job, std::size_t first_row, std::size_t rows, std::size_t first_column,
@@ -229,24 +229,78 @@ class Rows {
   const float* from_ = nullptr;
 };
 
-void multiply_block(const Job& job, const Panels& panels, std::size_t first_row, std::size_t rows,
+// Slivers of b that are packed for one block, a part of the depth after the other; or not at all
+// where they are read as they lie.
+class Slivers {
+ public:
+  Slivers(const Job& job, const Panels* panels, AlignedBuffer<float>& memory)
+      : job_(job),
+        panels_(panels),
+        memory_(memory),
+        reads_b_(!job.product.transpose_b && job.product.rows <= kUnpackedRows) {
+    if (panels == nullptr) memory.reserve(kMostColumnBlock * kDepthBlock);
+  }
+
+  void load(std::size_t first, std::size_t count, std::size_t k, std::size_t depth) {
+    first_ = first;
+    k_ = k;
+    if (panels_ != nullptr) return;
+    const std::size_t step = kDepthBlock * job_.kernels.tensor.product_columns;
+    if (!reads_b_) {
+      pack_slivers(job_, first, count, k, depth, packed(first), step);
+    } else if (packs(first + count - 1)) {
+      pack_slivers(job_, first + count - 1, 1, k, depth, packed(first + count - 1), step);
+    }
+  }
+
+  void set(ProductTile& tile, std::size_t sliver) const {
+    const std::size_t width = job_.kernels.tensor.product_columns;
+    if (panels_ == nullptr && !packs(sliver)) {
+      tile.b = job_.b + k_ * job_.b_step() + sliver * width;
+      tile.b_step = job_.b_step();
+      return;
+    }
+    tile.b = panels_ != nullptr ? panels_->at(sliver, k_) : packed(sliver);
+    tile.b_step = width;
+  }
+
+ private:
+  // Of a sliver that is not whole, what lies beyond would be read.
+  bool packs(std::size_t sliver) const {
+    return !reads_b_ || (sliver + 1) * job_.kernels.tensor.product_columns > job_.product.columns;
+  }
+  float* packed(std::size_t sliver) const {
+    return memory_.data() + (sliver - first_) * kDepthBlock * job_.kernels.tensor.product_columns;
+  }
+
+  const Job& job_;
+  const Panels* panels_;
+  AlignedBuffer<float>& memory_;
+  bool reads_b_;
+  std::size_t first_ = 0;
+  std::size_t k_ = 0;
+};
+
+// `panels` may be null: then the block packs what it needs.
+void multiply_block(const Job& job, const Panels* panels, std::size_t first_row, std::size_t rows,
                     std::size_t first_column, std::size_t columns) {
   const TensorKernels& kernels = job.kernels.tensor;
   const std::size_t width = kernels.product_columns;
-  Scratch scratch(kept_rows);
-  Rows lines(job, rows, columns, scratch.memory());
+  Rows lines(job, rows, columns, kept_rows);
+  Slivers slivers(job, panels, kept_slivers);
   for (std::size_t k = 0; k < job.product.depth; k += kDepthBlock) {
     ProductTile tile;
     tile.depth = std::min(kDepthBlock, job.product.depth - k);
     tile.adds = k > 0;
     tile.c_step = job.product.columns;
     lines.load(first_row, rows, k, tile.depth);
+    slivers.load(first_column / width, (columns + width - 1) / width, k, tile.depth);
     for (std::size_t i = 0; i < rows; i += kernels.product_rows) {
       tile.rows = std::min(kernels.product_rows, rows - i);
       lines.set(tile, i);
       for (std::size_t j = 0; j < columns; j += width) {
         tile.columns = std::min(width, columns - j);
-        panels.set(tile, (first_column + j) / width, k);
+        slivers.set(tile, (first_column + j) / width);
         tile.c = job.c + (first_row + i) * job.product.columns + first_column + j;
         kernels.product_tile(tile);
       }
@@ -261,33 +315,43 @@ void multiply_block(const Job& job, const Panels& panels, std::size_t first_row,
   finish_rows(job, first_row, rows, first_column, columns);
 }
 
-// `shares`: over the threads of the pool too.
+// Calls turn(i) for i < turns, also on threads of the pool if `shares`.
+template <class Turn>
+void for_turns(std::size_t turns, bool shares, const Turn& turn) {
+  if (shares) return shared_loop(turns, turn);
+  for (std::size_t i = 0; i < turns; ++i) turn(i);
+}
+
 void multiply_one(const Job& job, bool shares) {
   const MatrixProduct& product = job.product;
+  const TensorKernels& kernels = job.kernels.tensor;
+  const std::size_t turns = shares ? loop_threads() * kTurnsAThread : 1;
+  const auto share = [turns](std::size_t count, std::size_t unit, std::size_t most) {
+    return std::min(most / unit * unit, round_up(std::max<std::size_t>(1, count / turns), unit));
+  };
+  // What only one block of rows needs is packed by the block that needs it, into its caches.
+  const bool packs_alone = product.rows <= kMostRowBlock;
+  const std::size_t row_block = packs_alone
+                                    ? round_up(product.rows, kernels.product_rows)
+                                    : share(product.rows, kernels.product_rows, kMostRowBlock);
+  const std::size_t column_block =
+      packs_alone && shares ? share(product.columns, kernels.product_columns, kMostColumnBlock)
+                            : kMostColumnBlock;
+  const std::size_t row_blocks = (product.rows + row_block - 1) / row_block;
+  const std::size_t column_blocks = (product.columns + column_block - 1) / column_block;
+  const auto multiply = [&](const Panels* panels) {
+    for_turns(row_blocks * column_blocks, shares, [&](std::size_t turn) {
+      const std::size_t row = turn % row_blocks * row_block;
+      const std::size_t column = turn / row_blocks * column_block;
+      multiply_block(job, panels, row, std::min(row_block, product.rows - row), column,
+                     std::min(column_block, product.columns - column));
+    });
+  };
+  if (packs_alone) return multiply(nullptr);
   Scratch scratch(kept_panels);
   const Panels panels(job, scratch.memory());
-  const std::size_t to_pack = panels.slivers() - panels.first_packed();
-  const auto pack = [&](std::size_t i) { panels.pack(panels.first_packed() + i); };
-  const std::size_t threads = shares ? loop_threads() : 1;
-  const std::size_t unit = job.kernels.tensor.product_rows;
-  const std::size_t block =
-      std::min(kMostRowBlock / unit * unit,
-               round_up(std::max<std::size_t>(1, product.rows / (threads * kTurnsAThread)), unit));
-  const std::size_t row_blocks = (product.rows + block - 1) / block;
-  const std::size_t column_blocks = (product.columns + kColumnBlock - 1) / kColumnBlock;
-  const auto multiply = [&](std::size_t turn) {
-    const std::size_t row = turn % row_blocks * block;
-    const std::size_t column = turn / row_blocks * kColumnBlock;
-    multiply_block(job, panels, row, std::min(block, product.rows - row), column,
-                   std::min(kColumnBlock, product.columns - column));
-  };
-  if (shares) {
-    shared_loop(to_pack, pack);
-    shared_loop(row_blocks * column_blocks, multiply);
-    return;
-  }
-  for (std::size_t i = 0; i < to_pack; ++i) pack(i);
-  for (std::size_t i = 0; i < row_blocks * column_blocks; ++i) multiply(i);
+  for_turns(panels.groups(), shares, [&](std::size_t group) { panels.pack(group); });
+  multiply(&panels);
 }
 
 }  // namespace

@@ -1,12 +1,15 @@
 #include "tensor/optimizers.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
 #include "kernels/kernels.hpp"
+#include "runtime/aligned.hpp"
 #include "runtime/error.hpp"
 #include "runtime/shared_loop.hpp"
 #include "tensor/row_lists.hpp"
@@ -15,6 +18,8 @@ namespace lichen {
 namespace {
 
 constexpr std::size_t kGrain = std::size_t{1} << 15;  // values of a thread, at least
+constexpr std::size_t kRowsAhead = 4;                 // asked for while a row is at work
+constexpr std::size_t kLineFloats = kCacheLine / sizeof(float);
 
 AdamStep adam_step_of(const AdamSettings& settings, double steps) {
   AdamStep step;
@@ -26,6 +31,26 @@ AdamStep adam_step_of(const AdamSettings& settings, double steps) {
   step.keep = std::max(0.0, 1.0 - settings.rate * settings.weight_decay);
   return step;
 }
+
+// Those of a number of steps: rows have few different ones, and the powers cost more than a row.
+class AdamSteps {
+ public:
+  explicit AdamSteps(const AdamSettings& settings) : settings_(settings) {}
+
+  const AdamStep& operator()(std::int32_t steps) {
+    Entry& entry = entries_[static_cast<std::size_t>(steps) % entries_.size()];
+    if (entry.steps != steps) entry = {steps, adam_step_of(settings_, steps)};
+    return entry.step;
+  }
+
+ private:
+  struct Entry {
+    std::int32_t steps = 0;  // of no row that has been stepped
+    AdamStep step;
+  };
+  const AdamSettings& settings_;
+  std::array<Entry, 64> entries_{};
+};
 
 void check_rows(const std::int32_t* rows, std::size_t places, std::size_t end) {
   for (std::size_t i = 0; i < places; ++i) {
@@ -45,10 +70,11 @@ void check_offsets(const std::int32_t* offsets, std::size_t bags, std::size_t pl
   }
 }
 
-// Calls update(row, gradient) for each row that is named.
-template <class Update>
+// Calls update(row, gradient) for each row that is named; each thread makes itself updates. `state`
+// are the arrays of a value for each one of the table that an update changes, the table among them.
+template <class MakeUpdate>
 void for_touched_rows(const SparseGradients& gradients, const EmbeddingTable& table,
-                      const Update& update) {
+                      std::initializer_list<float*> state, const MakeUpdate& make_update) {
   check_rows(gradients.rows, gradients.places, table.rows);
   std::vector<std::uint32_t> bag_of;
   if (gradients.offsets != nullptr) {
@@ -63,8 +89,17 @@ void for_touched_rows(const SparseGradients& gradients, const EmbeddingTable& ta
   const auto add = kernels().tensor.add_weighted;
   const std::size_t dim = table.dim;
   const auto step = [&](std::size_t first, std::size_t last) {
+    auto update = make_update();
     std::vector<float> sum(dim);
     for (std::size_t i = first; i < last; ++i) {
+      if (i + kRowsAhead < last) {
+        const std::size_t ahead = lists.row(i + kRowsAhead) * dim;
+        for (const float* array : state) {
+          for (std::size_t at = 0; at < dim; at += kLineFloats) {
+            __builtin_prefetch(array + ahead + at, 1);
+          }
+        }
+      }
       std::fill(sum.begin(), sum.end(), 0.0f);
       for (const std::uint32_t* at = lists.begin(i); at != lists.end(i); ++at) {
         const std::size_t vector = gradients.offsets == nullptr ? *at : bag_of[*at];
@@ -94,12 +129,14 @@ void step_sparse_adam(const AdamSettings& settings, const SparseGradients& gradi
                       const EmbeddingTable& table, float* means, float* squares,
                       std::int32_t* steps) {
   const auto kernel = kernels().tensor.adam;
-  for_touched_rows(gradients, table, [&](std::size_t row, const float* gradient) {
-    // Beyond so many steps the correction is 1 anyway.
-    if (steps[row] < INT32_MAX) ++steps[row];
-    const std::size_t at = row * table.dim;
-    kernel(adam_step_of(settings, steps[row]), gradient, table.dim, table.values + at, means + at,
-           squares + at);
+  for_touched_rows(gradients, table, {table.values, means, squares}, [&] {
+    return [&, constants = AdamSteps(settings)](std::size_t row, const float* gradient) mutable {
+      // Beyond so many steps the correction is 1 anyway.
+      if (steps[row] < INT32_MAX) ++steps[row];
+      const std::size_t at = row * table.dim;
+      kernel(constants(steps[row]), gradient, table.dim, table.values + at, means + at,
+             squares + at);
+    };
   });
 }
 
@@ -107,10 +144,12 @@ void step_sparse_adagrad(const AdagradSettings& settings, const SparseGradients&
                          const EmbeddingTable& table, float* squares) {
   const auto kernel = kernels().tensor.adagrad;
   const double keep = std::max(0.0, 1.0 - settings.rate * settings.weight_decay);
-  for_touched_rows(gradients, table, [&](std::size_t row, const float* gradient) {
-    const std::size_t at = row * table.dim;
-    kernel(settings.rate, settings.epsilon, keep, gradient, table.dim, table.values + at,
-           squares + at);
+  for_touched_rows(gradients, table, {table.values, squares}, [&] {
+    return [&](std::size_t row, const float* gradient) {
+      const std::size_t at = row * table.dim;
+      kernel(settings.rate, settings.epsilon, keep, gradient, table.dim, table.values + at,
+             squares + at);
+    };
   });
 }
 
