@@ -84,7 +84,7 @@ export function trainCommand(): Command {
     .option('--prefixes <n,…>', 'lengths whose prefixes are to be good vectors too', integers)
     .option('--epochs <n>', `passes over the users (default: ${epochs})`, integer(1, 100_000))
     .option('--batch-size <n>', `users a step (default: ${batchSize})`, integer(2, 65536))
-    .option('--negatives <n>', `negatives a step (default: ${negatives})`, integer(1, 1_048_576))
+    .option('--negatives <n>', `negatives a step (default: ${negatives})`, integer(0, 1_048_576))
     .option('--lr <x>', `learning rate (default: ${learningRate})`, positiveNumber)
     .option('--temperature <x>', `of the loss (default: ${temperature})`, positiveNumber)
     .option('--dot', 'score by the dot product instead of the cosine (try --temperature 1)')

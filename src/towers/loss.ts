@@ -16,6 +16,8 @@ export interface LossBatch {
   readonly rowWeights: Float32Array;
   /** Of each pair, which target. */
   readonly pairTargets: Int32Array;
+  /** Of each pair what `bias` is of a negative: the log of how often its item is expected among them, negated. */
+  readonly pairBias: Float32Array;
   /**
    * `rows * columns` values: the log of how often the negative is expected among the negatives, negated; {@link MASKED}
    * where the negative is none for the row.

@@ -54,9 +54,12 @@ export interface TwoTowerSettings {
   temperature: number;
   /** Whether a score is the cosine rather than the plain dot product of user and item. Default true (id: false). */
   normalize: boolean;
-  /** Negatives a step, shared by its users, 1..1048576. Default 4096 (id: 2048). */
+  /**
+   * Negatives a step, shared by its users, up to 1048576; 0 for the items of the step's own pairs (in-batch negatives).
+   * Default 4096 (id: 0).
+   */
   negatives: number;
-  /** Items are negatives by their count in training to this power: 1 is as often as in a batch. Default 0.5 (id: 1). */
+  /** Items are negatives by their count in training to this power: 1 is as often as in a batch. Default 0.5. */
   negativePower: number;
   /** Share of the negatives drawn from all items alike instead (mixed negative sampling, Yang et al., WWW 2020), 0..1. Default 0. */
   uniformShare: number;
@@ -170,8 +173,6 @@ export const TOWER_DEFAULTS: Readonly<Record<UserTowerKind, Partial<TwoTowerSett
       finalLearningRate: 0.02,
       temperature: 1,
       normalize: false,
-      negatives: 2048,
-      negativePower: 1,
       weightDecay: 1.2,
     },
     attention: { ordered: true },
@@ -246,7 +247,7 @@ const RULES: Readonly<Record<keyof TwoTowerSettings, Rule>> = {
   finalLearningRate: between(0, 1),
   temperature: positive,
   normalize: flag,
-  negatives: whole(1, 1_048_576),
+  negatives: whole(0, 1_048_576),
   negativePower: between(0, 4),
   uniformShare: between(0, 1),
   logQ: flag,

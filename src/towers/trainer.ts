@@ -86,12 +86,16 @@ export class TwoTowerTrainer {
   private step(examples: Examples): number {
     const { table } = this;
     const { dim } = table;
-    const drawn = this.sampler.draw();
+    const pairs = examples.pairItems.length;
+    const { targets, pairTargets } = this.items.targetsOf(examples.pairItems);
+    const drawn = this.sampler.draw(targets, pairs);
     const cells = examples.users.length * drawn.items.length;
     if (this.tile.length < cells) this.tile = new Float32Array(cells);
     const bias = this.tile.subarray(0, cells);
     this.bias.fill(bias, examples, drawn);
-    const { targets, pairTargets } = this.items.targetsOf(examples.pairItems);
+    const pairBias = this.options.logQ
+      ? this.sampler.logExpectedOf(examples.pairItems, pairs).map((expected) => -expected)
+      : new Float32Array(pairs);
     const negativeBags = this.items.bagsOf(drawn.items);
     const targetBags = this.items.bagsOf(targets);
     const learningRate = this.learningRate();
@@ -107,6 +111,7 @@ export class TwoTowerTrainer {
           pairOffsets: examples.pairOffsets,
           rowWeights: rowWeights(examples.pairOffsets, this.options.userPower),
           pairTargets,
+          pairBias,
           bias,
         });
         return step.users;

@@ -47,6 +47,7 @@ export function addHistory(
   history: ArrayLike<number>,
   options: Pick<ResolvedTwoTowerOptions, 'ordered' | 'recency' | 'maxHistory'>,
 ): void {
+  if (history.length === 0) return;
   const first = options.ordered ? Math.max(0, history.length - options.maxHistory) : 0;
   const weights = historyWeights(history.length - first, options);
   weights.forEach((weight, at) => builder.addBag(items, history[first + at]!, weight));

@@ -15,6 +15,7 @@ export function lossBatch(dim: number, spread = 1): LossBatch {
     // The second row has no pairs; all pairs together weigh 1.
     rowWeights: Float32Array.of(0.05, 0.7, 0.3, 0.15, 0.15),
     pairTargets: Int32Array.of(0, 3, 1, 0, 1, 2, 3),
+    pairBias: randomValues(7, 5),
     bias: randomValues(rows * columns, 4).map((value, at) => (at % 7 === 3 ? MASKED : value)),
   };
 }
@@ -23,13 +24,13 @@ type Vectors = Record<'users' | 'negatives' | 'targets', Float64Array>;
 
 /** A loss from its definition, in float64: of the scores of a row's pairs and those of its negatives that are none masked. */
 export type PlainLoss = (
-  pairs: readonly number[],
+  pairs: readonly { score: number; bias: number }[],
   negatives: readonly { score: number; bias: number }[],
 ) => number;
 
 /** The weighted mean over all pairs of a plain loss, which gives the sum over a row's. */
 export function plainLoss(batch: LossBatch, loss: PlainLoss, vectors: Vectors): number {
-  const { dim, pairOffsets, pairTargets, rowWeights, bias } = batch;
+  const { dim, pairOffsets, pairTargets, pairBias, rowWeights, bias } = batch;
   const dot = (a: Float64Array, row: number, b: Float64Array, other: number): number => {
     let sum = 0;
     for (let at = 0; at < dim; at++) sum += a[row * dim + at]! * b[other * dim + at]!;
@@ -38,10 +39,12 @@ export function plainLoss(batch: LossBatch, loss: PlainLoss, vectors: Vectors): 
   const columns = bias.length / (pairOffsets.length - 1);
   let sum = 0;
   for (let row = 0; row + 1 < pairOffsets.length; row++) {
-    const pairs = Array.from(
-      pairTargets.subarray(pairOffsets[row], pairOffsets[row + 1]),
-      (target) => dot(vectors.users, row, vectors.targets, target),
-    );
+    const first = pairOffsets[row]!;
+    const ofRow = pairTargets.subarray(first, pairOffsets[row + 1]);
+    const pairs = Array.from(ofRow, (target, at) => ({
+      score: dot(vectors.users, row, vectors.targets, target),
+      bias: pairBias[first + at]!,
+    }));
     const negatives = Array.from({ length: columns }, (_, column) => ({
       score: dot(vectors.users, row, vectors.negatives, column),
       bias: bias[row * columns + column]!,

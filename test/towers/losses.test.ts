@@ -16,9 +16,10 @@ const SIDES = ['users', 'negatives', 'targets'] as const;
 /** Each pair against the negatives, weighted, and all pairs of its row. */
 const softmax: PlainLoss = (pairs, negatives) => {
   const ofNegatives = negatives.map(({ score, bias }) => Math.exp(score / TEMPERATURE + bias));
-  const all = [...ofNegatives, ...pairs.map((score) => Math.exp(score / TEMPERATURE))];
+  const logits = pairs.map(({ score, bias }) => score / TEMPERATURE + bias);
+  const all = [...ofNegatives, ...logits.map(Math.exp)];
   const total = Math.log(all.reduce((sum, one) => sum + one, 0));
-  return pairs.reduce((sum, score) => sum + total - score / TEMPERATURE, 0);
+  return logits.reduce((sum, logit) => sum + total - logit, 0);
 };
 
 const CCL = { margin: 0.2, negativeWeight: 7 };
@@ -26,7 +27,7 @@ const CCL = { margin: 0.2, negativeWeight: 7 };
 /** With the mean taken over all 9 negatives, masked ones counting as below the margin. */
 const contrastive: PlainLoss = (pairs, negatives) => {
   const excess = negatives.reduce((sum, { score }) => sum + Math.max(0, score - CCL.margin), 0);
-  return pairs.reduce((sum, score) => sum + 1 - score + (CCL.negativeWeight * excess) / 9, 0);
+  return pairs.reduce((sum, { score }) => sum + 1 - score + (CCL.negativeWeight * excess) / 9, 0);
 };
 
 type Vectors = ReturnType<typeof vectorsOf>;
@@ -120,7 +121,7 @@ describe('bprLoss', () => {
     const known = { ...batch, bias };
     const bpr: PlainLoss = (pairs, [negative]) =>
       pairs.reduce(
-        (sum, score) => sum + Math.log(1 + Math.exp((negative!.score - score) / TEMPERATURE)),
+        (sum, { score }) => sum + Math.log(1 + Math.exp((negative!.score - score) / TEMPERATURE)),
         0,
       );
     // So many draws that the open one is always met.

@@ -14,7 +14,8 @@ describe('NegativeSampler', () => {
     const options = { negatives: 1000, negativePower, uniformShare };
     const sampler = new NegativeSampler(counts, options, new Random(5));
     const times = new Float64Array(counts.length);
-    for (let step = 0; step < 200; step++) for (const item of sampler.draw().items) times[item]!++;
+    for (let step = 0; step < 200; step++)
+      for (const item of sampler.draw(new Int32Array(0), 0).items) times[item]!++;
     return times;
   }
 
@@ -31,11 +32,28 @@ describe('NegativeSampler', () => {
 
   it('knows how often each is expected', () => {
     const options = { negatives: 300, negativePower: 1, uniformShare: 0.5 };
-    const { items, logExpected } = new NegativeSampler(counts, options, new Random(1)).draw();
+    const { items, logExpected } = new NegativeSampler(counts, options, new Random(1)).draw(
+      new Int32Array(0),
+      0,
+    );
     items.forEach((item, at) => {
       const chance = (0.5 * counts[item]!) / 121 + 0.1;
       expect(logExpected[at]).toBeCloseTo(Math.log(300 * chance), 5);
     });
+  });
+});
+
+describe('NegativeSampler of none', () => {
+  it("takes the step's own items, and knows their chance to be there", () => {
+    const counts = Float64Array.of(3, 1, 6);
+    const options = { negatives: 0, negativePower: 1, uniformShare: 0 };
+    const sampler = new NegativeSampler(counts, options, new Random(1));
+    const { items, logExpected } = sampler.draw(Int32Array.of(2, 0), 5);
+    expect([...items]).toEqual([2, 0]);
+    [0.6, 0.3].forEach((share, at) =>
+      expect(logExpected[at]).toBeCloseTo(Math.log(1 - (1 - share) ** 5), 5),
+    );
+    expect(sampler.logExpectedOf(Int32Array.of(1), 5)[0]).toBeCloseTo(Math.log(1 - 0.9 ** 5), 5);
   });
 });
 
