@@ -25,7 +25,7 @@ Napi::Value token(const Napi::CallbackInfo& info) {
 }
 
 // (share)
-Napi::Value close(const Napi::CallbackInfo& info) {
+Napi::Value close_share(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     unwrap_handle<Share>(info[0], kShareTag).reset();
     return info.Env().Undefined();
@@ -56,7 +56,7 @@ Napi::Value counts(const Napi::CallbackInfo& info) {
 void export_share_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "indexShare", share);
   export_function(env, exports, "shareToken", token);
-  export_function(env, exports, "shareClose", close);
+  export_function(env, exports, "shareClose", close_share);
   export_function(env, exports, "indexAttach", attach);
   export_function(env, exports, "shareCounts", counts);
 }

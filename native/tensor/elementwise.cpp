@@ -10,17 +10,17 @@
 namespace lichen {
 namespace {
 
-constexpr std::size_t kGrain = std::size_t{1} << 17;        // values of a thread, at least
-constexpr std::size_t kCostlyGrain = std::size_t{1} << 15;  // where a value takes long
+constexpr std::size_t kElementGrain = std::size_t{1} << 17;  // values of a thread, at least
+constexpr std::size_t kCostlyGrain = std::size_t{1} << 15;   // where a value takes long
 
 std::size_t grain_of(Binary operation) {
   const bool costly = operation == Binary::kPower || operation == Binary::kModulo;
-  return costly ? kCostlyGrain : kGrain;
+  return costly ? kCostlyGrain : kElementGrain;
 }
 
 std::size_t grain_of(Unary operation) {
   const bool costly = operation >= Unary::kExp && operation <= Unary::kSoftplus;
-  return costly ? kCostlyGrain : kGrain;
+  return costly ? kCostlyGrain : kElementGrain;
 }
 
 // Calls row(offsets in a and b, steps, count, first place in out).
@@ -49,7 +49,7 @@ void in_rows(const Axes<2>& axes, std::size_t grain, const Row& row) {
 
 template <class In, class Out, class Operation>
 void plain(const Axes<2>& axes, const In* a, const In* b, Out* out, const Operation& operation) {
-  in_rows(axes, kGrain,
+  in_rows(axes, kElementGrain,
           [&](std::size_t a_at, std::size_t b_at, std::size_t a_step, std::size_t b_step,
               std::size_t count, std::size_t out_at) {
             for (std::size_t i = 0; i < count; ++i) {
@@ -83,7 +83,7 @@ std::int32_t modulo(std::int32_t a, std::int32_t b) {
 
 template <class In, class Out, class Operation>
 void cast_each(const In* x, std::size_t count, Out* out, const Operation& operation) {
-  shared_ranges(count, kGrain, [&](std::size_t first, std::size_t last) {
+  shared_ranges(count, kElementGrain, [&](std::size_t first, std::size_t last) {
     for (std::size_t i = first; i < last; ++i) out[i] = operation(x[i]);
   });
 }
@@ -116,7 +116,7 @@ void apply_binary(Binary operation, const Axes<2>& axes, const float* a, const f
 void apply_comparison(Comparison operation, const Axes<2>& axes, const float* a, const float* b,
                       std::uint8_t* out) {
   const auto kernel = kernels().tensor.comparison[static_cast<std::size_t>(operation)];
-  in_rows(axes, kGrain,
+  in_rows(axes, kElementGrain,
           [&](std::size_t a_at, std::size_t b_at, std::size_t a_step, std::size_t b_step,
               std::size_t count, std::size_t out_at) {
             kernel(a + a_at, a_step, b + b_at, b_step, count, out + out_at);
@@ -194,7 +194,7 @@ void apply_unary(Unary operation, const float* x, std::size_t count, float p, fl
 void apply_select(const std::uint8_t* condition, const float* a, std::size_t a_step, const float* b,
                   std::size_t b_step, std::size_t count, float* out) {
   const auto kernel = kernels().tensor.select;
-  shared_ranges(count, kGrain, [&](std::size_t first, std::size_t last) {
+  shared_ranges(count, kElementGrain, [&](std::size_t first, std::size_t last) {
     kernel(condition + first, a + first * a_step, a_step, b + first * b_step, b_step, last - first,
            out + first);
   });

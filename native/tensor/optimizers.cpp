@@ -17,8 +17,8 @@
 namespace lichen {
 namespace {
 
-constexpr std::size_t kGrain = std::size_t{1} << 15;  // values of a thread, at least
-constexpr std::size_t kRowsAhead = 4;                 // asked for while a row is at work
+constexpr std::size_t kStepGrain = std::size_t{1} << 15;  // values of a thread, at least
+constexpr std::size_t kRowsAhead = 4;                     // asked for while a row is at work
 constexpr std::size_t kLineFloats = kCacheLine / sizeof(float);
 
 AdamStep adam_step_of(const AdamSettings& settings, double steps) {
@@ -109,7 +109,7 @@ void for_touched_rows(const SparseGradients& gradients, const EmbeddingTable& ta
       update(lists.row(i), sum.data());
     }
   };
-  shared_ranges(lists.size(), std::max<std::size_t>(1, kGrain / std::max<std::size_t>(1, dim)),
+  shared_ranges(lists.size(), std::max<std::size_t>(1, kStepGrain / std::max<std::size_t>(1, dim)),
                 step);
 }
 
@@ -119,7 +119,7 @@ void step_adam(const AdamSettings& settings, std::size_t step, const float* grad
                std::size_t count, float* values, float* means, float* squares) {
   const AdamStep constants = adam_step_of(settings, static_cast<double>(step));
   const auto kernel = kernels().tensor.adam;
-  shared_ranges(count, kGrain, [&](std::size_t first, std::size_t last) {
+  shared_ranges(count, kStepGrain, [&](std::size_t first, std::size_t last) {
     kernel(constants, gradients + first, last - first, values + first, means + first,
            squares + first);
   });
@@ -160,7 +160,7 @@ void sum_bags(const EmbeddingTable& table, const std::int32_t* offsets, std::siz
   const auto add = kernels().tensor.add_weighted;
   const std::size_t dim = table.dim;
   const std::size_t each = std::max<std::size_t>(1, dim * places / std::max<std::size_t>(1, bags));
-  shared_ranges(bags, std::max<std::size_t>(1, kGrain / each),
+  shared_ranges(bags, std::max<std::size_t>(1, kStepGrain / each),
                 [&](std::size_t first, std::size_t last) {
                   for (std::size_t b = first; b < last; ++b) {
                     float* const sum = out + b * dim;

@@ -11,8 +11,8 @@
 namespace lichen {
 namespace {
 
-constexpr std::size_t kGrain = std::size_t{1} << 16;  // values of a thread, at least
-constexpr std::size_t kColumns = 256;                 // sums at once, so that they stay in the L1
+constexpr std::size_t kReductionGrain = std::size_t{1} << 16;  // values of a thread, at least
+constexpr std::size_t kColumns = 256;  // sums at once, so that they stay in the L1
 
 double product_of(const float* x, std::size_t count, std::size_t step) {
   double product = 1.0;
@@ -69,7 +69,8 @@ void reduce(Reduction reduction, const ReducedAxis& axis, const float* x, float*
   const auto [outer, length, inner] = axis;
   if (outer == 0 || inner == 0) return;
   if (inner == 1) {
-    shared_ranges(outer, std::max<std::size_t>(1, kGrain / std::max<std::size_t>(1, length)),
+    shared_ranges(outer,
+                  std::max<std::size_t>(1, kReductionGrain / std::max<std::size_t>(1, length)),
                   [&](std::size_t first, std::size_t last) {
                     for (std::size_t i = first; i < last; ++i) {
                       out[i] = reduce_row(reduction, x + i * length, length);
@@ -79,7 +80,7 @@ void reduce(Reduction reduction, const ReducedAxis& axis, const float* x, float*
   }
   const std::size_t blocks = (inner + kColumns - 1) / kColumns;
   const std::size_t each = std::max<std::size_t>(1, length * std::min(inner, kColumns));
-  shared_ranges(outer * blocks, std::max<std::size_t>(1, kGrain / each),
+  shared_ranges(outer * blocks, std::max<std::size_t>(1, kReductionGrain / each),
                 [&, length = length, inner = inner](std::size_t first, std::size_t last) {
                   for (std::size_t i = first; i < last; ++i) {
                     const std::size_t at = i / blocks;
@@ -119,30 +120,31 @@ void reduce(Reduction reduction, const ReducedAxis& axis, const std::int32_t* x,
 
 void find_extreme(bool greatest, const ReducedAxis& axis, const float* x, std::int32_t* out) {
   const auto [outer, length, inner] = axis;
-  shared_ranges(outer, std::max<std::size_t>(1, kGrain / std::max<std::size_t>(1, length * inner)),
-                [&, length = length, inner = inner](std::size_t first, std::size_t last) {
-                  for (std::size_t o = first; o < last; ++o) {
-                    for (std::size_t c = 0; c < inner; ++c) {
-                      const float* const from = x + o * length * inner + c;
-                      float best = from[0];
-                      std::size_t place = 0;
-                      for (std::size_t i = 1; i < length; ++i) {
-                        const float value = from[i * inner];
-                        if (greatest ? value > best : value < best) {
-                          best = value;
-                          place = i;
-                        }
-                      }
-                      out[o * inner + c] = static_cast<std::int32_t>(place);
-                    }
-                  }
-                });
+  shared_ranges(
+      outer, std::max<std::size_t>(1, kReductionGrain / std::max<std::size_t>(1, length * inner)),
+      [&, length = length, inner = inner](std::size_t first, std::size_t last) {
+        for (std::size_t o = first; o < last; ++o) {
+          for (std::size_t c = 0; c < inner; ++c) {
+            const float* const from = x + o * length * inner + c;
+            float best = from[0];
+            std::size_t place = 0;
+            for (std::size_t i = 1; i < length; ++i) {
+              const float value = from[i * inner];
+              if (greatest ? value > best : value < best) {
+                best = value;
+                place = i;
+              }
+            }
+            out[o * inner + c] = static_cast<std::int32_t>(place);
+          }
+        }
+      });
 }
 
 void softmax(const float* x, std::size_t rows, std::size_t columns, float* out) {
   const auto kernel = kernels().tensor.softmax;
   if (columns == 0) return;
-  shared_ranges(rows, std::max<std::size_t>(1, kGrain / columns),
+  shared_ranges(rows, std::max<std::size_t>(1, kReductionGrain / columns),
                 [&](std::size_t first, std::size_t last) {
                   for (std::size_t i = first; i < last; ++i) {
                     kernel(x + i * columns, columns, out + i * columns);
@@ -152,7 +154,7 @@ void softmax(const float* x, std::size_t rows, std::size_t columns, float* out) 
 
 void top_k(const float* x, std::size_t rows, std::size_t columns, std::size_t k, float* values,
            std::int32_t* places) {
-  shared_ranges(rows, std::max<std::size_t>(1, kGrain / std::max<std::size_t>(1, columns)),
+  shared_ranges(rows, std::max<std::size_t>(1, kReductionGrain / std::max<std::size_t>(1, columns)),
                 [&](std::size_t first, std::size_t last) {
                   std::vector<std::int32_t> order(columns);
                   for (std::size_t row = first; row < last; ++row) {

@@ -9,8 +9,8 @@
 namespace lichen {
 namespace {
 
-constexpr std::size_t kGrain = std::size_t{1} << 16;  // elements of a thread, at least
-constexpr std::size_t kTransposedTile = 64;           // rows and columns that fit the L1
+constexpr std::size_t kCopyGrain = std::size_t{1} << 16;  // elements of a thread, at least
+constexpr std::size_t kTransposedTile = 64;               // rows and columns that fit the L1
 
 // Drops axes of one element and joins axes that follow each other in both views.
 Axes<2> simplified(const Axes<2>& axes) {
@@ -65,14 +65,14 @@ void copy_rows(const Axes<2>& axes, const T* in, T* out) {
   const std::ptrdiff_t in_step = axes.steps[0][axes.rank - 1];
   const std::ptrdiff_t out_step = axes.steps[1][axes.rank - 1];
   if (axes.rank == 1) {
-    shared_ranges(length, kGrain, [&](std::size_t first, std::size_t last) {
+    shared_ranges(length, kCopyGrain, [&](std::size_t first, std::size_t last) {
       const auto at = static_cast<std::ptrdiff_t>(first);
       copy_row(in + at * in_step, in_step, last - first, out + at * out_step, out_step);
     });
     return;
   }
   const std::size_t rows = axes.count() / length;
-  shared_ranges(rows, std::max<std::size_t>(1, kGrain / length),
+  shared_ranges(rows, std::max<std::size_t>(1, kCopyGrain / length),
                 [&](std::size_t first, std::size_t last) {
                   for_rows(axes, first, last, [&](const auto& offsets, std::size_t) {
                     copy_row(in + offsets[0], in_step, length, out + offsets[1], out_step);
@@ -116,7 +116,7 @@ void copy_transposed(const Axes<2>& axes, std::size_t axis, const std::uint32_t*
   const std::size_t tiles = row_tiles * column_tiles;
   const auto transpose = kernels().tensor.transpose;
   const std::size_t tile_elements = kTransposedTile * kTransposedTile;
-  shared_ranges(others.count() * tiles, std::max<std::size_t>(1, kGrain / tile_elements),
+  shared_ranges(others.count() * tiles, std::max<std::size_t>(1, kCopyGrain / tile_elements),
                 [&](std::size_t first_tile, std::size_t last_tile) {
                   for_rows(others, first_tile / tiles, (last_tile + tiles - 1) / tiles,
                            [&](const auto& offsets, std::size_t matrix) {

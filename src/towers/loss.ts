@@ -16,7 +16,7 @@ export interface LossBatch {
   readonly rowWeights: Float32Array;
   /** Of each pair, which target. */
   readonly pairTargets: Int32Array;
-  /** Of each pair what `bias` is of a negative: the log of how often its item is expected among them, negated. */
+  /** Of each pair, what is added to its score as `bias` is to a negative's. */
   readonly pairBias: Float32Array;
   /**
    * `rows * columns` values: the log of how often the negative is expected among the negatives, negated; {@link MASKED}

@@ -173,6 +173,7 @@ export const TOWER_DEFAULTS: Readonly<Record<UserTowerKind, Partial<TwoTowerSett
       finalLearningRate: 0.02,
       temperature: 1,
       normalize: false,
+      negatives: 0,
       weightDecay: 1.2,
     },
     attention: { ordered: true },

@@ -4,8 +4,7 @@ import type { TensorFlow } from '../tensorflow/tensorflow.js';
 
 /**
  * Sampled softmax with the correction for sampling bias (Yi et al., RecSys 2019): each pair's item is to be told from
- * the negatives and from the other items of the row's pairs. All of them are corrected, the pairs as well: a rare item's
- * pair then counts as found sooner. On gowalla that is worth a lot (Recall@20 of ids .167 without, .177 with it). The pairs of a row share its
+ * the negatives, which stand for all items, and from the other items of the row's pairs. The pairs of a row share its
  * softmax (the multinomial likelihood of Liang et al., WWW 2018).
  * @param temperature scores are divided by it.
  */

@@ -93,9 +93,7 @@ export class TwoTowerTrainer {
     if (this.tile.length < cells) this.tile = new Float32Array(cells);
     const bias = this.tile.subarray(0, cells);
     this.bias.fill(bias, examples, drawn);
-    const pairBias = this.options.logQ
-      ? this.sampler.logExpectedOf(examples.pairItems, pairs).map((expected) => -expected)
-      : new Float32Array(pairs);
+    const pairBias = this.pairBias(examples.pairItems);
     const negativeBags = this.items.bagsOf(drawn.items);
     const targetBags = this.items.bagsOf(targets);
     const learningRate = this.learningRate();
@@ -129,6 +127,14 @@ export class TwoTowerTrainer {
     );
     this.stepsDone++;
     return loss;
+  }
+
+  /** Pairs are corrected as negatives are where they are drawn with them; drawn negatives stand for all items by themselves. */
+  private pairBias(pairItems: Int32Array): Float32Array {
+    const { logQ, negatives } = this.options;
+    return logQ && negatives === 0
+      ? this.sampler.logExpectedOf(pairItems, pairItems.length).map((expected) => -expected)
+      : new Float32Array(pairItems.length);
   }
 
   /** Falls in a straight line from the first step's rate to `finalLearningRate` times that at the last. */
