@@ -55,8 +55,8 @@ export interface TwoTowerSettings {
   /** Whether a score is the cosine rather than the plain dot product of user and item. Default true (id: false). */
   normalize: boolean;
   /**
-   * Negatives a step, shared by its users, up to 1048576; 0 for the items of the step's own pairs (in-batch negatives).
-   * Default 4096 (id: 0).
+   * Negatives a step, shared by its users, up to 1048576 and at most four an item; 0 for the items of the step's own pairs
+   * (in-batch negatives). Default 4096 (id: 0).
    */
   negatives: number;
   /** Items are negatives by their count in training to this power: 1 is as often as in a batch. Default 0.5. */

@@ -30,6 +30,9 @@ const LEAST_BATCH = 16;
 /** Pairs of a user that are an id that share a row, at most: 4 is better than 8 on gowalla, and 32 far worse. */
 const PAIRS_A_ROW = 4;
 
+/** Negatives a step, at most, for each item there is. */
+const MOST_NEGATIVES = 4;
+
 /** What a trainer learns from. */
 export interface TrainingSource extends UserItems {
   readonly itemCount: number;
@@ -61,7 +64,8 @@ export class TwoTowerTrainer {
     const counts = new Float64Array(source.itemCount);
     for (const item of source.items) counts[item]!++;
     this.dealer = dealerOf(source, options, random.fork());
-    this.sampler = new NegativeSampler(counts, options, random.fork());
+    const negatives = Math.min(options.negatives, MOST_NEGATIVES * source.itemCount);
+    this.sampler = new NegativeSampler(counts, { ...options, negatives }, random.fork());
     this.bias = new NegativeBias(source, source.itemCount, options);
     this.items = new ItemSide(layout.items, source.itemCount, options, random.fork());
     this.loss = lossOf(options, random.fork());

@@ -9,6 +9,7 @@ import { Vocabulary } from '../../src/interactions/vocabulary.js';
 import type { TwoTowerProgress } from '../../src/towers/options.js';
 import { loadTensorFlow } from '../../src/tensorflow/tensorflow.js';
 import { TwoTowerModel } from '../../src/towers/two-tower-model.js';
+import { prefixOf } from '../../src/towers/prefix-loss.js';
 import { twoGroups } from './planted.js';
 
 const groups = twoGroups(200, 100, 8);
@@ -114,6 +115,43 @@ describe('TwoTowerModel.train', () => {
     await expect(
       TwoTowerModel.train(groups, { signal: AbortSignal.abort() }),
     ).rejects.toMatchObject({ code: 'ERR_LICHEN_ABORTED' });
+  });
+
+  it('keeps the epoch that a validation finds best, and stops when none is better', async () => {
+    const told: TwoTowerProgress[] = [];
+    const options = { dim: 8, epochs: 40, negatives: 40, validation: 0.2, validateEvery: 1 };
+    const { info } = await TwoTowerModel.train(groups, {
+      ...options,
+      patience: 3,
+      onProgress: (progress) => told.push(progress),
+    });
+    // The last that is told of an epoch has its validation.
+    const byEpoch = new Map(
+      told.map(({ epoch, validation }) => [epoch, validation?.['recall@20']]),
+    );
+    const recalls = [...byEpoch.values()].map(Number);
+    expect(recalls.every(Number.isFinite)).toBe(true);
+    const best = Math.max(...recalls);
+    expect(info.epochs).toBe(recalls.indexOf(best) + 1);
+    expect(info.metrics['validation recall@20']).toBe(best);
+    expect(recalls.length).toBe(Math.min(options.epochs, info.epochs + 3));
+  });
+
+  it('makes prefixes that rank as well', async () => {
+    const model = await TwoTowerModel.train(groups, { dim: 16, prefixes: [2, 4], negatives: 60 });
+    for (const dim of [2, 4, 16]) {
+      const cut = (vectors: { data: Float32Array; rows: number }) => ({
+        data: prefixOf(vectors.data, 16, dim),
+        rows: vectors.rows,
+        dim,
+      });
+      const shortened = Object.create(model, {
+        dim: { value: dim },
+        userVectors: { value: cut(model.userVectors) },
+        itemVectors: { value: cut(model.itemVectors) },
+      }) as TwoTowerModel;
+      expect(shareInGroup(shortened, groups)).toBeGreaterThan(0.95);
+    }
   });
 
   it('passes on what a callback throws', async () => {
