@@ -49,7 +49,7 @@ describe('train, embed and recommend with towers of histories', () => {
     expect(Object.keys(metrics as Metrics)).toEqual(['recall@5', 'ndcg@5']);
     // Chance is an eighth to a seventh; of eight new items of both kinds five are shown.
     expect((metrics as Metrics)['recall@5']).toBeGreaterThan(what === 'items=0.2' ? 0.9 : 0.2);
-    expect(Object.keys((baselines ?? {}) as object)).toEqual(
+    expect(Object.keys(baselines ?? {})).toEqual(
       what === 'items=0.2' ? ['popularity of tags', 'tag overlap'] : [],
     );
   });
