@@ -8,7 +8,7 @@ import {
   type KnownItems,
 } from '../interactions/known-items.js';
 import type { Vocabulary } from '../interactions/vocabulary.js';
-import type { Matrix } from '../vectors/matrix.js';
+import { matrixRows, type Matrix } from '../vectors/matrix.js';
 
 /** A place of a ranking that holds no item. */
 export const NO_ITEM = 0xffffffff;
@@ -61,7 +61,7 @@ export async function recommendBatch(
     const rows = order.subarray(from, from + USERS_A_BATCH);
     const most = countOf(rows[rows.length - 1]!);
     const wanted = Math.min(size, k + most);
-    const result = await index.searchBatch(gather(queries, rows), { ...search, k: wanted });
+    const result = await index.searchBatch(matrixRows(queries, rows), { ...search, k: wanted });
     rows.forEach((row, at) => {
       const user = users[row]!;
       for (let i = 0; i < countOf(row); i++) stamp[itemIndices[offsets[user]! + i]!] = row;
@@ -88,11 +88,4 @@ function resolveUsers({ queries, users, known }: RecommendRequest): Int32Array |
   if (users === undefined) return Uint32Array.from({ length: userCount }, (_, user) => user);
   requireKnownUsers(users, known);
   return users;
-}
-
-function gather(from: Matrix, rows: Uint32Array): Matrix {
-  const { dim } = from;
-  const data = new Float32Array(rows.length * dim);
-  rows.forEach((row, at) => data.set(from.data.subarray(row * dim, (row + 1) * dim), at * dim));
-  return { data, rows: rows.length, dim };
 }

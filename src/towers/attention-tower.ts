@@ -1,5 +1,6 @@
 import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import type { TensorFlow } from '../tensorflow/tensorflow.js';
+import { matrix, matrixRows } from '../vectors/matrix.js';
 import type { Random } from '../vectors/random.js';
 import { AttentionNetwork, type AttentionShape } from './attention-network.js';
 import { BagsBuilder, chosenBags, type Bags } from './bags.js';
@@ -48,7 +49,7 @@ export class AttentionTower implements UserTower {
       const shape: [number, number, number] = [padded.count, padded.places, dim];
       const lossOf = tf.customGrad((...given: unknown[]) => {
         const outputs = given[0] as Tensor;
-        const users = picked(outputs.dataSync<'float32'>(), places, dim);
+        const users = matrixRows(matrix(outputs.dataSync<'float32'>(), dim), places).data;
         const gradients = spreadOut(gradientsOf(users), places, dim, outputs.size);
         return {
           value: tf.scalar(0),
@@ -87,7 +88,7 @@ export class AttentionTower implements UserTower {
 }
 
 /** Sequences of one length: `items[s * places + p]` is item p of sequence s, -1 past its end. */
-export interface PaddedSequences {
+interface PaddedSequences {
   readonly count: number;
   readonly places: number;
   readonly items: Int32Array;
@@ -120,14 +121,6 @@ function sequenceBags(items: Bags, { items: sequence }: PaddedSequences): Bags {
 /** Which place of the padded sequences each row is. */
 function rowPlaces({ rowSequences, rowLengths }: Examples, places: number): Int32Array {
   return rowSequences.map((sequence, row) => sequence * places + rowLengths[row]! - 1);
-}
-
-function picked(values: Float32Array, places: Int32Array, dim: number): Float32Array {
-  const rows = new Float32Array(places.length * dim);
-  places.forEach((place, row) =>
-    rows.set(values.subarray(place * dim, (place + 1) * dim), row * dim),
-  );
-  return rows;
 }
 
 function spreadOut(

@@ -3,7 +3,7 @@ import type { Vocabulary } from '../interactions/vocabulary.js';
 import { loadTensorFlow } from '../tensorflow/tensorflow.js';
 import type { Matrix } from '../vectors/matrix.js';
 import { attend } from './attention-tower.js';
-import { BagsBuilder } from './bags.js';
+import { BagsBuilder, type Bags } from './bags.js';
 import { embeddingBag } from './embedding-bag.js';
 import { addFeatures, type FeatureValues } from './features.js';
 import { foldIn } from './fold-in.js';
@@ -60,7 +60,8 @@ export async function encodeNewUsers(
     const attended = attend(tf, { ...schema.network, dim }, weights, itemSums.data, histories);
     attended.forEach((value, at) => (sums[at]! += value));
   } else {
-    addMeans(sums, itemSums, histories, options);
+    const means = embeddingBag(itemSums.data, dim, historyBags(histories, options));
+    means.forEach((value, at) => (sums[at]! += value));
   }
   const vectors = options.normalize ? unitRows(sums, dim).unit : sums;
   for (let at = 0; at < users.length; at++) {
@@ -100,19 +101,15 @@ function knownItems(
   return ordered ? known.slice(-maxHistory) : known;
 }
 
-function addMeans(
-  sums: Float32Array,
-  { data, dim }: Matrix,
-  histories: readonly number[][],
+function historyBags(
+  histories: readonly (readonly number[])[],
   options: ResolvedTwoTowerOptions,
-): void {
-  histories.forEach((history, at) => {
+): Bags {
+  const builder = new BagsBuilder();
+  for (const history of histories) {
     const weights = historyWeights(history.length, options);
-    history.forEach((item, place) => {
-      const weight = weights[place]!;
-      for (let value = 0; value < dim; value++) {
-        sums[at * dim + value]! += weight * data[item * dim + value]!;
-      }
-    });
-  });
+    history.forEach((item, place) => builder.add(item, weights[place]!));
+    builder.close();
+  }
+  return builder.finish();
 }

@@ -1,5 +1,6 @@
 import { native } from '../native.js';
-import { rowsOfTable, type EmbeddingBags } from './table-rows.js';
+import { SparseOptimizer } from './sparse-optimizer.js';
+import { rowsOfTable } from './table-rows.js';
 
 /** Settings of {@link SparseAdagrad}. */
 export interface SparseAdagradOptions {
@@ -16,7 +17,7 @@ export interface SparseAdagradOptions {
  * memory than {@link SparseAdam}, steps that shorten as a row gathers gradients. Rows that a step does not touch stay as
  * they are; gradients of a row that stands several times are summed first; weight decay is decoupled and lazy.
  */
-export class SparseAdagrad {
+export class SparseAdagrad extends SparseOptimizer {
   private readonly squares: Float32Array;
   private readonly epsilon: number;
   private readonly weightDecay: number;
@@ -31,37 +32,14 @@ export class SparseAdagrad {
     private readonly dim: number,
     { initialAccumulator = 0.1, epsilon = 1e-8, weightDecay = 0 }: SparseAdagradOptions = {},
   ) {
+    super();
     rowsOfTable(table, dim);
     this.squares = new Float32Array(table.length).fill(initialAccumulator);
     this.epsilon = epsilon;
     this.weightDecay = weightDecay;
   }
 
-  /**
-   * One step.
-   * @param rows the table rows that the gradients belong to; a row may stand several times.
-   * @param gradients `rows.length * dim` values.
-   * @throws ERR_LICHEN_ARGUMENT for a number that is no row or a bad setting, ERR_LICHEN_DIMENSION for arrays that do not
-   * fit; nothing has changed then.
-   */
-  step(rows: Int32Array, gradients: Float32Array, learningRate: number): void {
-    this.apply(rows, gradients, null, null, learningRate);
-  }
-
-  /**
-   * One step with the gradients by the sums of `embeddingBag`.
-   * @param gradients `dim` values a bag.
-   * @throws as {@link SparseAdagrad.step}.
-   */
-  stepBags(
-    { offsets, rows, weights }: EmbeddingBags,
-    gradients: Float32Array,
-    learningRate: number,
-  ): void {
-    this.apply(rows, gradients, offsets, weights ?? null, learningRate);
-  }
-
-  private apply(
+  protected apply(
     rows: Int32Array,
     gradients: Float32Array,
     offsets: Int32Array | null,

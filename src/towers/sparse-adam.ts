@@ -1,5 +1,6 @@
 import { native } from '../native.js';
-import { rowsOfTable, type EmbeddingBags } from './table-rows.js';
+import { SparseOptimizer } from './sparse-optimizer.js';
+import { rowsOfTable } from './table-rows.js';
 
 /** Settings of {@link SparseAdam}. */
 export interface SparseAdamOptions {
@@ -24,7 +25,7 @@ export interface SparseAdamOptions {
  * Gradients of a row that stands several times in a step are summed first. Weight decay is decoupled (Loshchilov
  * and Hutter, ICLR 2019) and lazy as well.
  */
-export class SparseAdam {
+export class SparseAdam extends SparseOptimizer {
   private readonly mean: Float32Array;
   private readonly meanSquare: Float32Array;
   private readonly steps: Int32Array;
@@ -40,38 +41,14 @@ export class SparseAdam {
     private readonly dim: number,
     { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 }: SparseAdamOptions = {},
   ) {
+    super();
     this.steps = new Int32Array(rowsOfTable(table, dim));
     this.mean = new Float32Array(table.length);
     this.meanSquare = new Float32Array(table.length);
     this.settings = { beta1, beta2, epsilon, weightDecay };
   }
 
-  /**
-   * One step.
-   * @param rows the table rows that the gradients belong to; a row may stand several times.
-   * @param gradients `rows.length * dim` values.
-   * @throws ERR_LICHEN_ARGUMENT for a number that is no row or a bad setting, ERR_LICHEN_DIMENSION for arrays that do not
-   * fit; nothing has changed then.
-   */
-  step(rows: Int32Array, gradients: Float32Array, learningRate: number): void {
-    this.apply(rows, gradients, null, null, learningRate);
-  }
-
-  /**
-   * One step with the gradients by the sums of `embeddingBag`: a row's gradient is the weighted sum of those of the
-   * bags that it is in.
-   * @param gradients `dim` values a bag.
-   * @throws as {@link SparseAdam.step}.
-   */
-  stepBags(
-    { offsets, rows, weights }: EmbeddingBags,
-    gradients: Float32Array,
-    learningRate: number,
-  ): void {
-    this.apply(rows, gradients, offsets, weights ?? null, learningRate);
-  }
-
-  private apply(
+  protected apply(
     rows: Int32Array,
     gradients: Float32Array,
     offsets: Int32Array | null,

@@ -5,7 +5,7 @@ import { Vocabulary } from '../interactions/vocabulary.js';
 import { rankingMetrics } from '../ranking/ranking-metrics.js';
 import { recommendBatch } from '../ranking/recommend.js';
 import type { Random } from '../vectors/random.js';
-import type { Matrix } from '../vectors/matrix.js';
+import { matrixRows, type Matrix } from '../vectors/matrix.js';
 import type { Validation, Validator } from './training.js';
 
 /** Users that a validation asks, at most; by chance. */
@@ -46,7 +46,7 @@ export class HeldBackValidator implements Validator {
       {
         index,
         items: train.items,
-        queries: chosenRows(users, this.users),
+        queries: matrixRows(users, this.users),
         users: this.users,
         known: train,
       },
@@ -78,10 +78,4 @@ export class HeldBackValidator implements Validator {
       unknownItems: new Uint32Array(lists.length),
     };
   }
-}
-
-function chosenRows({ data, dim }: Matrix, rows: Int32Array): Matrix {
-  const chosen = new Float32Array(rows.length * dim);
-  rows.forEach((row, at) => chosen.set(data.subarray(row * dim, (row + 1) * dim), at * dim));
-  return { data: chosen, rows: rows.length, dim };
 }

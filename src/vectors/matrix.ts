@@ -58,6 +58,13 @@ export function matrixRow(from: Matrix, row: number): Float32Array {
   return from.data.subarray(row * from.dim, (row + 1) * from.dim);
 }
 
+/** The rows with these numbers, each of which must be there, in that order; a copy. */
+export function matrixRows({ data, dim }: Matrix, rows: Int32Array | Uint32Array): Matrix {
+  const chosen = new Float32Array(rows.length * dim);
+  rows.forEach((row, at) => chosen.set(data.subarray(row * dim, (row + 1) * dim), at * dim));
+  return { data: chosen, rows: rows.length, dim };
+}
+
 /**
  * Throws ERR_LICHEN_NOT_FINITE naming the first row and column that is NaN or infinite.
  * @param what the argument or file the matrix came from; the message starts with it.
