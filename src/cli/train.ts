@@ -87,6 +87,7 @@ export function trainCommand(): Command {
     .option('--negatives <n>', `negatives a step (default: ${negatives})`, integer(0, 1_048_576))
     .option('--lr <x>', `learning rate (default: ${learningRate})`, positiveNumber)
     .option('--temperature <x>', `of the loss (default: ${temperature})`, positiveNumber)
+    .option('--normalize', 'score by the cosine (the default but for ids)')
     .option('--dot', 'score by the dot product instead of the cosine (try --temperature 1)')
     .option('--weight-decay <x>', 'pull of touched rows towards 0', nonNegativeNumber)
     .option(
@@ -160,7 +161,7 @@ function optionsOf(flags: TrainFlags): TwoTowerOptions {
     negatives: rest.negatives,
     learningRate: rest.lr,
     temperature: rest.temperature,
-    normalize: rest.dot === true ? false : undefined,
+    normalize: rest.dot === true ? false : rest.normalize,
     weightDecay: rest.weightDecay,
     recency: rest.recency,
     maxHistory: rest.maxHistory,

@@ -3,7 +3,7 @@ import type { TensorFlow } from '../tensorflow/tensorflow.js';
 import { matrix, matrixRows } from '../vectors/matrix.js';
 import type { Random } from '../vectors/random.js';
 import { AttentionNetwork, type AttentionShape } from './attention-network.js';
-import { BagsBuilder, chosenBags, type Bags } from './bags.js';
+import { BagsBuilder, chosenBags, consecutiveBags, type Bags } from './bags.js';
 import type { BagGradients, EmbeddingTable } from './embedding-table.js';
 import type { Examples } from './examples.js';
 import type { ResolvedTwoTowerOptions } from './options.js';
@@ -44,13 +44,18 @@ export class AttentionTower implements UserTower {
     const bags = sequenceBags(layout.items, padded);
     const sums = table.sums(bags);
     const places = rowPlaces(examples, padded.places);
+    const userBags = chosenBags(layout.users, examples.users);
+    const ofFeatures = table.sums(userBags);
+    let ofUsers: Float32Array | undefined;
     let ofInputs: Float32Array | undefined;
     tf.tidy(() => {
       const shape: [number, number, number] = [padded.count, padded.places, dim];
       const lossOf = tf.customGrad((...given: unknown[]) => {
         const outputs = given[0] as Tensor;
         const users = matrixRows(matrix(outputs.dataSync<'float32'>(), dim), places).data;
-        const gradients = spreadOut(gradientsOf(users), places, dim, outputs.size);
+        ofFeatures.forEach((value, at) => (users[at]! += value));
+        ofUsers = gradientsOf(users);
+        const gradients = spreadOut(ofUsers, places, dim, outputs.size);
         return {
           value: tf.scalar(0),
           gradFunc: () => tf.tensor3d(gradients, shape),
@@ -71,7 +76,10 @@ export class AttentionTower implements UserTower {
       this.adam.step(this.networkRows, gradients, learningRate * NETWORK_RATE);
       ofInputs = input!.dataSync<'float32'>().slice();
     });
-    return { bags, gradients: ofInputs! };
+    const gradients = new Float32Array(ofInputs!.length + ofUsers!.length);
+    gradients.set(ofInputs!);
+    gradients.set(ofUsers!, ofInputs!.length);
+    return { bags: consecutiveBags([bags, userBags]), gradients };
   }
 
   private dropout(shape: [number, number, number]): (() => Tensor3D) | undefined {

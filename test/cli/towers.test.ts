@@ -54,6 +54,20 @@ describe('train, embed and recommend with towers of histories', () => {
     );
   });
 
+  it('takes the cosine for ids when it is told to', () => {
+    const { metrics } = train(
+      'ids',
+      '--user-tower',
+      'id',
+      '--normalize',
+      '--temperature',
+      '0.2',
+      '--hold-out',
+      '0.2',
+    );
+    expect((metrics as Metrics)['recall@5']).toBeGreaterThan(0.1);
+  });
+
   it('validates, and says so', () => {
     const { metrics } = train('validated', '--validation', '0.2', '--patience', '1');
     expect(Object.keys(metrics as Metrics)).toEqual(['validation recall@20', 'validation ndcg@20']);

@@ -85,6 +85,21 @@ describe('new users of towers of histories', () => {
   );
 });
 
+describe.each(['history', 'attention'] as const)('user features of a tower of %s', (userTower) => {
+  it('are learned: they tell the group of a user of whom nothing else is known', async () => {
+    const side = Array.from({ length: groups.users.size }, (_, user) => ['even', 'odd'][user % 2]!);
+    const model = await TwoTowerModel.train(
+      groups,
+      { ...options, userTower, layers: 1 },
+      { userFeatures: { side: { type: 'categorical', values: side } } },
+    );
+    const asked = ['even', 'odd'].map((value) => ({ history: [], features: { side: value } }));
+    const vectors = matrix(await model.encodeNewUsers(asked), model.dim);
+    expect(preference(model, vectorOf(vectors, 0), 0)).toBeGreaterThan(0.8);
+    expect(preference(model, vectorOf(vectors, 1), 1)).toBeGreaterThan(0.8);
+  });
+});
+
 describe('new items', () => {
   it('are placed by their features, which help items without interactions in training too', async () => {
     const shown = items.map((item) => (item < 50 ? item : undefined));
