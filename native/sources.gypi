@@ -15,6 +15,8 @@
       "tensor/reductions.cpp",
       "tensor/row_lists.cpp",
       "tensor/rows.cpp",
+      "tensor/sampled_softmax.cpp",
+      "tensor/unit_rows.cpp",
       "tensor/strided.cpp",
       "codecs/b1_codec.cpp",
       "codecs/centred_codec.cpp",
@@ -77,6 +79,7 @@
       "addon/shares.cpp",
       "addon/store_binding.cpp",
       "addon/searcher_binding.cpp",
+      "addon/loss_binding.cpp",
       "addon/optimizer_binding.cpp",
       "addon/tensor_arguments.cpp",
       "addon/tensor_binding.cpp",
@@ -118,7 +121,8 @@
       "test/hnswlib_file_test.cpp",
       "test/journal_test.cpp",
       "test/fuzz_test.cpp",
-      "test/tensor_test.cpp"
+      "test/tensor_test.cpp",
+      "test/losses_test.cpp"
     ],
     "bench_files": [
       "bench/inputs.cpp",

@@ -162,6 +162,37 @@ export interface TensorCalls {
     epsilon: number,
     weightDecay: number,
   ): void;
+  /**
+   * A step of a sampled softmax: each pair of a row against the negatives, in one pass over the scores. Row r has the
+   * pairs `pairOffsets[r] … pairOffsets[r + 1] - 1`; maskedColumns are the negatives that are none for a row, likewise.
+   * Gives the loss, and its gradients in the last three arrays.
+   */
+  sampledSoftmaxStep(
+    users: Float32Array,
+    negatives: Float32Array,
+    targets: Float32Array,
+    dim: number,
+    temperature: number,
+    columnBias: Float32Array,
+    maskOffsets: Int32Array,
+    maskedColumns: Int32Array,
+    pairOffsets: Int32Array,
+    pairTargets: Int32Array,
+    pairBias: Float32Array,
+    rowWeights: Float32Array,
+    ofUsers: Float32Array,
+    ofNegatives: Float32Array,
+    ofTargets: Float32Array,
+  ): number;
+  /** Rows divided by their lengths, and 1 / those; rows of zeros stay zeros. */
+  unitRows(values: Float32Array, dim: number, unit: Float32Array, inverse: Float32Array): void;
+  /** Turns gradients by unit rows into those by the rows they were made of, in place. */
+  pullBackUnitRows(
+    unit: Float32Array,
+    inverse: Float32Array,
+    dim: number,
+    gradients: Float32Array,
+  ): void;
   /** Weighted sums of the rows of each bag. */
   embeddingBag(
     table: Float32Array,

@@ -49,6 +49,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_attribute_functions(env, exports);
   export_tensor_functions(env, exports);
   export_optimizer_functions(env, exports);
+  export_loss_functions(env, exports);
   export_share_functions(env, exports);
   return exports;
 }

@@ -22,6 +22,7 @@ void export_attribute_functions(Napi::Env env, Napi::Object exports);  // attrib
 void export_share_functions(Napi::Env env, Napi::Object exports);      // share_binding.cpp
 void export_tensor_functions(Napi::Env env, Napi::Object exports);     // tensor_binding.cpp
 void export_optimizer_functions(Napi::Env env, Napi::Object exports);  // optimizer_binding.cpp
+void export_loss_functions(Napi::Env env, Napi::Object exports);       // loss_binding.cpp
 
 // Arguments 0 to 6: dim, metric, storage, rerank | '', codes, seed, attributes.
 StorageOptions storage_options(const Napi::CallbackInfo& info);

@@ -356,6 +356,11 @@ void multiply_one(const Job& job, bool shares) {
 
 }  // namespace
 
+void multiply_matrices_alone(const MatrixProduct& product) {
+  if (product.rows == 0 || product.columns == 0) return;
+  multiply_one({product, kernels(), product.a, product.b, product.c}, false);
+}
+
 void multiply_matrices(const MatrixProduct& product) {
   if (product.rows == 0 || product.columns == 0) return;
   const Kernels& table = kernels();

@@ -31,5 +31,7 @@ struct MatrixProduct {
 };
 
 void multiply_matrices(const MatrixProduct& product);
+// On the calling thread alone, for turns of a shared loop; the batch is one matrix.
+void multiply_matrices_alone(const MatrixProduct& product);
 
 }  // namespace lichen

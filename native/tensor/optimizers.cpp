@@ -5,12 +5,10 @@
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
-#include <string>
 #include <vector>
 
 #include "kernels/kernels.hpp"
 #include "runtime/aligned.hpp"
-#include "runtime/error.hpp"
 #include "runtime/shared_loop.hpp"
 #include "tensor/row_lists.hpp"
 
@@ -52,33 +50,15 @@ class AdamSteps {
   std::array<Entry, 64> entries_{};
 };
 
-void check_rows(const std::int32_t* rows, std::size_t places, std::size_t end) {
-  for (std::size_t i = 0; i < places; ++i) {
-    if (rows[i] >= 0 && static_cast<std::size_t>(rows[i]) < end) continue;
-    throw Error(Code::kArgument, "rows: " + std::to_string(rows[i]) + " at place " +
-                                     std::to_string(i) + " is not one of " + std::to_string(end) +
-                                     " rows");
-  }
-}
-
-void check_offsets(const std::int32_t* offsets, std::size_t bags, std::size_t places) {
-  bool rises = offsets[0] == 0;
-  for (std::size_t b = 0; b < bags; ++b) rises = rises && offsets[b] <= offsets[b + 1];
-  if (!rises || static_cast<std::size_t>(offsets[bags]) != places) {
-    throw Error(Code::kArgument, "offsets must rise from 0 to the number of rows, which is " +
-                                     std::to_string(places));
-  }
-}
-
 // Calls update(row, gradient) for each row that is named; each thread makes itself updates. `state`
 // are the arrays of a value for each one of the table that an update changes, the table among them.
 template <class MakeUpdate>
 void for_touched_rows(const SparseGradients& gradients, const EmbeddingTable& table,
                       std::initializer_list<float*> state, const MakeUpdate& make_update) {
-  check_rows(gradients.rows, gradients.places, table.rows);
+  check_places(gradients.rows, gradients.places, table.rows, "rows");
   std::vector<std::uint32_t> bag_of;
   if (gradients.offsets != nullptr) {
-    check_offsets(gradients.offsets, gradients.bags, gradients.places);
+    check_offsets(gradients.offsets, gradients.bags, gradients.places, "offsets");
     bag_of.resize(gradients.places);
     for (std::size_t b = 0; b < gradients.bags; ++b) {
       std::fill(bag_of.begin() + gradients.offsets[b], bag_of.begin() + gradients.offsets[b + 1],
@@ -155,8 +135,8 @@ void step_sparse_adagrad(const AdagradSettings& settings, const SparseGradients&
 
 void sum_bags(const EmbeddingTable& table, const std::int32_t* offsets, std::size_t bags,
               const std::int32_t* rows, std::size_t places, const float* weights, float* out) {
-  check_rows(rows, places, table.rows);
-  check_offsets(offsets, bags, places);
+  check_places(rows, places, table.rows, "rows");
+  check_offsets(offsets, bags, places, "offsets");
   const auto add = kernels().tensor.add_weighted;
   const std::size_t dim = table.dim;
   const std::size_t each = std::max<std::size_t>(1, dim * places / std::max<std::size_t>(1, bags));

@@ -1,8 +1,32 @@
 #include "tensor/row_lists.hpp"
 
 #include <algorithm>
+#include <string>
+
+#include "runtime/error.hpp"
 
 namespace lichen {
+
+void check_places(const std::int32_t* values, std::size_t count, std::size_t end,
+                  const char* name) {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (values[i] >= 0 && static_cast<std::size_t>(values[i]) < end) continue;
+    throw Error(Code::kArgument, std::string(name) + ": " + std::to_string(values[i]) +
+                                     " at place " + std::to_string(i) + " is not one of " +
+                                     std::to_string(end) + " rows");
+  }
+}
+
+void check_offsets(const std::int32_t* offsets, std::size_t lists, std::size_t places,
+                   const char* name) {
+  bool rises = offsets[0] == 0;
+  for (std::size_t i = 0; i < lists; ++i) rises = rises && offsets[i] <= offsets[i + 1];
+  if (!rises || static_cast<std::size_t>(offsets[lists]) != places) {
+    throw Error(Code::kArgument, std::string(name) +
+                                     " must rise from 0 to the number of rows, which is " +
+                                     std::to_string(places));
+  }
+}
 namespace {
 
 constexpr std::uint32_t kNone = static_cast<std::uint32_t>(-1);

@@ -8,6 +8,12 @@
 
 namespace lichen {
 
+// Throws Error(kArgument) unless each value is one of `end` rows.
+void check_places(const std::int32_t* values, std::size_t count, std::size_t end, const char* name);
+// Throws Error(kArgument) unless lists + 1 offsets rise from 0 to `places`.
+void check_offsets(const std::int32_t* offsets, std::size_t lists, std::size_t places,
+                   const char* name);
+
 class RowLists {
  public:
   // Places whose number is no row are left out. A step costs the places, not the table, once

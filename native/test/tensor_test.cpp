@@ -19,27 +19,16 @@
 #include "tensor/rows.hpp"
 #include "test/check.hpp"
 #include "test/data.hpp"
+#include "test/on_threads.hpp"
 
 namespace lichen {
 namespace {
 
+using test::on_threads;
 using test::uniform_floats;
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-// What compute() gives with one thread; fails unless it is the same with three.
-template <class Compute>
-auto on_threads(const Compute& compute) {
-  set_loop_threads(1);
-  const auto one = compute();
-  set_loop_threads(3);
-  const auto three = compute();
-  set_loop_threads(0);
-  CHECK(one.size() == three.size());
-  CHECK(std::memcmp(one.data(), three.data(), one.size() * sizeof(one[0])) == 0);
-  return one;
 }
 
 // How many floats lie between a value and the exact one.

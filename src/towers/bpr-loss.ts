@@ -1,6 +1,5 @@
 import type { Random } from '../vectors/random.js';
 import { addPairGradients, pairScores, type Loss, type LossStep } from './loss.js';
-import { MASKED } from './score-bias.js';
 
 /** How often a negative is drawn anew that is none for the row. */
 const DRAWS = 10;
@@ -11,7 +10,7 @@ const DRAWS = 10;
  */
 export function bprLoss(temperature: number, random: Random): Loss {
   return (_, batch): LossStep => {
-    const { dim, users, negatives, pairOffsets, rowWeights, bias } = batch;
+    const { dim, users, negatives, pairOffsets, rowWeights, maskOffsets, maskedColumns } = batch;
     const columns = negatives.length / dim;
     const scores = pairScores(batch);
     const slopes = new Float32Array(scores.length);
@@ -23,9 +22,10 @@ export function bprLoss(temperature: number, random: Random): Loss {
     let loss = 0;
     for (let row = 0; row + 1 < pairOffsets.length; row++) {
       const user = row * dim;
+      const masked = maskedColumns.subarray(maskOffsets[row], maskOffsets[row + 1]);
       for (let pair = pairOffsets[row]!; pair < pairOffsets[row + 1]!; pair++) {
         let column = random.below(columns);
-        for (let draw = 1; draw < DRAWS && bias[row * columns + column]! <= MASKED; draw++) {
+        for (let draw = 1; draw < DRAWS && masked.includes(column); draw++) {
           column = random.below(columns);
         }
         const negative = column * dim;

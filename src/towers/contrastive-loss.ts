@@ -1,5 +1,12 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import { addPairGradients, pairScores, type Loss, type LossBatch, type LossStep } from './loss.js';
+import {
+  BiasTile,
+  addPairGradients,
+  pairScores,
+  type Loss,
+  type LossBatch,
+  type LossStep,
+} from './loss.js';
 import type { TensorFlow } from '../tensorflow/tensorflow.js';
 
 /** Settings of {@link contrastiveLoss}. */
@@ -15,13 +22,15 @@ export interface ContrastiveOptions {
  * over the negatives of what their cosines are above `margin`. Its vectors have length 1.
  */
 export function contrastiveLoss(options: ContrastiveOptions): Loss {
-  return (tf, batch) => step(tf, batch, options);
+  const tile = new BiasTile();
+  return (tf, batch) => step(tf, batch, options, tile.of(batch));
 }
 
 function step(
   tf: TensorFlow,
   batch: LossBatch,
   { margin, negativeWeight }: ContrastiveOptions,
+  tile: Float32Array,
 ): LossStep {
   const { dim, pairOffsets, rowWeights } = batch;
   const rows = pairOffsets.length - 1;
@@ -43,7 +52,7 @@ function step(
   tf.tidy(() => {
     const users = tf.tensor2d(batch.users, [rows, dim]);
     const negatives = tf.tensor2d(batch.negatives, [columns, dim]);
-    const bias = tf.tensor2d(batch.bias, [rows, columns]);
+    const bias = tf.tensor2d(tile, [rows, columns]);
     // Of the bias, only its masks mean anything here.
     const masked = tf.less(bias, MASK_LIMIT);
     const above = tf.sub(tf.matMul(users, tf.transpose(negatives)), margin);

@@ -1,4 +1,5 @@
 import type { TensorFlow } from '../tensorflow/tensorflow.js';
+import { MASKED } from './score-bias.js';
 
 /** What the loss of one step is computed from: the towers' vectors, row-major, `dim` values each. */
 export interface LossBatch {
@@ -18,11 +19,12 @@ export interface LossBatch {
   readonly pairTargets: Int32Array;
   /** Of each pair, what is added to its score as `bias` is to a negative's. */
   readonly pairBias: Float32Array;
-  /**
-   * `rows * columns` values: the log of how often the negative is expected among the negatives, negated; {@link MASKED}
-   * where the negative is none for the row.
-   */
-  readonly bias: Float32Array;
+  /** Of each negative, what is added to its scores: the log of how often it is expected among the negatives, negated. */
+  readonly columnBias: Float32Array;
+  /** `rows + 1` positions: row r has the masked columns `maskOffsets[r] … maskOffsets[r + 1] - 1`. */
+  readonly maskOffsets: Int32Array;
+  /** The negatives that are none for the row. */
+  readonly maskedColumns: Int32Array;
 }
 
 /** A loss and its gradients by the vectors it was computed from. */
@@ -36,6 +38,26 @@ export interface LossStep {
 
 /** A loss; the dense part of its work is done by TensorFlow.js on the current backend. */
 export type Loss = (tf: TensorFlow, batch: LossBatch) => LossStep;
+
+/** What is added to the scores of a batch's negatives, as a tile of rows and columns; {@link MASKED} where one is none. */
+export class BiasTile {
+  #values = new Float32Array(0);
+
+  /** @returns `rows * columns` values, the same array as for the batch before if it is large enough. */
+  of({ columnBias, maskOffsets, maskedColumns }: LossBatch): Float32Array {
+    const width = columnBias.length;
+    const rows = maskOffsets.length - 1;
+    if (this.#values.length < rows * width) this.#values = new Float32Array(rows * width);
+    const tile = this.#values.subarray(0, rows * width);
+    for (let row = 0; row < rows; row++) {
+      tile.set(columnBias, row * width);
+      for (let at = maskOffsets[row]!; at < maskOffsets[row + 1]!; at++) {
+        tile[row * width + maskedColumns[at]!] = MASKED;
+      }
+    }
+    return tile;
+  }
+}
 
 /** Row r of `a` times row `b`-row of each of its pairs: the scores of the pairs. */
 export function pairScores({

@@ -1,6 +1,6 @@
 import type { Examples } from './examples.js';
 import type { UserItems } from './pair-batches.js';
-import { MASKED } from './score-bias.js';
+import type { LossBatch } from './loss.js';
 import type { Negatives } from './negative-sampler.js';
 
 /** What {@link NegativeBias} corrects. */
@@ -11,7 +11,7 @@ export interface NegativeBiasOptions {
   readonly maskKnown: boolean;
 }
 
-/** Fills the tile that is added to the scores of the negatives: row r is row r of the examples, column c negative c. */
+/** Says what is added to the scores of the negatives, and which of them are none for the row. */
 export class NegativeBias {
   /** For an item, the first column it stands in; -1 for none. */
   private readonly columnOf: Int32Array;
@@ -24,17 +24,17 @@ export class NegativeBias {
     this.columnOf = new Int32Array(itemCount).fill(-1);
   }
 
-  /** Fills `tile`, of `users.length * items.length` values. */
-  fill(tile: Float32Array, examples: Examples, { items, logExpected }: Negatives): void {
-    const width = items.length;
-    for (let column = 0; column < width; column++) {
-      tile[column] = this.options.logQ ? -logExpected[column]! : 0;
-    }
-    for (let from = width; from < tile.length; from += width) tile.copyWithin(from, 0, width);
-    this.mask(tile, examples, items);
+  /** For the rows of `examples`; column c is negative c. */
+  of(
+    examples: Examples,
+    { items, logExpected }: Negatives,
+  ): Pick<LossBatch, 'columnBias' | 'maskOffsets' | 'maskedColumns'> {
+    const columnBias = new Float32Array(items.length);
+    if (this.options.logQ) items.forEach((_, at) => (columnBias[at] = -logExpected[at]!));
+    return { columnBias, ...this.masked(examples, items) };
   }
 
-  private mask(tile: Float32Array, examples: Examples, columns: Int32Array): void {
+  private masked(examples: Examples, columns: Int32Array) {
     const { columnOf, options, source } = this;
     const width = columns.length;
     /** The next column of the same item; -1 after the last. */
@@ -43,21 +43,20 @@ export class NegativeBias {
       next[column] = columnOf[columns[column]!]!;
       columnOf[columns[column]!] = column;
     }
-    const maskAll = (row: number, items: ArrayLike<number>, from: number, to: number): void => {
-      for (let at = from; at < to; at++) {
-        for (let column = columnOf[items[at]!]!; column >= 0; column = next[column]!) {
-          tile[row * width + column] = MASKED;
-        }
-      }
-    };
+    const maskOffsets = new Int32Array(examples.users.length + 1);
+    const maskedColumns: number[] = [];
+    const { pairItems, pairOffsets } = examples;
+    const items = options.maskKnown ? source.items : pairItems;
     examples.users.forEach((user, row) => {
-      if (options.maskKnown) {
-        maskAll(row, source.items, source.offsets[user]!, source.offsets[user + 1]!);
-      } else {
-        const { pairItems, pairOffsets } = examples;
-        maskAll(row, pairItems, pairOffsets[row]!, pairOffsets[row + 1]!);
+      const from = options.maskKnown ? source.offsets[user]! : pairOffsets[row]!;
+      const end = options.maskKnown ? source.offsets[user + 1]! : pairOffsets[row + 1]!;
+      for (let at = from; at < end; at++) {
+        let column = columnOf[items[at]!]!;
+        for (; column >= 0; column = next[column]!) maskedColumns.push(column);
       }
+      maskOffsets[row + 1] = maskedColumns.length;
     });
     for (const item of columns) columnOf[item] = -1;
+    return { maskOffsets, maskedColumns: Int32Array.from(maskedColumns) };
   }
 }

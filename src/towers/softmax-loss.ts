@@ -1,18 +1,62 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
-import { addPairGradients, pairScores, type Loss, type LossBatch, type LossStep } from './loss.js';
+import { native } from '../native.js';
+import { LICHEN_BACKEND } from '../tensorflow/lichen-backend.js';
+import {
+  BiasTile,
+  addPairGradients,
+  pairScores,
+  type Loss,
+  type LossBatch,
+  type LossStep,
+} from './loss.js';
 import type { TensorFlow } from '../tensorflow/tensorflow.js';
 
 /**
  * Sampled softmax with the correction for sampling bias (Yi et al., RecSys 2019): each pair's item is to be told from
  * the negatives, which stand for all items, and from the other items of the row's pairs. The pairs of a row share its
- * softmax (the multinomial likelihood of Liang et al., WWW 2018).
+ * softmax (the multinomial likelihood of Liang et al., WWW 2018). On the backend `lichen` the step is one native call.
  * @param temperature scores are divided by it.
  */
 export function softmaxLoss(temperature: number): Loss {
-  return (tf, batch) => step(tf, batch, temperature);
+  const tile = new BiasTile();
+  return (tf, batch) =>
+    tf.getBackend() === LICHEN_BACKEND
+      ? nativeStep(batch, temperature)
+      : composedStep(tf, batch, temperature, tile.of(batch));
 }
 
-function step(tf: TensorFlow, batch: LossBatch, temperature: number): LossStep {
+function nativeStep(batch: LossBatch, temperature: number): LossStep {
+  const of = {
+    users: new Float32Array(batch.users.length),
+    negatives: new Float32Array(batch.negatives.length),
+    targets: new Float32Array(batch.targets.length),
+  };
+  const loss = native().sampledSoftmaxStep(
+    batch.users,
+    batch.negatives,
+    batch.targets,
+    batch.dim,
+    temperature,
+    batch.columnBias,
+    batch.maskOffsets,
+    batch.maskedColumns,
+    batch.pairOffsets,
+    batch.pairTargets,
+    batch.pairBias,
+    batch.rowWeights,
+    of.users,
+    of.negatives,
+    of.targets,
+  );
+  return { loss, ...of };
+}
+
+function composedStep(
+  tf: TensorFlow,
+  batch: LossBatch,
+  temperature: number,
+  bias: Float32Array,
+): LossStep {
   const { dim, pairOffsets, rowWeights } = batch;
   const rows = pairOffsets.length - 1;
   const columns = batch.negatives.length / dim;
@@ -30,7 +74,7 @@ function step(tf: TensorFlow, batch: LossBatch, temperature: number): LossStep {
     // transposed for itself, which the wasm backend does about 10 times as fast as within the product.
     const scores = tf.add<Tensor2D>(
       tf.matMul(scaled, tf.transpose(negatives)),
-      tf.tensor2d(batch.bias, [rows, columns]),
+      tf.tensor2d(bias, [rows, columns]),
     );
     const greatest = rowGreatest(tf.max(scores, 1).dataSync<'float32'>(), pairs, pairOffsets);
     const exponentials = tf.exp(tf.sub(scores, tf.tensor2d(greatest, [rows, 1])));

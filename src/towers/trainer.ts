@@ -49,7 +49,6 @@ export class TwoTowerTrainer {
   private readonly sampler: NegativeSampler;
   private readonly bias: NegativeBias;
   private readonly loss: Loss;
-  private tile = new Float32Array(0);
   private stepsDone = 0;
 
   constructor(
@@ -93,10 +92,7 @@ export class TwoTowerTrainer {
     const pairs = examples.pairItems.length;
     const { targets, pairTargets } = this.items.targetsOf(examples.pairItems);
     const drawn = this.sampler.draw(targets, pairs);
-    const cells = examples.users.length * drawn.items.length;
-    if (this.tile.length < cells) this.tile = new Float32Array(cells);
-    const bias = this.tile.subarray(0, cells);
-    this.bias.fill(bias, examples, drawn);
+    const bias = this.bias.of(examples, drawn);
     const pairBias = this.pairBias(examples.pairItems);
     const negativeBags = this.items.bagsOf(drawn.items);
     const targetBags = this.items.bagsOf(targets);
@@ -114,7 +110,7 @@ export class TwoTowerTrainer {
           rowWeights: rowWeights(examples.pairOffsets, this.options.userPower),
           pairTargets,
           pairBias,
-          bias,
+          ...bias,
         });
         return step.users;
       },

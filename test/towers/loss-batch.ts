@@ -1,6 +1,22 @@
 import type { LossBatch } from '../../src/towers/loss.js';
-import { MASKED } from '../../src/towers/score-bias.js';
 import { randomValues } from './pairs.js';
+
+/** The masks of a batch. */
+export function maskedPlaces(
+  rows: number,
+  columns: number,
+  isMasked: (row: number, column: number) => boolean,
+): Pick<LossBatch, 'maskOffsets' | 'maskedColumns'> {
+  const all = Array.from({ length: columns }, (_, column) => column);
+  const ofRows = Array.from({ length: rows }, (_, row) =>
+    all.filter((column) => isMasked(row, column)),
+  );
+  const offsets = ofRows.map((_, row) => ofRows.slice(0, row + 1).flat().length);
+  return {
+    maskOffsets: Int32Array.of(0, ...offsets),
+    maskedColumns: Int32Array.from(ofRows.flat()),
+  };
+}
 
 /** A batch of 5 rows with 2, 0, 1, 3 and 1 pairs, 9 negatives of which some are masked, and 4 targets. */
 export function lossBatch(dim: number, spread = 1): LossBatch {
@@ -16,7 +32,8 @@ export function lossBatch(dim: number, spread = 1): LossBatch {
     rowWeights: Float32Array.of(0.05, 0.7, 0.3, 0.15, 0.15),
     pairTargets: Int32Array.of(0, 3, 1, 0, 1, 2, 3),
     pairBias: randomValues(7, 5),
-    bias: randomValues(rows * columns, 4).map((value, at) => (at % 7 === 3 ? MASKED : value)),
+    columnBias: randomValues(columns, 4),
+    ...maskedPlaces(rows, columns, (row, column) => (row * columns + column) % 7 === 3),
   };
 }
 
@@ -30,13 +47,13 @@ export type PlainLoss = (
 
 /** The weighted mean over all pairs of a plain loss, which gives the sum over a row's. */
 export function plainLoss(batch: LossBatch, loss: PlainLoss, vectors: Vectors): number {
-  const { dim, pairOffsets, pairTargets, pairBias, rowWeights, bias } = batch;
+  const { dim, pairOffsets, pairTargets, pairBias, rowWeights } = batch;
   const dot = (a: Float64Array, row: number, b: Float64Array, other: number): number => {
     let sum = 0;
     for (let at = 0; at < dim; at++) sum += a[row * dim + at]! * b[other * dim + at]!;
     return sum;
   };
-  const columns = bias.length / (pairOffsets.length - 1);
+  const { columnBias, maskOffsets, maskedColumns } = batch;
   let sum = 0;
   for (let row = 0; row + 1 < pairOffsets.length; row++) {
     const first = pairOffsets[row]!;
@@ -45,10 +62,11 @@ export function plainLoss(batch: LossBatch, loss: PlainLoss, vectors: Vectors): 
       score: dot(vectors.users, row, vectors.targets, target),
       bias: pairBias[first + at]!,
     }));
-    const negatives = Array.from({ length: columns }, (_, column) => ({
+    const masked = maskedColumns.subarray(maskOffsets[row], maskOffsets[row + 1]);
+    const negatives = Array.from(columnBias, (bias, column) => ({
       score: dot(vectors.users, row, vectors.negatives, column),
-      bias: bias[row * columns + column]!,
-    })).filter(({ bias: of }) => of > MASKED / 2);
+      bias,
+    })).filter((_, column) => !masked.includes(column));
     sum += rowWeights[row]! * loss(pairs, negatives);
   }
   return sum;

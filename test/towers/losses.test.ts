@@ -4,10 +4,16 @@ import { bprLoss } from '../../src/towers/bpr-loss.js';
 import { contrastiveLoss } from '../../src/towers/contrastive-loss.js';
 import type { Loss, LossBatch } from '../../src/towers/loss.js';
 import { cosineOf, prefixLoss } from '../../src/towers/prefix-loss.js';
-import { MASKED } from '../../src/towers/score-bias.js';
 import { softmaxLoss } from '../../src/towers/softmax-loss.js';
 import { Random } from '../../src/vectors/random.js';
-import { lossBatch, numericGradients, plainLoss, vectorsOf, type PlainLoss } from './loss-batch.js';
+import {
+  lossBatch,
+  maskedPlaces,
+  numericGradients,
+  plainLoss,
+  vectorsOf,
+  type PlainLoss,
+} from './loss-batch.js';
 
 const DIM = 6;
 const TEMPERATURE = 0.4;
@@ -115,10 +121,8 @@ describe('bprLoss', () => {
     const batch = lossBatch(DIM);
     const columns = batch.negatives.length / DIM;
     const open = [4, 0, 2, 8, 1];
-    const bias = batch.bias.map((_, at) =>
-      at % columns === open[Math.floor(at / columns)] ? 0 : MASKED,
-    );
-    const known = { ...batch, bias };
+    const masks = maskedPlaces(5, columns, (row, column) => column !== open[row]);
+    const known = { ...batch, ...masks };
     const bpr: PlainLoss = (pairs, [negative]) =>
       pairs.reduce(
         (sum, { score }) => sum + Math.log(1 + Math.exp((negative!.score - score) / TEMPERATURE)),
@@ -138,10 +142,10 @@ describe('bprLoss', () => {
     const { tf } = await loadTensorFlow('cpu');
     const batch = lossBatch(DIM);
     const columns = batch.negatives.length / DIM;
-    const bias = batch.bias.map((_, at) => (at % columns < 4 ? MASKED : 0));
+    const masks = maskedPlaces(5, columns, (_, column) => column < 4);
     const loss = bprLoss(TEMPERATURE, new Random(1));
     for (let time = 0; time < 50; time++) {
-      const { negatives } = loss(tf, { ...batch, bias });
+      const { negatives } = loss(tf, { ...batch, ...masks });
       // Ten masked draws in a row come once in 4,000 pairs; they may add, but seldom.
       const ofMasked = negatives.subarray(0, 4 * DIM).filter((value) => value !== 0).length;
       expect(ofMasked).toBe(0);
