@@ -184,6 +184,22 @@ export interface TensorCalls {
     ofNegatives: Float32Array,
     ofTargets: Float32Array,
   ): number;
+  /** Each of `out` is 0 with the chance `share`, in [0, 1), else 1 / (1 - share); seed is a whole number. */
+  dropoutMask(seed: number, share: number, out: Float32Array): void;
+  /**
+   * `out = scale * (base + Σ weights * x of the neighbours)`, row by row; node n has the neighbours
+   * `offsets[n] … offsets[n + 1] - 1`. `out` is another array than the operands.
+   */
+  smoothRows(
+    offsets: Int32Array,
+    neighbours: Int32Array,
+    weights: Float32Array,
+    dim: number,
+    x: Float32Array,
+    base: Float32Array,
+    scale: number,
+    out: Float32Array,
+  ): void;
   /** Rows divided by their lengths, and 1 / those; rows of zeros stay zeros. */
   unitRows(values: Float32Array, dim: number, unit: Float32Array, inverse: Float32Array): void;
   /** Turns gradients by unit rows into those by the rows they were made of, in place. */

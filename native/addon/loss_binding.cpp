@@ -1,10 +1,13 @@
-// Steps of losses over rows of vectors: synchronous, over typed arrays. src/native-tensor.ts has
+// Steps of losses over rows of vectors, and what towers do to rows in training: synchronous, over
+// typed arrays. src/native-tensor.ts has
 // the arguments.
 
 #include <napi.h>
 
 #include "addon/index_binding.hpp"
 #include "addon/tensor_arguments.hpp"
+#include "tensor/dropout.hpp"
+#include "tensor/graph.hpp"
 #include "tensor/sampled_softmax.hpp"
 #include "tensor/unit_rows.hpp"
 
@@ -97,12 +100,50 @@ Napi::Value pull_back(const Napi::CallbackInfo& info) {
   });
 }
 
+// (seed, share, out)
+Napi::Value dropout(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const std::size_t seed = size_argument(info[0], "seed");
+    const double share = double_argument(info[1], "share");
+    if (!(share >= 0.0 && share < 1.0)) {
+      throw Error(Code::kArgument, "share must be at least 0 and below 1");
+    }
+    const Span<float> out = float32_array(info[2], "out");
+    fill_dropout(seed, share, out.size, out.data);
+    return info.Env().Undefined();
+  });
+}
+
+// (offsets, neighbours, weights, dim, x, base, scale, out)
+Napi::Value smooth(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const std::size_t dim = dim_argument(info[3]);
+    const Rows x = rows_argument(info[4], dim, "x");
+    const Span<std::int32_t> neighbours = int32_array(info[1], "neighbours");
+    Graph graph;
+    graph.nodes = x.count;
+    graph.offsets = sized(int32_array(info[0], "offsets"), x.count + 1, "offsets");
+    graph.neighbours = neighbours.data;
+    graph.edges = neighbours.size;
+    graph.weights = sized(float32_array(info[2], "weights"), neighbours.size, "weights");
+    const float* const base = sized(float32_array(info[5], "base"), x.count * dim, "base");
+    float* const out = sized(float32_array(info[7], "out"), x.count * dim, "out");
+    if (out == x.values || out == base) {
+      throw Error(Code::kArgument, "out must be another array than x and base");
+    }
+    smooth_rows(graph, dim, x.values, base, float_argument(info[6], "scale"), out);
+    return info.Env().Undefined();
+  });
+}
+
 }  // namespace
 
 void export_loss_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "sampledSoftmaxStep", sampled_softmax);
   export_function(env, exports, "unitRows", unit_rows);
   export_function(env, exports, "pullBackUnitRows", pull_back);
+  export_function(env, exports, "dropoutMask", dropout);
+  export_function(env, exports, "smoothRows", smooth);
 }
 
 }  // namespace lichen::addon

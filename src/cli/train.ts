@@ -22,6 +22,7 @@ interface TrainFlags extends Pick<
   | 'temperature'
   | 'negatives'
   | 'weightDecay'
+  | 'graphLayers'
   | 'recency'
   | 'maxHistory'
   | 'layers'
@@ -90,6 +91,11 @@ export function trainCommand(): Command {
     .option('--normalize', 'score by the cosine (the default but for ids)')
     .option('--dot', 'score by the dot product instead of the cosine (try --temperature 1)')
     .option('--weight-decay <x>', 'pull of touched rows towards 0', nonNegativeNumber)
+    .option(
+      '--graph-layers <n>',
+      'of ids: steps along the graph of interactions that vectors are smoothed over',
+      integer(0, 4),
+    )
     .option(
       '--recency <x>',
       'what an item of an ordered history weighs beside the next',
@@ -163,6 +169,7 @@ function optionsOf(flags: TrainFlags): TwoTowerOptions {
     temperature: rest.temperature,
     normalize: rest.dot === true ? false : rest.normalize,
     weightDecay: rest.weightDecay,
+    graphLayers: rest.graphLayers,
     recency: rest.recency,
     maxHistory: rest.maxHistory,
     layers: rest.layers,

@@ -106,9 +106,7 @@ function backendClass(tf: TensorFlow, { MathBackendCPU }: TensorFlowCpu) {
     }
 
     override readSync(dataId: DataId) {
-      const values = super.readSync(dataId);
-      this.recycled.release(values);
-      return values;
+      return this.recycled.handOut(super.readSync(dataId));
     }
 
     override disposeData(dataId: DataId, force = false): boolean {

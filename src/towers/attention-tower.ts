@@ -1,12 +1,14 @@
-import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
 import type { TensorFlow } from '../tensorflow/tensorflow.js';
+import { native } from '../native.js';
 import { matrix, matrixRows } from '../vectors/matrix.js';
 import type { Random } from '../vectors/random.js';
 import { AttentionNetwork, type AttentionShape } from './attention-network.js';
 import { BagsBuilder, chosenBags, consecutiveBags, type Bags } from './bags.js';
-import type { BagGradients, EmbeddingTable } from './embedding-table.js';
+import type { BagGradients, VectorTable } from './embedding-table.js';
 import type { Examples } from './examples.js';
 import type { ResolvedTwoTowerOptions } from './options.js';
+import { groupSequences, type SequenceGroup } from './sequence-groups.js';
 import { SparseAdam } from './sparse-adam.js';
 import type { TableLayout, UserTower } from './user-tower.js';
 
@@ -22,7 +24,7 @@ export class AttentionTower implements UserTower {
   /** @param weights a view of the network's rows of the table. */
   constructor(
     private readonly tf: TensorFlow,
-    private readonly table: EmbeddingTable,
+    private readonly table: VectorTable,
     private readonly layout: TableLayout,
     private readonly options: ResolvedTwoTowerOptions,
     weights: Float32Array,
@@ -40,16 +42,15 @@ export class AttentionTower implements UserTower {
   ): BagGradients {
     const { tf, layout, table } = this;
     const { dim } = table;
-    const padded = paddedSequences(examples);
-    const bags = sequenceBags(layout.items, padded);
+    const { groups, items, starts } = groupSequences(examples);
+    const bags = placeBags(layout.items, items);
     const sums = table.sums(bags);
-    const places = rowPlaces(examples, padded.places);
+    const places = rowPlaces(examples, starts);
     const userBags = chosenBags(layout.users, examples.users);
     const ofFeatures = table.sums(userBags);
     let ofUsers: Float32Array | undefined;
     let ofInputs: Float32Array | undefined;
     tf.tidy(() => {
-      const shape: [number, number, number] = [padded.count, padded.places, dim];
       const lossOf = tf.customGrad((...given: unknown[]) => {
         const outputs = given[0] as Tensor;
         const users = matrixRows(matrix(outputs.dataSync<'float32'>(), dim), places).data;
@@ -58,23 +59,23 @@ export class AttentionTower implements UserTower {
         const gradients = spreadOut(ofUsers, places, dim, outputs.size);
         return {
           value: tf.scalar(0),
-          gradFunc: () => tf.tensor3d(gradients, shape),
+          gradFunc: () => tf.tensor2d(gradients, [items.length, dim]),
         };
       });
-      const forward = (inputs: Tensor, ...weights: Tensor[]): Tensor =>
-        lossOf(this.network.apply(inputs as Tensor3D, weights, this.dropout(shape)));
-      const [input, ...ofWeights] = tf.grads(forward)([
-        tf.tensor3d(sums, shape),
-        ...this.network.tensors(),
-      ]);
-      const gradients = new Float32Array(this.network.weights.length);
-      let at = 0;
-      for (const gradient of ofWeights) {
-        gradients.set(gradient.dataSync<'float32'>(), at);
-        at += gradient.size;
-      }
+      const forward = (...given: Tensor[]): Tensor => {
+        const weights = given.slice(groups.length);
+        const outputs = groups.map((_, group) => {
+          const inputs = given[group] as Tensor3D;
+          const vectors = this.network.apply(inputs, weights, this.dropout(inputs.shape));
+          return tf.reshape(vectors, [-1, dim]) as Tensor2D;
+        });
+        return lossOf(outputs.length === 1 ? outputs[0]! : tf.concat(outputs, 0));
+      };
+      const found = tf.grads(forward)([...this.inputsOf(groups, sums), ...this.network.tensors()]);
+      const ofWeights = found.slice(groups.length);
+      const gradients = flat(ofWeights, this.network.weights.length);
       this.adam.step(this.networkRows, gradients, learningRate * NETWORK_RATE);
-      ofInputs = input!.dataSync<'float32'>().slice();
+      ofInputs = flat(found.slice(0, groups.length), sums.length);
     });
     const gradients = new Float32Array(ofInputs!.length + ofUsers!.length);
     gradients.set(ofInputs!);
@@ -82,53 +83,54 @@ export class AttentionTower implements UserTower {
     return { bags: consecutiveBags([bags, userBags]), gradients };
   }
 
+  /** A tensor for each group, of shape [sequences, places, dim]. */
+  private inputsOf(groups: readonly SequenceGroup[], sums: Float32Array): Tensor3D[] {
+    const { dim } = this.table;
+    let from = 0;
+    return groups.map(({ sequences, places }) => {
+      const part = sums.subarray(from, from + sequences * places * dim);
+      from += part.length;
+      return this.tf.tensor3d(part, [sequences, places, dim]);
+    });
+  }
+
   private dropout(shape: [number, number, number]): (() => Tensor3D) | undefined {
     const { tf, random } = this;
     const { dropout } = this.options;
     if (dropout === 0) return undefined;
-    const kept = 1 / (1 - dropout);
     return () => {
       const mask = new Float32Array(shape[0] * shape[1] * shape[2]);
-      for (let at = 0; at < mask.length; at++) mask[at] = random.uniform() < dropout ? 0 : kept;
+      native().dropoutMask(random.uint32(), dropout, mask);
       return tf.tensor3d(mask, shape);
     };
   }
 }
 
-/** Sequences of one length: `items[s * places + p]` is item p of sequence s, -1 past its end. */
-interface PaddedSequences {
-  readonly count: number;
-  readonly places: number;
-  readonly items: Int32Array;
+/** The values of tensors one after the other, `size` together. */
+function flat(tensors: readonly Tensor[], size: number): Float32Array {
+  const values = new Float32Array(size);
+  let at = 0;
+  for (const tensor of tensors) {
+    values.set(tensor.dataSync<'float32'>(), at);
+    at += tensor.size;
+  }
+  return values;
 }
 
-function paddedSequences({ sequenceOffsets, sequenceItems }: Examples): PaddedSequences {
-  const count = sequenceOffsets.length - 1;
-  let places = 1;
-  for (let at = 0; at < count; at++) {
-    places = Math.max(places, sequenceOffsets[at + 1]! - sequenceOffsets[at]!);
-  }
-  const items = new Int32Array(count * places).fill(-1);
-  for (let at = 0; at < count; at++) {
-    items.set(sequenceItems.subarray(sequenceOffsets[at], sequenceOffsets[at + 1]), at * places);
-  }
-  return { count, places, items };
-}
-
-/** A bag for each place of each sequence; none past its end. */
-function sequenceBags(items: Bags, { items: sequence }: PaddedSequences): Bags {
-  if (!sequence.includes(-1)) return chosenBags(items, sequence);
+/** A bag for each place; none past the end of a sequence. */
+function placeBags(items: Bags, places: Int32Array): Bags {
+  if (!places.includes(-1)) return chosenBags(items, places);
   const builder = new BagsBuilder();
-  for (const item of sequence) {
+  for (const item of places) {
     if (item >= 0) builder.addBag(items, item, 1);
     builder.close();
   }
   return builder.finish();
 }
 
-/** Which place of the padded sequences each row is. */
-function rowPlaces({ rowSequences, rowLengths }: Examples, places: number): Int32Array {
-  return rowSequences.map((sequence, row) => sequence * places + rowLengths[row]! - 1);
+/** Which place each row is. */
+function rowPlaces({ rowSequences, rowLengths }: Examples, starts: Int32Array): Int32Array {
+  return rowSequences.map((sequence, row) => starts[sequence]! + rowLengths[row]! - 1);
 }
 
 function spreadOut(

@@ -1,5 +1,5 @@
 import type { UserItems } from './pair-batches.js';
-import type { EmbeddingTable } from './embedding-table.js';
+import type { EmbeddingTable, VectorTable } from './embedding-table.js';
 import { tableRows, type TowerSchema } from './layout.js';
 import { matrix, requireFinite, type Matrix } from '../vectors/matrix.js';
 import { unitRows } from './unit-rows.js';
@@ -27,12 +27,12 @@ export function finishTable(table: EmbeddingTable, source: UserItems, schema: To
 }
 
 /** What histories are means of: a row an item. */
-export function historySums(table: EmbeddingTable, layout: TableLayout): Matrix {
+export function historySums(table: VectorTable, layout: TableLayout): Matrix {
   return matrix(table.sums(layout.history), table.dim);
 }
 
 /** What the item tower gives before lengths are made 1: a row an item. */
-export function itemSums(table: EmbeddingTable, layout: TableLayout): Matrix {
+export function itemSums(table: VectorTable, layout: TableLayout): Matrix {
   return matrix(table.sums(layout.items), table.dim);
 }
 

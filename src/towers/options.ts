@@ -42,11 +42,11 @@ export interface TwoTowerSettings {
   loss: LossName;
   /** Whether a user's items are in order, oldest first: then the next item is learned from those before. Default false; attention is always in order. */
   ordered: boolean;
-  /** Times that training goes through all interactions, 1..100000. Default 40 (id: 16). */
+  /** Times that training goes through all interactions, 1..100000. Default 40 (id: 16, with a graph 10). */
   epochs: number;
-  /** Users a step (id: groups of 4 pairs), at least 2. Small sets get smaller batches, so that an epoch has 16 steps. Default 512. */
+  /** Users a step (id: groups of 4 pairs), at least 2. Small sets get smaller batches, so that an epoch has 16 steps. Default 512 (with a graph 2048). */
   batchSize: number;
-  /** Adam's step size at the start, above 0. Default 0.01 (id: 0.2). */
+  /** Adam's step size at the start, above 0. Default 0.01 (id: 0.2, with a graph 0.05). */
   learningRate: number;
   /** Share of `learningRate` left at the last step, 0..1; it falls in a straight line. Default 0.1 (id: 0.02). */
   finalLearningRate: number;
@@ -73,13 +73,18 @@ export interface TwoTowerSettings {
   negativeWeight: number;
   /**
    * Share of its values, times the learning rate, that a row loses at each step that touches it, at least 0. What
-   * keeps dot products from learning by heart; cosines need none. Default 0 (id: 1.2).
+   * keeps dot products from learning by heart; cosines need none. Default 0 (id: 1.2, with a graph 0.3).
    */
   weightDecay: number;
   /**
    * A user of n items weighs n to this power in the loss, 0..1: 1 is each interaction alike, 0 each user alike. Default 1.
    */
   userPower: number;
+  /**
+   * Of `id` without features: steps along the graph of interactions over which vectors are smoothed (LightGCN, He et al.,
+   * SIGIR 2020), 0..4. A step of training costs the whole graph, so batches should be large. Default 0.
+   */
+  graphLayers: number;
   /** Of `history`: an item of n interactions weighs n to the power of minus this, 0..1, as often met says little. Default 0. */
   historyPower: number;
   /** Of `history` without order: the share of a user's items that the user is seen by in a step, above 0..1. Default 0.5. */
@@ -148,6 +153,7 @@ export const TWO_TOWER_DEFAULTS: ResolvedTwoTowerOptions = Object.freeze({
   negativeWeight: 150,
   weightDecay: 0,
   userPower: 1,
+  graphLayers: 0,
   historyPower: 0,
   inputShare: 0.5,
   maxHistory: 50,
@@ -178,6 +184,14 @@ export const TOWER_DEFAULTS: Readonly<Record<UserTowerKind, Partial<TwoTowerSett
     },
     attention: { ordered: true },
   });
+
+/** What is another default where vectors are smoothed over a graph. */
+export const GRAPH_DEFAULTS: Partial<TwoTowerSettings> = Object.freeze({
+  epochs: 10,
+  batchSize: 2048,
+  learningRate: 0.05,
+  weightDecay: 0.3,
+});
 
 /** What values an option may have. */
 interface Rule {
@@ -257,6 +271,7 @@ const RULES: Readonly<Record<keyof TwoTowerSettings, Rule>> = {
   negativeWeight: positive,
   weightDecay: notNegative,
   userPower: between(0, 1),
+  graphLayers: whole(0, 4),
   historyPower: between(0, 1),
   inputShare: share,
   maxHistory: whole(1, 4096),
@@ -311,6 +326,7 @@ export function resolveTwoTowerOptions(options: TwoTowerOptions = {}): ResolvedT
   const resolved = {
     ...TWO_TOWER_DEFAULTS,
     ...TOWER_DEFAULTS[userTower],
+    ...(Number(chosen['graphLayers'] ?? 0) > 0 ? GRAPH_DEFAULTS : {}),
     ...chosen,
   };
   requireConsistent(resolved);
@@ -323,12 +339,15 @@ function requireConsistent({
   loss,
   ordered,
   normalize,
+  graphLayers,
   prefixes,
 }: TwoTowerSettings): void {
   if (loss === 'ccl' && !normalize)
     throw badOption('normalize', 'true with the loss ccl', normalize);
   if (userTower === 'attention' && !ordered)
     throw badOption('ordered', 'true with the user tower attention', ordered);
+  if (graphLayers > 0 && userTower !== 'id')
+    throw badOption('graphLayers', `0 with the user tower ${userTower}`, graphLayers);
   const longest = prefixes.at(-1) ?? 0;
   if (longest >= dim) throw badOption('prefixes', `whole numbers below dim, ${dim}`, longest);
 }

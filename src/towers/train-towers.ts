@@ -9,13 +9,14 @@ import { attend } from './attention-tower.js';
 import { Random } from '../vectors/random.js';
 import { matrix, type Matrix } from '../vectors/matrix.js';
 import { BagsBuilder } from './bags.js';
-import { embeddingBag } from './embedding-bag.js';
-import { EmbeddingTable, randomTable } from './embedding-table.js';
+import { EmbeddingTable, randomTable, type VectorTable } from './embedding-table.js';
+import { InteractionGraph } from './interaction-graph.js';
 import type { TowerWeights } from './new-vectors.js';
 import type { UserItems } from './pair-batches.js';
 import { fillUnknownUsers, finishTable, finishVectors, historySums, itemSums } from './finish.js';
-import { tableLayout, tableRows, towerSchema, type TowerFeatures } from './layout.js';
+import { tableLayout, tableRows, towerSchema, type TowerFeatures, type TowerSchema } from './layout.js';
 import type { ResolvedTwoTowerOptions, TwoTowerOptions } from './options.js';
+import { SmoothedTable } from './smoothed-table.js';
 import { TwoTowerTrainer } from './trainer.js';
 import { runEpochs, type TrainingOutcome } from './training.js';
 import { addHistory, type TableLayout } from './user-tower.js';
@@ -53,6 +54,12 @@ export async function trainTowers(
 ): Promise<TrainedTowers> {
   const { users, items, itemIndices } = interactions;
   const schema = towerSchema(options, users, items, features);
+  if (options.graphLayers > 0 && schema.itemFeatures.length + schema.userFeatures.length > 0) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      'graphLayers must be 0 with features: the graph smooths ids alone',
+    );
+  }
   const layout = tableLayout(schema, features, options, itemIndices);
   const random = new Random(options.seed);
   const rows = tableRows(schema, options.dim);
@@ -63,9 +70,10 @@ export async function trainTowers(
     initializeNetwork(network, options, random.fork());
   }
   if (initial !== undefined) takeRows(values, schema, { users, items }, initial, options.dim);
-  const table = new EmbeddingTable(values, options.dim, options.weightDecay);
+  const plain = new EmbeddingTable(values, options.dim, options.weightDecay);
   const parts = options.validation > 0 ? validationSplit(interactions, options) : undefined;
   const source = userItems(parts?.train ?? interactions);
+  const table = options.graphLayers === 0 ? plain : smoothedTable(values, source, schema, options);
   const trainer = new TwoTowerTrainer(
     loaded.tf,
     { ...source, itemCount: items.size },
@@ -80,23 +88,29 @@ export async function trainTowers(
       `interactions: no user has two items, of which a user tower of kind ${options.userTower} learns; try id`,
     );
   }
-  const vectors = (known: UserItems): Towers =>
-    towersOf(loaded.tf, table, layout, network, known, options);
+  const vectors = (from: VectorTable, known: UserItems): Towers =>
+    towersOf(loaded.tf, from, layout, network, known, options);
   let best: Float32Array | undefined;
   const validator =
     parts &&
     new HeldBackValidator(
       parts,
       random.fork(),
-      () => vectors(source),
+      () => vectors(table, source),
       () => (best = values.slice()),
     );
   const outcome = await runEpochs(trainer, loaded, options, controls, validator);
   if (best !== undefined) values.set(best);
-  finishTable(table, source, schema);
-  const { users: userVectors, items: itemVectors } = vectors(userItems(interactions));
+  const known = userItems(interactions);
+  if (options.graphLayers > 0) {
+    // What is kept are the smoothed rows, which need the graph no more.
+    const graph = new InteractionGraph(known, schema.items);
+    values.set(graph.smooth(values, options.dim, options.graphLayers));
+  }
+  finishTable(plain, source, schema);
+  const { users: userVectors, items: itemVectors } = vectors(plain, known);
   const unknownUser = fillUnknownUsers(userVectors, options.normalize);
-  const sums = historySums(table, layout);
+  const sums = historySums(plain, layout);
   const weights = {
     table: matrix(values, options.dim),
     itemSums: sums,
@@ -105,6 +119,21 @@ export async function trainTowers(
     unknownUser,
   };
   return { outcome, towers: { userVectors, itemVectors, weights } };
+}
+
+function smoothedTable(
+  values: Float32Array,
+  source: UserItems,
+  { items }: TowerSchema,
+  { dim, weightDecay, graphLayers }: ResolvedTwoTowerOptions,
+): SmoothedTable {
+  return new SmoothedTable(
+    values,
+    dim,
+    weightDecay,
+    new InteractionGraph(source, items),
+    graphLayers,
+  );
 }
 
 function userItems({ offsets, itemIndices }: Interactions): UserItems {
@@ -126,7 +155,7 @@ interface Towers {
 /** The vectors of all users, seen by all of their items, and of all items. */
 function towersOf(
   tf: TensorFlow,
-  table: EmbeddingTable,
+  table: VectorTable,
   layout: TableLayout,
   network: Float32Array,
   known: UserItems,
@@ -143,7 +172,7 @@ function towersOf(
     builder.addBag(layout.users, user, 1);
     builder.close();
   });
-  const users = matrix(embeddingBag(table.values, dim, builder.finish()), dim);
+  const users = matrix(table.sums(builder.finish()), dim);
   if (options.userTower === 'attention') {
     const attended = attend(tf, options, network, items.data, histories);
     attended.forEach((value, at) => (users.data[at]! += value));

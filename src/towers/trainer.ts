@@ -3,7 +3,7 @@ import { Random } from '../vectors/random.js';
 import { AttentionTower } from './attention-tower.js';
 import { bprLoss } from './bpr-loss.js';
 import { contrastiveLoss } from './contrastive-loss.js';
-import type { EmbeddingTable } from './embedding-table.js';
+import type { VectorTable } from './embedding-table.js';
 import {
   IdDealer,
   SequenceDealer,
@@ -54,7 +54,7 @@ export class TwoTowerTrainer {
   constructor(
     private readonly tf: TensorFlow,
     source: TrainingSource,
-    private readonly table: EmbeddingTable,
+    private readonly table: VectorTable,
     layout: TableLayout,
     network: Float32Array,
     private readonly options: ResolvedTwoTowerOptions,

@@ -1,5 +1,5 @@
 import { BagsBuilder, type Bags } from './bags.js';
-import type { BagGradients, EmbeddingTable } from './embedding-table.js';
+import type { BagGradients, VectorTable } from './embedding-table.js';
 import type { Examples } from './examples.js';
 import type { ResolvedTwoTowerOptions } from './options.js';
 
@@ -56,7 +56,7 @@ export function addHistory(
 /** The tower whose vectors are sums of table rows: the mean of a history, an id, features. */
 export class BagUserTower implements UserTower {
   constructor(
-    private readonly table: EmbeddingTable,
+    private readonly table: VectorTable,
     private readonly layout: TableLayout,
     private readonly options: ResolvedTwoTowerOptions,
   ) {}

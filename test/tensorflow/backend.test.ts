@@ -101,6 +101,20 @@ describe('memory', () => {
     expect(values).toEqual(copy);
   });
 
+  it('gives values whose buffers hold nothing else, whatever memory they had', () => {
+    for (const length of [LONG, LONG + 1, LONG + 77]) {
+      const sum = tf.tidy(() => tf.add(tf.zeros([length]), length));
+      const values = sum.dataSync<'float32'>();
+      expect(values.buffer.byteLength).toBe(4 * length);
+      expect(new Set(values)).toEqual(new Set([length]));
+      // What was read is still the tensor's, and the next tensor has other memory.
+      const more = tf.tidy(() => tf.add(sum, 1));
+      expect(sum.dataSync()).toEqual(values);
+      expect(more.dataSync<'float32'>()[length - 1]).toBe(length + 1);
+      tf.dispose([sum, more]);
+    }
+  });
+
   it('never changes the arrays that tensors were made of', () => {
     const given = new Float32Array(LONG).fill(3);
     tf.tidy(() => {

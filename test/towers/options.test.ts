@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import {
+  GRAPH_DEFAULTS,
   resolveTwoTowerOptions,
+  TOWER_DEFAULTS,
   TWO_TOWER_DEFAULTS,
   type TwoTowerOptions,
 } from '../../src/towers/options.js';
@@ -14,6 +16,17 @@ describe('resolveTwoTowerOptions', () => {
     });
     expect(Object.isFrozen(TWO_TOWER_DEFAULTS)).toBe(true);
     expect(Object.isFrozen(resolveTwoTowerOptions())).toBe(true);
+  });
+
+  it('has other defaults for ids, and for ids with a graph', () => {
+    const id = { ...TWO_TOWER_DEFAULTS, userTower: 'id', ...TOWER_DEFAULTS.id };
+    expect(resolveTwoTowerOptions({ userTower: 'id' })).toEqual(id);
+    expect(resolveTwoTowerOptions({ userTower: 'id', graphLayers: 2, epochs: 3 })).toEqual({
+      ...id,
+      ...GRAPH_DEFAULTS,
+      graphLayers: 2,
+      epochs: 3,
+    });
   });
 
   it('leaves out what does not decide the outcome', () => {
@@ -33,6 +46,8 @@ describe('resolveTwoTowerOptions', () => {
     [{ temperature: NaN }, 'temperature must be a finite number above 0, got NaN'],
     [{ normalize: 'yes' }, 'normalize must be true or false, got "yes"'],
     [{ logQ: 1 }, 'logQ must be'],
+    [{ userTower: 'id', graphLayers: 5 }, 'graphLayers must be a whole number in 0..4, got 5'],
+    [{ graphLayers: 1 }, 'graphLayers must be 0 with the user tower history, got 1'],
     [{ maskKnown: null }, 'maskKnown must be true or false, got null'],
     [{ weightDecay: -0.1 }, 'weightDecay must be'],
     [{ seed: 1.5 }, 'seed must be a whole number in 0..2^53-1, got 1.5'],
