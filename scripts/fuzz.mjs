@@ -4,6 +4,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 const BUILD = join('native', 'build', 'fuzz');
@@ -28,7 +29,7 @@ must('cmake', [
   ...['-S', 'native', '-B', BUILD, '-DCMAKE_CXX_COMPILER=clang++', '-DLICHEN_ADDON=OFF'],
   ...['-DLICHEN_FUZZERS=ON', '-DLICHEN_SANITIZE=address,undefined'],
 ]);
-must('cmake', ['--build', BUILD, '--parallel']);
+must('cmake', ['--build', BUILD, '--parallel', String(availableParallelism())]);
 const seeds = join(BUILD, 'seeds');
 must(join(BUILD, 'fuzz_seeds'), [seeds]);
 for (const target of chosen) {

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Result } from './suite.js';
 
@@ -29,7 +30,15 @@ export function buildHnswlibBench(): string {
 
 function build(target: string): void {
   command('cmake', '-S', 'native', '-B', BUILD, '-DLICHEN_ADDON=OFF', '-DLICHEN_BENCHES=ON');
-  command('cmake', '--build', BUILD, '--parallel', '--target', target);
+  command(
+    'cmake',
+    '--build',
+    BUILD,
+    '--parallel',
+    String(availableParallelism()),
+    '--target',
+    target,
+  );
 }
 
 /** Runs it: what it measured. */

@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t kTileBytes = std::size_t{1} << 19;  // scores of a block of rows, in the L2
 constexpr std::size_t kLeastBlock = 8;                    // rows
 constexpr std::size_t kBlocksAThread = 4;
-constexpr std::size_t kTargetGrain = 1024;                // targets of a thread, at least
+constexpr std::size_t kTargetGrain = 1024;                     // targets of a thread, at least
 constexpr std::size_t kMostPullBytes = std::size_t{32} << 20;  // bytes
 // Leaves a probability of exactly 0, and stays finite.
 constexpr float kMasked = -1e9f;

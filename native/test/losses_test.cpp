@@ -8,6 +8,8 @@
 
 #include "kernels/kernels.hpp"
 #include "runtime/error.hpp"
+#include "tensor/dropout.hpp"
+#include "tensor/graph.hpp"
 #include "tensor/sampled_softmax.hpp"
 #include "tensor/unit_rows.hpp"
 #include "test/check.hpp"
@@ -172,6 +174,46 @@ TEST_CASE("losses sampled softmax tells of values that are none") {
   Case one(6, 30, 5, 16);
   one.users[40] = NAN;
   CHECK(std::isnan(one.run()[0]));
+}
+
+TEST_CASE("losses smoothing and dropout are the same with any number of threads") {
+  const std::size_t nodes = 1500;
+  const std::size_t dim = 19;
+  std::vector<std::int32_t> offsets{0};
+  std::vector<std::int32_t> neighbours;
+  for (std::size_t node = 0; node < nodes; ++node) {
+    for (std::size_t i = 0; i < node % 7; ++i) {
+      neighbours.push_back(static_cast<std::int32_t>((node * 31 + i * 17) % nodes));
+    }
+    offsets.push_back(static_cast<std::int32_t>(neighbours.size()));
+  }
+  const std::vector<float> weights = uniform_floats(1, neighbours.size());
+  const std::vector<float> x = uniform_floats(2, nodes * dim);
+  const std::vector<float> base = uniform_floats(3, nodes * dim);
+  const Graph graph{nodes, offsets.data(), neighbours.data(), weights.data(), neighbours.size()};
+  const std::vector<float> out = test::on_threads([&] {
+    std::vector<float> smoothed(nodes * dim);
+    smooth_rows(graph, dim, x.data(), base.data(), 0.25f, smoothed.data());
+    return smoothed;
+  });
+  for (std::size_t node = 0; node < nodes; ++node) {
+    for (std::size_t d = 0; d < dim; ++d) {
+      double sum = static_cast<double>(base[node * dim + d]);
+      for (std::int32_t edge = offsets[node]; edge < offsets[node + 1]; ++edge) {
+        const auto at = static_cast<std::size_t>(edge);
+        sum += static_cast<double>(weights[at]) *
+               static_cast<double>(x[static_cast<std::size_t>(neighbours[at]) * dim + d]);
+      }
+      CHECK(std::fabs(static_cast<double>(out[node * dim + d]) - sum / 4) < 1e-6);
+    }
+  }
+  const std::vector<float> mask = test::on_threads([] {
+    std::vector<float> values(200001);
+    fill_dropout(7, 0.3, values.size(), values.data());
+    return values;
+  });
+  const auto dropped = std::count(mask.begin(), mask.end(), 0.0f);
+  CHECK(std::fabs(static_cast<double>(dropped) / 200001.0 - 0.3) < 0.01);
 }
 
 TEST_CASE("losses unit rows have length 1, and gradients at right angles to them") {

@@ -1,4 +1,4 @@
-import type { Tensor, Tensor2D, Tensor3D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
 import type { TensorFlow } from '../tensorflow/tensorflow.js';
 import { native } from '../native.js';
 import { matrix, matrixRows } from '../vectors/matrix.js';
@@ -64,10 +64,10 @@ export class AttentionTower implements UserTower {
       });
       const forward = (...given: Tensor[]): Tensor => {
         const weights = given.slice(groups.length);
-        const outputs = groups.map((_, group) => {
+        const outputs = groups.map((_, group): Tensor => {
           const inputs = given[group] as Tensor3D;
           const vectors = this.network.apply(inputs, weights, this.dropout(inputs.shape));
-          return tf.reshape(vectors, [-1, dim]) as Tensor2D;
+          return tf.reshape(vectors, [-1, dim]);
         });
         return lossOf(outputs.length === 1 ? outputs[0]! : tf.concat(outputs, 0));
       };

@@ -14,7 +14,13 @@ import { InteractionGraph } from './interaction-graph.js';
 import type { TowerWeights } from './new-vectors.js';
 import type { UserItems } from './pair-batches.js';
 import { fillUnknownUsers, finishTable, finishVectors, historySums, itemSums } from './finish.js';
-import { tableLayout, tableRows, towerSchema, type TowerFeatures, type TowerSchema } from './layout.js';
+import {
+  tableLayout,
+  tableRows,
+  towerSchema,
+  type TowerFeatures,
+  type TowerSchema,
+} from './layout.js';
 import type { ResolvedTwoTowerOptions, TwoTowerOptions } from './options.js';
 import { SmoothedTable } from './smoothed-table.js';
 import { TwoTowerTrainer } from './trainer.js';

@@ -68,6 +68,14 @@ describe('train, embed and recommend with towers of histories', () => {
     expect((metrics as Metrics)['recall@5']).toBeGreaterThan(0.1);
   });
 
+  it('smooths ids over the graph of interactions', () => {
+    const { metrics } = train(
+      'graph',
+      ...['--user-tower', 'id', '--graph-layers', '2', '--hold-out', '0.2', '--epochs', '40'],
+    );
+    expect((metrics as Metrics)['recall@5']).toBeGreaterThan(0.1);
+  });
+
   it('validates, and says so', () => {
     const { metrics } = train('validated', '--validation', '0.2', '--patience', '1');
     expect(Object.keys(metrics as Metrics)).toEqual(['validation recall@20', 'validation ndcg@20']);

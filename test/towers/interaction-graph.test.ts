@@ -43,7 +43,10 @@ function times(matrix: readonly number[][], rows: Float32Array, dim: number): Fl
   const out = new Float32Array(rows.length);
   matrix.forEach((weights, row) => {
     for (let at = 0; at < dim; at++) {
-      out[row * dim + at] = weights.reduce((sum, one, node) => sum + one * rows[node * dim + at]!, 0);
+      out[row * dim + at] = weights.reduce(
+        (sum, one, node) => sum + one * rows[node * dim + at]!,
+        0,
+      );
     }
   });
   return out;
@@ -152,13 +155,13 @@ describe('towers of ids with graphLayers', () => {
   it('want ids alone', async () => {
     await expect(train({ userTower: 'history' })).rejects.toMatchObject({
       code: 'ERR_LICHEN_ARGUMENT',
-      message: expect.stringContaining('graphLayers must be 0 with the user tower history'),
+      message: expect.stringContaining('graphLayers must be 0 with the user tower history') as string,
     });
     const values = Array.from({ length: 100 }, (_, item) => (item % 2 === 0 ? 'even' : 'odd'));
     const kind = { type: 'categorical', values } as const;
     await expect(train({}, { itemFeatures: { kind } })).rejects.toMatchObject({
       code: 'ERR_LICHEN_ARGUMENT',
-      message: expect.stringContaining('graphLayers must be 0 with features'),
+      message: expect.stringContaining('graphLayers must be 0 with features') as string,
     });
   });
 });
