@@ -155,7 +155,9 @@ describe('towers of ids with graphLayers', () => {
   it('want ids alone', async () => {
     await expect(train({ userTower: 'history' })).rejects.toMatchObject({
       code: 'ERR_LICHEN_ARGUMENT',
-      message: expect.stringContaining('graphLayers must be 0 with the user tower history') as string,
+      message: expect.stringContaining(
+        'graphLayers must be 0 with the user tower history',
+      ) as string,
     });
     const values = Array.from({ length: 100 }, (_, item) => (item % 2 === 0 ? 'even' : 'odd'));
     const kind = { type: 'categorical', values } as const;
