@@ -1,6 +1,5 @@
 // Steps of losses over rows of vectors, and what towers do to rows in training: synchronous, over
-// typed arrays. src/native-tensor.ts has
-// the arguments.
+// typed arrays. src/native-tensor.ts has the arguments.
 
 #include <napi.h>
 
@@ -26,12 +25,6 @@ Rows rows_argument(const Napi::Value& value, std::size_t dim, const char* name) 
   return {array.data, count};
 }
 
-std::size_t dim_argument(const Napi::Value& value) {
-  const std::size_t dim = size_argument(value, "dim", 1 << 24);
-  if (dim == 0) throw Error(Code::kArgument, "dim must be at least 1");
-  return dim;
-}
-
 // offsets, values
 RowPlaces places_argument(const Napi::CallbackInfo& info, std::size_t at, std::size_t rows,
                           const char* offsets_name, const char* name) {
@@ -41,8 +34,7 @@ RowPlaces places_argument(const Napi::CallbackInfo& info, std::size_t at, std::s
 }
 
 // (users, negatives, targets, dim, temperature, columnBias, maskOffsets, maskedColumns,
-// pairOffsets,
-//  pairTargets, pairBias, rowWeights, ofUsers, ofNegatives, ofTargets) -> loss
+//  pairOffsets, pairTargets, pairBias, rowWeights, ofUsers, ofNegatives, ofTargets) -> loss
 Napi::Value sampled_softmax(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     SampledSoftmax step;

@@ -30,8 +30,7 @@ AdamSettings adam_settings(const Napi::CallbackInfo& info, std::size_t at) {
 
 EmbeddingTable table_argument(const Napi::Value& values, const Napi::Value& dim) {
   const Span<float> array = float32_array(values, "table");
-  EmbeddingTable table{array.data, 0, size_argument(dim, "dim", 1 << 24)};
-  if (table.dim == 0) throw Error(Code::kArgument, "dim must be at least 1");
+  EmbeddingTable table{array.data, 0, dim_argument(dim)};
   table.rows = array.size / table.dim;
   check_size(array.size, table.rows * table.dim, "table");
   if (table.rows > 0x7FFFFFFF) throw Error(Code::kArgument, "table has too many rows");

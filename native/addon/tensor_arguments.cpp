@@ -53,6 +53,12 @@ double double_argument(const Napi::Value& value, const char* name) {
   return value.As<Napi::Number>().DoubleValue();
 }
 
+std::size_t dim_argument(const Napi::Value& value) {
+  const std::size_t dim = size_argument(value, "dim", 1 << 24);
+  if (dim == 0) throw Error(Code::kArgument, "dim must be at least 1");
+  return dim;
+}
+
 float float_argument(const Napi::Value& value, const char* name) {
   return static_cast<float>(double_argument(value, name));
 }

@@ -41,6 +41,8 @@ const void* sized(const AnyArray& array, std::size_t wanted, const char* name);
 
 // The product of sizes; throws Error(kArgument) where no array could have so many elements.
 std::size_t product_of(std::initializer_list<std::size_t> sizes);
+// Values a row: at least 1.
+std::size_t dim_argument(const Napi::Value& value);
 float float_argument(const Napi::Value& value, const char* name);
 double double_argument(const Napi::Value& value, const char* name);
 bool bool_argument(const Napi::Value& value, const char* name);

@@ -25,7 +25,7 @@ constexpr float kMasked = -1e9f;
 // From one step to the next: fresh memory costs as much as a product.
 thread_local AlignedBuffer<float> kept_pulls;
 
-// What rows at work need, for a thread to keep from block to block.
+// What the rows of a block need.
 struct RowMemory {
   std::vector<float> scores;  // of the negatives, then of the pairs
   std::vector<float> scaled_users;

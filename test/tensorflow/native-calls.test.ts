@@ -1,19 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { native } from '../../src/native.js';
 import { operation } from '../../src/tensorflow/kernel.js';
+import { detached } from '../detached.js';
 
 const ARGUMENT = 'ERR_LICHEN_ARGUMENT';
 const DIMENSION = 'ERR_LICHEN_DIMENSION';
 
 const floats = (length: number) => new Float32Array(length);
 const axes = (...numbers: number[]) => Int32Array.from(numbers);
-
-/** An array whose memory has gone elsewhere. */
-function detached(length: number): Float32Array {
-  const array = floats(length);
-  structuredClone(array.buffer, { transfer: [array.buffer] });
-  return array;
-}
 
 type Product = Parameters<ReturnType<typeof native>['tensorProduct']>;
 
