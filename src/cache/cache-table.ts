@@ -1,0 +1,331 @@
+import { classOf, CLASSES, HitDensity, MOST_COUNT } from './hit-density.js';
+import { KeyHistory } from './key-history.js';
+import { hashOf, type CacheKey } from './key-hash.js';
+import { KeyIndex } from './key-index.js';
+import { RecencyLists } from './recency-lists.js';
+
+const LEAST_ROWS = 16;
+/** Rows given up before all classes are looked at again. */
+const LOOK_EVERY = 16;
+const LEAST_PERIOD = 4000;
+/** Requests for each entry before what was learned replaces the first guess. */
+const GUESSED = 10;
+
+/** Limits of a {@link CacheTable}. */
+export interface CacheTableOptions {
+  /** Most rows. */
+  readonly maxEntries: number;
+  /** Most that the weights of all rows may come to. */
+  readonly maxWeight: number;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  /** A row is given up or removed: what belongs to it may be freed. */
+  readonly onRemove?: (row: number) => void;
+}
+
+/**
+ * Which keys a cache holds and which it gives up: typed arrays by row, no object an entry. A key that is new takes the
+ * place of the least promising of a sample of rows ({@link HitDensity}, for each unit of weight), if it promises more;
+ * so a scan passes through and leaves what is in use.
+ */
+export class CacheTable {
+  readonly keys: (CacheKey | undefined)[] = [];
+  private hashes = new Uint32Array(LEAST_ROWS);
+  private asked = new Uint32Array(LEAST_ROWS);
+  /** How often a row's key was asked for; 0: the row is free. */
+  private counts = new Uint8Array(LEAST_ROWS);
+  private weights = new Float64Array(LEAST_ROWS);
+  private expiries = new Float64Array(LEAST_ROWS);
+  private readonly index = new KeyIndex(this.keys, this.hashes);
+  private readonly free: number[] = [];
+  private readonly density: HitDensity;
+  private readonly history = new KeyHistory();
+  private readonly lists = new RecencyLists(CLASSES, LEAST_ROWS);
+  /** The class that gives rows up, what its oldest row is worth, and the least that another class's is. */
+  private readonly worths = new Float64Array(CLASSES);
+  private worst = 0;
+  private least = Infinity;
+  private second = Infinity;
+  private untilLook = 0;
+  /** Rows that were ever used. */
+  private used = 0;
+  private clock = 0;
+  private learnAt = 0;
+  private isTimed = false;
+  /** The key that was asked for last and is not there, with its hash: most often the one that comes next. */
+  private missed: CacheKey | undefined;
+  private missedHash = 0;
+  /** A free row that is not in `free`, -1 if there is none. */
+  private spare = -1;
+  private rows = 0;
+  private total = 0;
+  evictions = 0;
+  rejections = 0;
+  expired = 0;
+
+  constructor(private readonly limits: CacheTableOptions) {
+    this.density = new HitDensity(this.expectedRows());
+  }
+
+  /** Rows taken. */
+  get size(): number {
+    return this.rows;
+  }
+
+  get weight(): number {
+    return this.total;
+  }
+
+  /** Numbers of rows are below this. */
+  get capacity(): number {
+    return this.counts.length;
+  }
+
+  /** Bytes of the arrays; keys are the caller's to count. */
+  get bytes(): number {
+    return this.capacity * BYTES_A_ROW + this.index.bytes + this.history.bytes;
+  }
+
+  /** The row of a key that somebody asks for, -1 if it has none: a request, which counts. */
+  ask(key: CacheKey): number {
+    const clock = (this.clock = (this.clock + 1) >>> 0);
+    if (--this.learnAt < 0) this.learn();
+    const hash = hashOf(key);
+    const row = this.index.find(key, hash);
+    if (row < 0) {
+      this.missed = key;
+      this.missedHash = hash;
+      return -1;
+    }
+    if (this.isTimed && this.expiries[row]! <= this.limits.now()) {
+      this.expired++;
+      this.remove(row);
+      return -1;
+    }
+    const count = this.counts[row]!;
+    const age = (clock - this.asked[row]!) >>> 0;
+    this.density.saw(count, age);
+    this.asked[row] = clock;
+    const more = count < MOST_COUNT ? count + 1 : count;
+    this.counts[row] = more;
+    const from = classOf(count);
+    const to = classOf(more);
+    // One that was asked for a moment ago stands near the head as it is.
+    if (from !== to || age > this.rows >>> 3) this.lists.move(row, from, to);
+    return row;
+  }
+
+  /** The row of a key, without counting it as a request; -1 if it has none or has expired. */
+  rowOf(key: CacheKey): number {
+    const row = this.index.find(key, hashOf(key));
+    if (row < 0 || !this.isTimed || this.expiries[row]! > this.limits.now()) return row;
+    return -1;
+  }
+
+  /** A row for a key that has none, or -1 if what it promises is not worth what would have to go. */
+  admit(key: CacheKey, weight: number, expiry: number): number {
+    const hash = key === this.missed ? this.missedHash : this.hashOfAbsent(key);
+    this.missed = undefined;
+    const known = this.history.take(hash);
+    const { clock } = this;
+    this.density.saw(known, (clock - this.history.lastAsked) >>> 0);
+    const count = known < MOST_COUNT ? known + 1 : known;
+    if (!this.makeRoom(weight, this.density.of(count, 0) / weight)) {
+      this.rejections++;
+      this.history.put(hash, count, clock, clock, this.density);
+      return -1;
+    }
+    const row = this.unusedRow();
+    this.keys[row] = key;
+    this.hashes[row] = hash;
+    this.asked[row] = clock;
+    this.counts[row] = count;
+    this.weights[row] = weight;
+    this.setExpiry(row, expiry);
+    this.index.add(row);
+    this.lists.add(row, classOf(count));
+    this.rows++;
+    this.total += weight;
+    return row;
+  }
+
+  /** Gives a row another weight and expiry; false, and the row removed, if it cannot stay. */
+  reweigh(row: number, weight: number, expiry: number): boolean {
+    this.total += weight - this.weights[row]!;
+    this.weights[row] = weight;
+    this.setExpiry(row, expiry);
+    if (weight > this.limits.maxWeight) {
+      this.remove(row);
+      return false;
+    }
+    while (this.total > this.limits.maxWeight) {
+      const victim = this.victim();
+      this.evictions++;
+      this.remove(victim);
+      if (victim === row) return false;
+    }
+    return true;
+  }
+
+  /** Gives a row up; what is known of its key is remembered. */
+  remove(row: number): void {
+    this.index.remove(row);
+    const { clock } = this;
+    this.history.put(this.hashes[row]!, this.counts[row]!, this.asked[row]!, clock, this.density);
+    this.limits.onRemove?.(row);
+    this.lists.remove(row, classOf(this.counts[row]!));
+    this.keys[row] = undefined;
+    this.counts[row] = 0;
+    this.rows--;
+    this.total -= this.weights[row]!;
+    if (this.rows === 0) this.total = 0;
+    if (this.spare < 0) this.spare = row;
+    else this.free.push(row);
+  }
+
+  /** Gives all rows up, without telling `onRemove`. What was learned stays. */
+  clear(): void {
+    this.keys.length = 0;
+    this.counts.fill(0);
+    this.index.clear();
+    this.lists.clear();
+    this.free.length = 0;
+    this.spare = -1;
+    this.missed = undefined;
+    this.used = 0;
+    this.rows = 0;
+    this.total = 0;
+    this.isTimed = false;
+  }
+
+  private setExpiry(row: number, expiry: number): void {
+    this.expiries[row] = expiry;
+    if (expiry !== Infinity) this.isTimed = true;
+  }
+
+  private makeRoom(weight: number, promised: number): boolean {
+    const { maxEntries, maxWeight } = this.limits;
+    if (weight > maxWeight) return false;
+    while (this.rows >= maxEntries || this.total + weight > maxWeight) {
+      const victim = this.victim();
+      if (this.least > promised) return false;
+      if (this.expiries[victim]! <= this.timeIfTimed()) this.expired++;
+      else this.evictions++;
+      this.remove(victim);
+    }
+    return true;
+  }
+
+  private timeIfTimed(): number {
+    return this.isTimed ? this.limits.now() : -Infinity;
+  }
+
+  /** Expected hits a request and unit of weight; nothing of one that has expired. */
+  private worth(row: number): number {
+    if (this.isTimed && this.expiries[row]! <= this.limits.now()) return -1;
+    return (
+      this.density.of(this.counts[row]!, (this.clock - this.asked[row]!) >>> 0) / this.weights[row]!
+    );
+  }
+
+  /**
+   * The least promising of the rows asked for longest ago in each class. What those are worth is remembered while they
+   * stay; one class gives rows up until another's promises less. All are looked at anew after some, since waiting makes
+   * every row worse.
+   */
+  private victim(): number {
+    const row = this.lists.oldest(this.worst);
+    if (--this.untilLook < 0) {
+      this.lists.changed.fill(1);
+      this.untilLook = LOOK_EVERY;
+    } else if (row >= 0) {
+      const worth = this.worth(row);
+      if (worth <= this.second) {
+        this.least = worth;
+        return row;
+      }
+    }
+    return this.look();
+  }
+
+  private look(): number {
+    const { lists, worths } = this;
+    const { changed } = lists;
+    let worst = 0;
+    let least = Infinity;
+    let second = Infinity;
+    for (let cls = 0; cls < CLASSES; cls++) {
+      if (changed[cls] === 1) {
+        changed[cls] = 0;
+        const row = lists.oldest(cls);
+        worths[cls] = row < 0 ? Infinity : this.worth(row);
+      }
+      const worth = worths[cls]!;
+      if (worth < least) {
+        second = least;
+        least = worth;
+        worst = cls;
+      } else if (worth < second) {
+        second = worth;
+      }
+    }
+    this.worst = worst;
+    this.least = least;
+    this.second = second;
+    return lists.oldest(worst);
+  }
+
+  /** The hash of a key that has no row; one that has expired may still stand there. */
+  private hashOfAbsent(key: CacheKey): number {
+    const hash = hashOf(key);
+    const old = this.index.find(key, hash);
+    if (old >= 0) this.remove(old);
+    return hash;
+  }
+
+  private unusedRow(): number {
+    const { spare } = this;
+    if (spare < 0) return this.free.pop() ?? this.newRow();
+    this.spare = -1;
+    return spare;
+  }
+
+  private newRow(): number {
+    if (this.used === this.capacity) this.grow();
+    this.history.fit(Math.min(this.expectedRows(), this.used + 1));
+    return this.used++;
+  }
+
+  private grow(): void {
+    const rows = Math.min(
+      Math.max(this.limits.maxEntries, LEAST_ROWS),
+      Math.ceil(this.capacity * (this.capacity < 4096 ? 2 : 1.25)),
+    );
+    this.hashes = copied(new Uint32Array(rows), this.hashes);
+    this.asked = copied(new Uint32Array(rows), this.asked);
+    this.counts = copied(new Uint8Array(rows), this.counts);
+    this.weights = copied(new Float64Array(rows), this.weights);
+    this.expiries = copied(new Float64Array(rows), this.expiries);
+    this.lists.grow(rows);
+    this.index.useHashes(this.hashes);
+  }
+
+  private expectedRows(): number {
+    return Math.min(this.limits.maxEntries, 2 ** 31);
+  }
+
+  private learn(): void {
+    this.learnAt = Math.max(LEAST_PERIOD, 2 * this.rows);
+    if (this.clock > GUESSED * Math.max(this.rows, LEAST_PERIOD / GUESSED)) this.density.learn();
+    else if (this.limits.maxEntries === Infinity) this.density.guess(this.rows);
+    this.untilLook = 0;
+  }
+}
+
+/** hashes, asked, counts, weights, expiries, and the key's place. */
+const BYTES_A_ROW = 4 + 4 + 1 + 8 + 8;
+
+function copied<A extends Uint32Array | Uint8Array | Float64Array>(to: A, from: A): A {
+  to.set(from);
+  return to;
+}

@@ -1,0 +1,135 @@
+import { LichenArgumentError, shown } from '../errors.js';
+import { requireDuration, requireLimit, steadyClock, type Clock } from './cache-limits.js';
+import { CacheTable } from './cache-table.js';
+import { requireCacheKey, type CacheKey } from './key-hash.js';
+
+/** Options of {@link MemoryCache}. */
+export interface MemoryCacheOptions<K extends CacheKey, V> {
+  /** Most entries. One of the two limits is needed. */
+  maxEntries?: number;
+  /** Most that `sizeOf` may come to over all entries. */
+  maxSize?: number;
+  /** The size of an entry, above 0, in whatever unit `maxSize` has. Default 1. */
+  sizeOf?: (value: V, key: K) => number;
+  /** Milliseconds that an entry lasts, unless `set` says otherwise. Default: as long as there is room. */
+  ttlMs?: number;
+  /** Milliseconds of a clock that never goes back. Default `performance.now`. */
+  now?: Clock;
+}
+
+/** What happened in a cache so far. */
+export interface MemoryCacheStatistics {
+  readonly entries: number;
+  readonly size: number;
+  readonly hits: number;
+  readonly misses: number;
+  /** Entries that made room for others. */
+  readonly evictions: number;
+  /** Values that were not taken, since they promised less than what would have had to go. */
+  readonly rejections: number;
+  /** Entries that went since their time was over. */
+  readonly expired: number;
+}
+
+/**
+ * A cache of values by reference in this process, for any value that nobody changes. What it gives up is chosen by what
+ * it has seen of each key and of such keys (how often, how long ago), so that a scan over many keys does not drive out
+ * what is in use; see {@link CacheTable}.
+ */
+export class MemoryCache<K extends CacheKey, V> {
+  private readonly values: (V | undefined)[] = [];
+  private readonly table: CacheTable;
+  private readonly sizeOf: ((value: V, key: K) => number) | undefined;
+  private readonly ttlMs: number;
+  private readonly now: Clock;
+  private hits = 0;
+  private misses = 0;
+
+  /** @throws ERR_LICHEN_ARGUMENT without a limit, for a limit below 1, for `maxSize` without `sizeOf`. */
+  constructor(options: MemoryCacheOptions<K, V>) {
+    const { maxEntries, maxSize, sizeOf, ttlMs = Infinity, now = steadyClock } = options;
+    requireLimit('maxEntries', maxEntries);
+    requireLimit('maxSize', maxSize);
+    requireDuration('ttlMs', ttlMs);
+    if (maxEntries === undefined && maxSize === undefined) {
+      throw bad('a cache needs a limit: maxEntries or maxSize');
+    }
+    if (maxSize !== undefined && sizeOf === undefined) throw bad('maxSize needs sizeOf');
+    this.sizeOf = sizeOf;
+    this.ttlMs = ttlMs;
+    this.now = now;
+    const { values } = this;
+    this.table = new CacheTable({
+      maxEntries: maxEntries ?? Infinity,
+      maxWeight: maxSize ?? Infinity,
+      now,
+      onRemove: (row) => (values[row] = undefined),
+    });
+  }
+
+  get size(): number {
+    return this.table.size;
+  }
+
+  /** The value of a key, undefined if it is not there (any more). */
+  get(key: K): V | undefined {
+    const row = this.table.ask(key);
+    if (row < 0) {
+      this.misses++;
+      return undefined;
+    }
+    this.hits++;
+    return this.values[row];
+  }
+
+  /** The value of a key, without counting as a request. */
+  peek(key: K): V | undefined {
+    const row = this.table.rowOf(key);
+    return row < 0 ? undefined : this.values[row];
+  }
+
+  /**
+   * Puts a value in, or in the place of the key's old one. False: it is not kept, since it is larger than the cache or
+   * worth less than what would have to go.
+   * @throws ERR_LICHEN_ARGUMENT for a key that is no safe integer or string, for undefined and for a size of 0 or less.
+   */
+  set(key: K, value: V, options: { ttlMs?: number } = {}): boolean {
+    requireCacheKey(key);
+    if (value === undefined) throw bad('value is undefined, which stands for absence');
+    const { ttlMs = this.ttlMs } = options;
+    requireDuration('ttlMs', options.ttlMs);
+    const size = this.sizeOf?.(value, key) ?? 1;
+    if (!(size > 0 && size < Infinity)) {
+      throw bad(`sizeOf gave ${shown(size)}, expected a number above 0`);
+    }
+    const expiry = ttlMs === Infinity ? Infinity : this.now() + ttlMs;
+    const old = this.table.rowOf(key);
+    const row = old >= 0 ? old : this.table.admit(key, size, expiry);
+    if (row < 0) return false;
+    if (old >= 0 && !this.table.reweigh(row, size, expiry)) return false;
+    this.values[row] = value;
+    return true;
+  }
+
+  /** Whether the key was there. */
+  delete(key: K): boolean {
+    const row = this.table.rowOf(key);
+    if (row >= 0) this.table.remove(row);
+    return row >= 0;
+  }
+
+  clear(): void {
+    this.table.clear();
+    this.values.length = 0;
+  }
+
+  stats(): MemoryCacheStatistics {
+    const { hits, misses, table } = this;
+    const { size: entries, weight: size, evictions, rejections, expired } = table;
+    return { entries, size, hits, misses, evictions, rejections, expired };
+  }
+}
+
+function bad(message: string): LichenArgumentError {
+  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
+}

@@ -1,0 +1,446 @@
+import { LichenArgumentError, LichenError } from '../errors.js';
+import { shown, throwIfAborted } from '../errors.js';
+import { Flights, type LoadGroup } from './flights.js';
+import { LatencyRecord } from './guarded.js';
+import { requireDuration } from './cache-limits.js';
+import { requireCacheKey, type CacheKey } from './key-hash.js';
+import { MemoryTier, type Timing } from './memory-tier.js';
+import { SharedSide } from './shared-side.js';
+import type { Enveloped } from './envelope.js';
+import {
+  resolveTiered,
+  type ResolvedTieredOptions,
+  type TieredCacheOptions,
+  type TieredCacheStatistics,
+} from './tiered-options.js';
+import {
+  ABSENT,
+  fromBytes,
+  isArrayKind,
+  toBytes,
+  type ValueArray,
+  type ValueBytes,
+} from './value-bytes.js';
+import { withinTime } from './within-time.js';
+
+/** Options of a request. */
+export interface CacheGetOptions {
+  /** Gives up waiting; the load goes on if others wait for it. */
+  signal?: AbortSignal;
+}
+
+/** Options of {@link TieredCache.set}. */
+export interface CacheSetOptions {
+  /** Milliseconds for which the value is fresh. Default: `ttlMs` of the cache. */
+  ttlMs?: number;
+}
+
+/** What a fill takes of the shared tier before it turns to the origin: any value, fresh ones, none. */
+type Sources = 'any' | 'fresh' | 'origin';
+
+const NO_VALUE: ValueBytes = { kind: ABSENT, bytes: new Uint8Array(0) };
+/** A load that began before an invalidation must be over before it is forgotten. */
+const TOMBSTONE_SPARE_MS = 1000;
+
+/**
+ * A cache in tiers: memory of this process, a store that processes share, the origin. Typed arrays are kept as their
+ * bytes in all of them, and what comes out is the caller's own. A value is loaded once however many ask for it; one past
+ * its time may be served while it is loaded anew; a key without a value is remembered as such. When the shared tier is
+ * dead or slow, requests do without it, within its time budget.
+ */
+export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
+  private readonly options: ResolvedTieredOptions<K, V>;
+  private readonly memory: MemoryTier<K>;
+  private readonly shared: SharedSide<K> | undefined;
+  private readonly flights = new Flights<K>();
+  private readonly originTime = new LatencyRecord();
+  private readonly counts = {
+    ...{ requests: 0, memory: 0, shared: 0, origin: 0, stale: 0, negative: 0, joined: 0 },
+    ...{ loads: 0, keys: 0, errors: 0, early: 0, refreshed: 0 },
+  };
+  private current: string;
+  private isClosed = false;
+
+  /** @throws ERR_LICHEN_ARGUMENT for an option that is missing or out of range. */
+  constructor(options: TieredCacheOptions<K, V>) {
+    this.options = resolveTiered(options);
+    const { name, shared, maxBytes, now, sharedTimeoutMs, loadTimeoutMs } = this.options;
+    this.memory = new MemoryTier(maxBytes, now);
+    this.current = options.version ?? '0';
+    const isPinned = options.version !== undefined;
+    const times = {
+      budgetMs: sharedTimeoutMs,
+      tombstoneMs: loadTimeoutMs + TOMBSTONE_SPARE_MS,
+    };
+    this.shared =
+      shared &&
+      new SharedSide<K>(shared, name, times, {
+        onOutdated: (keys) => keys.forEach((key) => this.outdate(key)),
+        onVersion: (version, isNews) => {
+          if (isNews || !isPinned) this.useVersion(version);
+        },
+        onGap: () => this.forget(),
+      });
+  }
+
+  /** What values are made by; see {@link publish}. */
+  get version(): string {
+    return this.current;
+  }
+
+  /**
+   * The value of a key, undefined if the origin has none.
+   * @throws ERR_LICHEN_ARGUMENT for a key that is no safe integer or string, ERR_LICHEN_ABORTED, ERR_LICHEN_DEADLINE
+   * when loading takes too long, ERR_LICHEN_CLOSED, and what `load` throws.
+   */
+  async get(key: K, { signal }: CacheGetOptions = {}): Promise<V | undefined> {
+    this.requireOpen();
+    requireCacheKey(key);
+    throwIfAborted(signal, 'get');
+    this.counts.requests++;
+    this.memory.tick();
+    const row = this.memory.ask(key);
+    if (row < 0) return (await this.arrive([key], signal))[0];
+    const due: K[] = [];
+    const value = this.serve(key, row, due);
+    if (due.length > 0) this.refresh(due);
+    return value;
+  }
+
+  /**
+   * The values of some keys, in their order: one request to the shared tier and one load for all that memory does not
+   * have. Errors as {@link get}.
+   */
+  async getMany(keys: readonly K[], { signal }: CacheGetOptions = {}): Promise<(V | undefined)[]> {
+    this.requireOpen();
+    for (const key of keys) requireCacheKey(key);
+    throwIfAborted(signal, 'getMany');
+    const values = new Array<V | undefined>(keys.length);
+    const missing: K[] = [];
+    const places: number[] = [];
+    const due: K[] = [];
+    this.counts.requests += keys.length;
+    this.memory.tick();
+    for (let at = 0; at < keys.length; at++) {
+      const row = this.memory.ask(keys[at]!);
+      if (row >= 0) {
+        values[at] = this.serve(keys[at]!, row, due);
+      } else {
+        missing.push(keys[at]!);
+        places.push(at);
+      }
+    }
+    if (due.length > 0) this.refresh(due);
+    if (missing.length > 0) {
+      const arrived = await this.arrive(missing, signal);
+      arrived.forEach((value, at) => (values[places[at]!] = value));
+    }
+    return values;
+  }
+
+  /** The value of a key if memory has it, whether fresh or not; nothing is loaded, nothing counted. */
+  peek(key: K): V | undefined {
+    this.memory.tick();
+    const row = this.memory.rowOf(key);
+    return row < 0 ? undefined : (this.memory.valueAt(row) as V | undefined);
+  }
+
+  /**
+   * Stores a value in all tiers. A load that began before does not overwrite it, and the memory of other processes
+   * forgets theirs.
+   * @throws ERR_LICHEN_ARGUMENT for a key or a value that cannot be stored or is not valid, ERR_LICHEN_CLOSED.
+   */
+  async set(key: K, value: V, { ttlMs }: CacheSetOptions = {}): Promise<void> {
+    this.requireOpen();
+    requireCacheKey(key);
+    requireDuration('ttlMs', ttlMs);
+    const bytes = toBytes(value);
+    if (this.options.isValid?.(value, key) === false) {
+      throw new LichenArgumentError(
+        'ERR_LICHEN_ARGUMENT',
+        `the value of ${shown(key)} is not valid`,
+      );
+    }
+    const timing = this.timing(bytes, 0, ttlMs);
+    this.outdate(key);
+    this.memory.set(key, bytes, timing);
+    await this.shared?.write(this.current, key, this.enveloped(bytes, timing));
+  }
+
+  /**
+   * Makes the values of keys count no more, here at once and in other processes as soon as they hear of it. False: the
+   * shared tier is away; it is told when it is back, and not read for these keys until then.
+   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_CLOSED.
+   */
+  async invalidate(keys: K | readonly K[]): Promise<boolean> {
+    this.requireOpen();
+    const all = typeof keys === 'object' ? keys : [keys];
+    all.forEach(requireCacheKey);
+    for (const key of all) this.outdate(key);
+    if (this.shared === undefined || all.length === 0) return true;
+    return this.shared.invalidate(this.current, all);
+  }
+
+  /**
+   * Makes all values count no more by going over to a version without any: that of a new model, say. All processes that
+   * share the tier follow, unless they were begun with a version of their own and this one was published before. False:
+   * the shared tier is away, and will be told when it is back.
+   */
+  async publish(version: string): Promise<boolean> {
+    this.requireOpen();
+    if (typeof version !== 'string' || version === '') {
+      throw new LichenArgumentError(
+        'ERR_LICHEN_ARGUMENT',
+        `version must be a text, got ${shown(version)}`,
+      );
+    }
+    this.useVersion(version);
+    return this.shared === undefined || this.shared.publish(version);
+  }
+
+  stats(): TieredCacheStatistics {
+    const { counts } = this;
+    return {
+      version: this.current,
+      requests: counts.requests,
+      hits: {
+        memory: counts.memory,
+        shared: counts.shared,
+        origin: counts.origin,
+        stale: counts.stale,
+        negative: counts.negative,
+      },
+      joined: counts.joined,
+      memory: this.memory.stats(),
+      shared: this.shared?.stats(),
+      origin: {
+        loads: counts.loads,
+        keys: counts.keys,
+        errors: counts.errors,
+        early: counts.early,
+        refreshed: counts.refreshed,
+        ...this.originTime.percentiles(),
+      },
+    };
+  }
+
+  /** Ends listening; requests that wait are rejected. The shared tier stays open: it may serve other caches. */
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.flights.end(closedError());
+    this.memory.clear();
+    await this.shared?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Values that memory does not have: those that are on their way, and the others by one fill. */
+  private async arrive(
+    keys: readonly K[],
+    signal: AbortSignal | undefined,
+  ): Promise<(V | undefined)[]> {
+    const fresh = new Set(keys.filter((key) => this.flights.get(key) === undefined));
+    this.counts.joined += keys.length - fresh.size;
+    const group = fresh.size > 0 ? this.flights.begin([...fresh]) : undefined;
+    const landing = keys.map((key) => this.flights.join(this.flights.get(key)!, signal));
+    // If one fails, the others must not be unhandled.
+    for (const value of landing) value.catch(() => undefined);
+    if (group !== undefined) this.start(group, 'any');
+    const values: (V | undefined)[] = [];
+    for (const value of landing) values.push(valueOf(await value) as V | undefined);
+    return values;
+  }
+
+  /** The value of a row; enters the key among those due if it has to be loaded anew. */
+  private serve(key: K, row: number, due: K[]): V | undefined {
+    const { counts, memory, options } = this;
+    counts.memory++;
+    if (memory.isAbsent(row)) counts.negative++;
+    const freshMs = memory.freshMs(row);
+    if (freshMs <= 0) counts.stale++;
+    const lead = options.load === undefined ? 0 : memory.lead(row, options.earlyRefresh);
+    if (freshMs <= lead) due.push(key);
+    return memory.valueAt(row) as V | undefined;
+  }
+
+  /** Loads keys anew in the background, except those that are on their way. */
+  private refresh(keys: readonly K[]): void {
+    const due = [...new Set(keys)].filter((key) => this.flights.get(key) === undefined);
+    const isEarly = (key: K): boolean => {
+      const row = this.memory.rowOf(key);
+      return row >= 0 && this.memory.freshMs(row) > 0;
+    };
+    const early = due.filter(isEarly);
+    const late = due.filter((key) => !isEarly(key));
+    this.counts.early += early.length;
+    this.counts.refreshed += late.length;
+    // The shared tier has of the early ones what memory has; of the others another process may have loaded news.
+    for (const [some, from] of [
+      [early, 'origin'],
+      [late, 'fresh'],
+    ] as const) {
+      // If that fails, what is in memory goes on being served; the error is counted.
+      if (some.length > 0) this.start(this.flights.begin(some, true), from);
+    }
+  }
+
+  private start(group: LoadGroup<K>, from: Sources): void {
+    this.fill(group, from).catch((error: unknown) => group.fail(error));
+  }
+
+  /** Gets what a group waits for: from the shared tier, then from the origin. */
+  private async fill(group: LoadGroup<K>, from: Sources): Promise<void> {
+    const version = this.current;
+    const stale: K[] = [];
+    if (from !== 'origin' && this.shared !== undefined) {
+      const { keys } = group;
+      const found = await this.shared.read(version, keys);
+      keys.forEach((key, at) => {
+        const entry = found[at];
+        if (entry === undefined || !this.isSound(key, entry)) return;
+        // A time of day that went back must not make a value last longer.
+        const age = Math.max(0, entry.freshMs - (entry.freshUntil - this.options.time()));
+        const isStale = age >= entry.freshMs;
+        if (isStale && from === 'fresh') return;
+        this.landShared(group, key, entry, age);
+        if (isStale) stale.push(key);
+      });
+    }
+    if (stale.length > 0) this.refresh(stale);
+    const { keys } = group;
+    if (keys.length > 0) await this.load(group, version, keys);
+  }
+
+  private landShared(group: LoadGroup<K>, key: K, entry: Enveloped, age: number): void {
+    const { counts } = this;
+    counts.shared++;
+    if (entry.kind === ABSENT) counts.negative++;
+    if (age >= entry.freshMs) counts.stale++;
+    const freshMs = Math.max(0, entry.freshMs - age);
+    const servedMs = entry.servedMs - age;
+    const { loadMs } = entry;
+    if (group.land(key, entry)) this.memory.set(key, entry, { freshMs, servedMs, loadMs });
+  }
+
+  private async load(group: LoadGroup<K>, version: string, keys: readonly K[]): Promise<void> {
+    const { counts, options } = this;
+    const { load } = options;
+    if (load === undefined) {
+      for (const key of keys) group.land(key, NO_VALUE);
+      return;
+    }
+    counts.loads++;
+    counts.keys += keys.length;
+    const started = performance.now();
+    let loaded: readonly (V | undefined)[];
+    try {
+      const { controller } = group;
+      const work = async (): Promise<typeof loaded> => load(keys, { signal: controller.signal });
+      loaded = await withinTime(work, options.loadTimeoutMs, () => {
+        const error = lateError(options.loadTimeoutMs);
+        controller.abort(error);
+        return error;
+      });
+      requireLoaded(keys, loaded);
+    } catch (error) {
+      counts.errors++;
+      throw error;
+    } finally {
+      this.originTime.add(performance.now() - started);
+    }
+    const loadMs = performance.now() - started;
+    const entries: [K, Enveloped][] = [];
+    const values = keys.map((key, at) => this.bytesOfLoaded(key, loaded[at]));
+    keys.forEach((key, at) => {
+      const value = values[at]!;
+      counts.origin++;
+      const isStorable = group.land(key, value);
+      const timing = { ...this.timing(value), loadMs };
+      if (!isStorable || timing.freshMs === 0) return;
+      this.memory.set(key, value, timing);
+      entries.push([key, this.enveloped(value, timing)]);
+    });
+    if (entries.length > 0) this.shared?.fill(version, entries);
+  }
+
+  /** The bytes of what a load gave, copied: the loader may go on using its array. */
+  private bytesOfLoaded(key: K, value: V | undefined): ValueBytes {
+    if (value === undefined) return NO_VALUE;
+    if (this.options.isValid?.(value, key) === false) {
+      this.counts.errors++;
+      throw new LichenError('ERR_LICHEN_FORMAT', `load gave no valid value for ${shown(key)}`);
+    }
+    const { kind, bytes } = toBytes(value);
+    return { kind, bytes: bytes.slice() };
+  }
+
+  private isSound(key: K, entry: Enveloped): boolean {
+    const { isValid } = this.options;
+    if (entry.kind === ABSENT || (isValid === undefined && isArrayKind(entry.kind))) return true;
+    try {
+      const value = fromBytes(entry) as V;
+      if (isValid === undefined || isValid(value, key)) return true;
+    } catch {
+      // No value at all.
+    }
+    this.shared!.countPoisoned();
+    return false;
+  }
+
+  private timing({ kind }: ValueBytes, loadMs = 0, ttlMs?: number): Timing {
+    const { options } = this;
+    const whole = ttlMs ?? (kind === ABSENT ? options.negativeTtlMs : options.ttlMs);
+    const freshMs = whole * (1 - options.jitter * Math.random());
+    // What has no value is asked for anew when its time is over.
+    const servedMs = freshMs + (kind === ABSENT ? 0 : options.staleMs);
+    return { freshMs, servedMs, loadMs };
+  }
+
+  private enveloped(value: ValueBytes, timing: Timing): Enveloped {
+    return { ...value, ...timing, freshUntil: this.options.time() + timing.freshMs };
+  }
+
+  private outdate(key: K): void {
+    this.flights.outdate(key);
+    this.memory.delete(key);
+  }
+
+  private forget(): void {
+    this.flights.outdateAll();
+    this.memory.clear();
+  }
+
+  private useVersion(version: string): void {
+    if (version === this.current) return;
+    this.current = version;
+    this.forget();
+  }
+
+  private requireOpen(): void {
+    if (this.isClosed) throw closedError();
+  }
+}
+
+function valueOf(bytes: ValueBytes): unknown {
+  return bytes.kind === ABSENT ? undefined : fromBytes(bytes);
+}
+
+function requireLoaded(keys: readonly unknown[], loaded: unknown): void {
+  if (Array.isArray(loaded) && loaded.length === keys.length) return;
+  const got = Array.isArray(loaded) ? `${loaded.length} values` : shown(loaded);
+  throw new LichenError(
+    'ERR_LICHEN_ARGUMENT',
+    `load must give an array of one value for each of ${keys.length} keys, got ${got}`,
+  );
+}
+
+function lateError(ms: number): LichenError {
+  return new LichenError('ERR_LICHEN_DEADLINE', `loading took more than ${ms} ms`);
+}
+
+function closedError(): LichenError {
+  return new LichenError('ERR_LICHEN_CLOSED', 'the cache is closed');
+}

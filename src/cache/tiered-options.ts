@@ -1,0 +1,148 @@
+import { LichenArgumentError, shown } from '../errors.js';
+import { requireDuration, requireLimit, steadyClock, type Clock } from './cache-limits.js';
+import type { ByteCacheStatistics } from './byte-cache.js';
+import type { GuardStatistics } from './guarded.js';
+import type { CacheKey } from './key-hash.js';
+import type { SharedTier } from './shared-tier.js';
+
+/**
+ * Gets values from where they come from: one for each key, in their order, undefined where there is none. The signal
+ * fires when nobody waits any more, or for too long.
+ */
+export type LoadMany<K extends CacheKey, V> = (
+  keys: readonly K[],
+  options: { signal: AbortSignal },
+) => Promise<readonly (V | undefined)[]> | readonly (V | undefined)[];
+
+/** Options of {@link TieredCache}. Times are in milliseconds. */
+export interface TieredCacheOptions<K extends CacheKey, V> {
+  /** What the cache is called in the shared tier; caches of one name share their entries. */
+  name: string;
+  /** Where values come from that no tier has. Default: nowhere, and a missing value is undefined. */
+  load?: LoadMany<K, V>;
+  /** Most memory that the tier in this process takes, in bytes. */
+  maxBytes: number;
+  /** For how long a value is fresh. */
+  ttlMs: number;
+  /** For how long after that it is still served, while it is loaded anew in the background. Default 0. */
+  staleMs?: number;
+  /** For how long it is remembered that the origin has no value. Default: as `ttlMs`; 0: not at all. */
+  negativeTtlMs?: number;
+  /** Up to which share of `ttlMs` a value's time is shortened, at random, so that not all end at once. Default .1. */
+  jitter?: number;
+  /**
+   * How eagerly values are loaded anew before their time is over, at random, the earlier the longer loading takes
+   * (XFetch: Vattani, Chierichetti and Lowenstein, VLDB 2015). 0: not. Default 1.
+   */
+  earlyRefresh?: number;
+  /** How long a load may take. Default 10,000. */
+  loadTimeoutMs?: number;
+  /** A tier that processes share. */
+  shared?: SharedTier;
+  /** How long a request may wait for the shared tier. Default 50. */
+  sharedTimeoutMs?: number;
+  /** Whether a value is what it should be; one from the shared tier that is not counts as missing. */
+  isValid?: (value: V, key: K) => boolean;
+  /**
+   * The version of what values are made by, such as that of a model. Each version has values of its own. Default: what
+   * was published last.
+   */
+  version?: string;
+  /** Milliseconds of a clock that never goes back, and the time of day. Default: the system's. */
+  now?: Clock;
+  time?: Clock;
+}
+
+/** Options that were given and the defaults of the others. */
+export interface ResolvedTieredOptions<K extends CacheKey, V> {
+  readonly name: string;
+  readonly load: LoadMany<K, V> | undefined;
+  readonly maxBytes: number;
+  readonly ttlMs: number;
+  readonly staleMs: number;
+  readonly negativeTtlMs: number;
+  readonly jitter: number;
+  readonly earlyRefresh: number;
+  readonly loadTimeoutMs: number;
+  readonly shared: SharedTier | undefined;
+  readonly sharedTimeoutMs: number;
+  readonly isValid: ((value: V, key: K) => boolean) | undefined;
+  readonly now: Clock;
+  readonly time: Clock;
+}
+
+/** What happened in a {@link TieredCache} so far. */
+export interface TieredCacheStatistics {
+  readonly version: string;
+  /** Keys asked for, and what answered for each: exactly one of these. */
+  readonly requests: number;
+  readonly hits: {
+    readonly memory: number;
+    readonly shared: number;
+    readonly origin: number;
+    /** Of those from memory or the shared tier: past their time, served while they were loaded anew. */
+    readonly stale: number;
+    /** Of those from memory or the shared tier: known to have no value. */
+    readonly negative: number;
+  };
+  /** Keys that waited for a load that another request had begun. */
+  readonly joined: number;
+  readonly memory: ByteCacheStatistics;
+  readonly shared: (GuardStatistics & SharedStatistics) | undefined;
+  readonly origin: {
+    /** Calls of `load`, the keys in them, and the calls that failed. */
+    readonly loads: number;
+    readonly keys: number;
+    readonly errors: number;
+    /** Keys loaded anew before their time was over, and after it. */
+    readonly early: number;
+    readonly refreshed: number;
+    readonly p50us: number;
+    readonly p99us: number;
+  };
+}
+
+/** What a shared tier held that was no value, and what it could not be told yet. */
+export interface SharedStatistics {
+  readonly poisoned: number;
+  readonly pendingInvalidations: number;
+}
+
+/** @throws ERR_LICHEN_ARGUMENT for an option that is missing or out of range. */
+export function resolveTiered<K extends CacheKey, V>(
+  options: TieredCacheOptions<K, V>,
+): ResolvedTieredOptions<K, V> {
+  const { name, load, maxBytes, ttlMs, shared, isValid, version } = options;
+  if (typeof name !== 'string' || name === '') throw bad('name', 'a text', name);
+  requireLimit('maxBytes', maxBytes);
+  if (maxBytes === undefined) throw bad('maxBytes', 'a number of bytes', maxBytes);
+  if (!(ttlMs > 0)) throw bad('ttlMs', 'a number of milliseconds above 0', ttlMs);
+  if (load !== undefined && typeof load !== 'function') throw bad('load', 'a function', load);
+  if (version !== undefined && (typeof version !== 'string' || version === '')) {
+    throw bad('version', 'a text', version);
+  }
+  const { staleMs = 0, negativeTtlMs = ttlMs, jitter = 0.1, earlyRefresh = 1 } = options;
+  const { loadTimeoutMs = 10_000, sharedTimeoutMs = 50 } = options;
+  requireDuration('staleMs', staleMs);
+  requireDuration('negativeTtlMs', negativeTtlMs);
+  requireDuration('loadTimeoutMs', loadTimeoutMs);
+  requireDuration('sharedTimeoutMs', sharedTimeoutMs);
+  requireDuration('earlyRefresh', earlyRefresh);
+  if (!(jitter >= 0 && jitter < 1)) throw bad('jitter', 'a number of at least 0, below 1', jitter);
+  if (shared !== undefined && ttlMs + staleMs === Infinity) {
+    throw bad('ttlMs', 'a finite number, since what is shared must end some day', ttlMs);
+  }
+  return {
+    ...{ name, load, maxBytes, ttlMs, staleMs, negativeTtlMs, jitter, earlyRefresh },
+    ...{ loadTimeoutMs, shared, sharedTimeoutMs, isValid },
+    now: options.now ?? steadyClock,
+    time: options.time ?? Date.now,
+  };
+}
+
+function bad(name: string, expected: string, value: unknown): LichenArgumentError {
+  return new LichenArgumentError(
+    'ERR_LICHEN_ARGUMENT',
+    `${name} must be ${expected}, got ${shown(value)}`,
+  );
+}
