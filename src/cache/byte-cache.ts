@@ -1,5 +1,11 @@
-import { LichenArgumentError, shown } from '../errors.js';
-import { requireDuration, requireLimit, steadyClock, type Clock } from './cache-limits.js';
+import { shown } from '../errors.js';
+import {
+  badArgument,
+  requireDuration,
+  requireLimit,
+  steadyClock,
+  type Clock,
+} from './cache-limits.js';
 import { CacheTable } from './cache-table.js';
 import { ChunkStore, CHUNK_COST, chunksFor } from './chunk-store.js';
 import { keyBytes, requireCacheKey, type CacheKey } from './key-hash.js';
@@ -88,13 +94,13 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
     if (row < 0) return false;
     if (to !== this.into) {
       if (to.BYTES_PER_ELEMENT !== 4)
-        throw bad(`to must have elements of 4 bytes, got ${shown(to)}`);
+        throw badArgument(`to must have elements of 4 bytes, got ${shown(to)}`);
       this.into = to;
       this.intoWords = new Int32Array(to.buffer, to.byteOffset, to.length);
     }
     const length = this.lengths[row]!;
     if (length % 4 !== 0 || !(at >= 0 && at * 4 + length <= this.intoWords.byteLength)) {
-      throw bad(
+      throw badArgument(
         `to has ${to.length} elements, which cannot hold ${length} bytes from element ${at} on`,
       );
     }
@@ -209,7 +215,3 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
 }
 
 const NONE = 0xffffffff;
-
-function bad(message: string): LichenArgumentError {
-  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
-}

@@ -25,3 +25,8 @@ export function requireDuration(name: string, value: number | undefined): void {
     `${name} must be a number of milliseconds of at least 0, got ${shown(value)}`,
   );
 }
+
+/** The error of a bad argument. */
+export function badArgument(message: string): LichenArgumentError {
+  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
+}

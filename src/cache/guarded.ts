@@ -39,7 +39,7 @@ export class Guard {
   ) {}
 
   /** @throws UnavailableError if the request fails, takes too long, or is not made. */
-  async run<T>(request: () => Promise<T>): Promise<T> {
+  async run<T>(request: () => Promise<T> | T): Promise<T> {
     if (!this.breaker.tryPass()) {
       this.skipped++;
       throw new UnavailableError(`${this.what} is left alone after failures`);
@@ -47,7 +47,9 @@ export class Guard {
     this.requests++;
     const started = performance.now();
     try {
-      const result = await withinTime(request, this.budgetMs, () => TOO_LATE);
+      const made = request();
+      const result =
+        made instanceof Promise ? await withinTime(made, this.budgetMs, () => TOO_LATE) : made;
       this.breaker.succeeded();
       return result;
     } catch (cause) {

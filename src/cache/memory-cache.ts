@@ -1,5 +1,11 @@
-import { LichenArgumentError, shown } from '../errors.js';
-import { requireDuration, requireLimit, steadyClock, type Clock } from './cache-limits.js';
+import { shown } from '../errors.js';
+import {
+  badArgument,
+  requireDuration,
+  requireLimit,
+  steadyClock,
+  type Clock,
+} from './cache-limits.js';
 import { CacheTable } from './cache-table.js';
 import { requireCacheKey, type CacheKey } from './key-hash.js';
 
@@ -52,9 +58,9 @@ export class MemoryCache<K extends CacheKey, V> {
     requireLimit('maxSize', maxSize);
     requireDuration('ttlMs', ttlMs);
     if (maxEntries === undefined && maxSize === undefined) {
-      throw bad('a cache needs a limit: maxEntries or maxSize');
+      throw badArgument('a cache needs a limit: maxEntries or maxSize');
     }
-    if (maxSize !== undefined && sizeOf === undefined) throw bad('maxSize needs sizeOf');
+    if (maxSize !== undefined && sizeOf === undefined) throw badArgument('maxSize needs sizeOf');
     this.sizeOf = sizeOf;
     this.ttlMs = ttlMs;
     this.now = now;
@@ -95,12 +101,12 @@ export class MemoryCache<K extends CacheKey, V> {
    */
   set(key: K, value: V, options: { ttlMs?: number } = {}): boolean {
     requireCacheKey(key);
-    if (value === undefined) throw bad('value is undefined, which stands for absence');
+    if (value === undefined) throw badArgument('value is undefined, which stands for absence');
     const { ttlMs = this.ttlMs } = options;
     requireDuration('ttlMs', options.ttlMs);
     const size = this.sizeOf?.(value, key) ?? 1;
     if (!(size > 0 && size < Infinity)) {
-      throw bad(`sizeOf gave ${shown(size)}, expected a number above 0`);
+      throw badArgument(`sizeOf gave ${shown(size)}, expected a number above 0`);
     }
     const expiry = ttlMs === Infinity ? Infinity : this.now() + ttlMs;
     const old = this.table.rowOf(key);
@@ -128,8 +134,4 @@ export class MemoryCache<K extends CacheKey, V> {
     const { size: entries, weight: size, evictions, rejections, expired } = table;
     return { entries, size, hits, misses, evictions, rejections, expired };
   }
-}
-
-function bad(message: string): LichenArgumentError {
-  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
 }

@@ -339,7 +339,7 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
     try {
       const { controller } = group;
       const work = async (): Promise<typeof loaded> => load(keys, { signal: controller.signal });
-      loaded = await withinTime(work, options.loadTimeoutMs, () => {
+      loaded = await withinTime(work(), options.loadTimeoutMs, () => {
         const error = lateError(options.loadTimeoutMs);
         controller.abort(error);
         return error;

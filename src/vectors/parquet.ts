@@ -89,6 +89,42 @@ export async function readParquetKeys(
   });
 }
 
+/** Rows of a .parquet file. */
+export interface ParquetRows {
+  /** The values of each column. */
+  readonly columns: ReadonlyMap<string, readonly unknown[]>;
+  readonly rows: number;
+  /** Rows before these, and rows of the file. */
+  readonly before: number;
+  readonly total: number;
+}
+
+/**
+ * Reads a row group of a .parquet file (also gzipped); undefined behind the last one.
+ * @throws as {@link readParquetVectors}.
+ */
+export async function readParquetGroup(
+  path: string,
+  wanted: readonly string[],
+  number: number,
+  options: FileOptions = {},
+): Promise<ParquetRows | undefined> {
+  return withParquet(path, options, async (file) => {
+    const { groups, rows: total } = file;
+    for (const name of wanted) requireColumn(file, name);
+    const group = groups[number];
+    if (group === undefined) return undefined;
+    const columns = new Map<string, unknown[]>();
+    for (const name of wanted) {
+      const values: unknown[] = [];
+      await group.read(name, (value) => values.push(value));
+      columns.set(name, values);
+    }
+    const before = groups.slice(0, number).reduce((sum, { rows }) => sum + rows, 0);
+    return { columns, rows: group.rows, before, total };
+  });
+}
+
 /** A file that is open. */
 interface ParquetFile {
   readonly path: string;
@@ -96,6 +132,14 @@ interface ParquetFile {
   readonly columns: readonly SchemaTree[];
   /** Calls `each` with every value of a column, in the order of rows. */
   readonly read: (column: string, each: (value: unknown, row: number) => void) => Promise<void>;
+  readonly groups: readonly ParquetGroup[];
+}
+
+/** A row group of a file. */
+interface ParquetGroup {
+  readonly rows: number;
+  /** As `read` of the file, for the rows of this group. */
+  readonly read: ParquetFile['read'];
 }
 
 async function withParquet<T>(
@@ -111,18 +155,23 @@ async function withParquet<T>(
       const compressors = await compressorsFor(metadata);
       const columns = parquet.parquetSchema(metadata).children;
       const rows = requireRows(path, metadata);
-      return await use({
-        path,
-        rows,
-        columns,
-        read: (column, each) =>
-          eachValue(path, metadata, each, (rowStart, rowEnd, onChunk) =>
+      let end = 0;
+      const groups = metadata.row_groups.map(({ num_rows }): ParquetGroup => {
+        const from = end;
+        const to = (end += Number(num_rows));
+        const read: ParquetFile['read'] = (column, each) =>
+          eachValue(path, from, to, each, (onChunk) =>
             parquet.parquetRead({
               ...{ file, metadata, compressors, columns: [column] },
-              ...{ rowStart, rowEnd, onChunk },
+              ...{ rowStart: from, rowEnd: to, onChunk },
             }),
-          ),
+          );
+        return { rows: to - from, read };
       });
+      const read: ParquetFile['read'] = async (column, each) => {
+        for (const group of groups) await group.read(column, each);
+      };
+      return await use({ path, rows, columns, read, groups });
     } catch (error) {
       throw asLichenError(path, error);
     }
@@ -135,28 +184,25 @@ interface Chunk {
   readonly rowStart: number;
 }
 
+/** The values of a column in the rows `from` to `to - 1`, a row group. */
 async function eachValue(
   path: string,
-  metadata: FileMetaData,
+  from: number,
+  to: number,
   each: (value: unknown, row: number) => void,
-  read: (from: number, to: number, onChunk: (chunk: Chunk) => void) => Promise<void>,
+  read: (onChunk: (chunk: Chunk) => void) => Promise<void>,
 ): Promise<void> {
-  let from = 0;
-  for (const group of metadata.row_groups) {
-    const to = from + Number(group.num_rows);
-    if (to === from) continue;
-    const chunks: Chunk[] = [];
-    await read(from, to, (chunk) => chunks.push(chunk));
-    let row = from;
-    for (const { columnData, rowStart } of chunks.sort((a, b) => a.rowStart - b.rowStart)) {
-      for (let at = 0; at < columnData.length && row < to; at++, row++) {
-        if (rowStart + at !== row) throw corrupt(path, `row ${row} is missing`);
-        each(columnData[at], row);
-      }
+  if (to === from) return;
+  const chunks: Chunk[] = [];
+  await read((chunk) => chunks.push(chunk));
+  let row = from;
+  for (const { columnData, rowStart } of chunks.sort((a, b) => a.rowStart - b.rowStart)) {
+    for (let at = 0; at < columnData.length && row < to; at++, row++) {
+      if (rowStart + at !== row) throw corrupt(path, `row ${row} is missing`);
+      each(columnData[at], row);
     }
-    if (row !== to) throw corrupt(path, `it has ${row} rows, its metadata says ${to} or more`);
-    from = to;
   }
+  if (row !== to) throw corrupt(path, `it has ${row} rows, its metadata says ${to} or more`);
 }
 
 function requireRows(path: string, { num_rows, row_groups }: FileMetaData): number {

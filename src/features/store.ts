@@ -1,0 +1,105 @@
+import { LichenArgumentError, LichenError, shown } from '../errors.js';
+import type { FeatureKey } from './keys.js';
+import { timeOf } from './record.js';
+
+/** Keys of one table that are wanted. */
+export interface ReadRequest {
+  readonly table: string;
+  readonly keys: readonly FeatureKey[];
+}
+
+/**
+ * Is told what stands under key `at` of request `request`: a record, whose bytes are valid during the call only, or
+ * undefined. Called once for each key, in any order.
+ */
+export type RecordVisitor = (request: number, at: number, record: Uint8Array | undefined) => void;
+
+/** A record to be stored; its time is in its header. */
+export interface RecordEntry {
+  readonly key: FeatureKey;
+  readonly record: Buffer;
+}
+
+/** How far some work has come, in words of its own. */
+export interface Checkpoint {
+  /** Counts the writes. */
+  readonly sequence: number;
+  readonly text: string;
+}
+
+/** Records and how far whoever writes them has come: all of it is stored, or nothing. */
+export interface WriteBatch {
+  readonly table: string;
+  readonly entries: readonly RecordEntry[];
+  /** Milliseconds after which a store may forget the records. */
+  readonly ttlMs: number;
+  readonly checkpoint?: {
+    readonly name: string;
+    /** What the checkpoint there counts, 0 if there is none: otherwise another writer is at work. */
+    readonly expected: number;
+    readonly text: string;
+  };
+}
+
+/** What is in a table. */
+export interface TableStatistics {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** Where feature values stand for serving. All stores behave alike; the same tests run on each. */
+export interface OnlineStore {
+  readonly kind: string;
+  /** One request for all keys of all tables. A store in the process may do it before it returns. */
+  read(requests: readonly ReadRequest[], visit: RecordVisitor): Promise<void> | void;
+  /**
+   * Stores a batch; when the promise is fulfilled, it is as durable as the store makes it. A record that is older than
+   * what stands under its key is left out.
+   * @returns how many records were stored.
+   * @throws ERR_LICHEN_BUSY if the checkpoint is not the expected one; nothing has changed then.
+   */
+  write(batch: WriteBatch): Promise<number>;
+  checkpoint(name: string): Promise<Checkpoint | undefined>;
+  /** Removes records whose time is before `time`. @returns how many. */
+  prune(table: string, time: number): Promise<number>;
+  /** Calls `visit` with every record of a table, in no order; slow. */
+  scan(table: string, visit: (key: FeatureKey, record: Uint8Array) => void): Promise<void>;
+  statistics(table: string): Promise<TableStatistics>;
+  close(): Promise<void>;
+}
+
+/** Of records of one key the one that counts in the end: the latest, of like times the last. */
+export function latestEntries(entries: readonly RecordEntry[]): RecordEntry[] {
+  const latest = new Map<FeatureKey, RecordEntry>();
+  for (const entry of entries) {
+    const old = latest.get(entry.key);
+    if (old === undefined || timeOf(old.record) <= timeOf(entry.record))
+      latest.set(entry.key, entry);
+  }
+  return [...latest.values()];
+}
+
+/** The error of a checkpoint that another writer has moved. */
+export function movedCheckpoint(name: string): LichenError {
+  return new LichenError('ERR_LICHEN_BUSY', `another writer has moved the checkpoint ${name}`);
+}
+
+export function storeClosed(kind: string): LichenError {
+  return new LichenError('ERR_LICHEN_CLOSED', `the ${kind} store is closed`);
+}
+
+/** Wraps an error of a store's own library. */
+export function storeError(kind: string, what: string, cause: unknown): LichenError {
+  if (cause instanceof LichenError) return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new LichenError('ERR_LICHEN_IO', `the ${kind} store cannot ${what}: ${reason}`, { cause });
+}
+
+/** @throws ERR_LICHEN_ARGUMENT for a name that keys of a store may not begin with. */
+export function requirePrefix(name: string, prefix: unknown): void {
+  if (typeof prefix === 'string' && /^[a-z_][a-z0-9_]{0,40}$/.test(prefix)) return;
+  throw new LichenArgumentError(
+    'ERR_LICHEN_ARGUMENT',
+    `${name} must be lower-case letters, digits and _, got ${shown(prefix)}`,
+  );
+}
