@@ -6,6 +6,7 @@ import type { Suite } from './harness/suite.js';
 import { annSuite } from './suites/ann.js';
 import { callsSuite } from './suites/calls.js';
 import { exactSuite } from './suites/exact.js';
+import { featuresSuite } from './suites/features.js';
 import { filesSuite } from './suites/files.js';
 import { filterSuite } from './suites/filter.js';
 import { hnswlibSuite } from './suites/hnswlib.js';
@@ -24,6 +25,7 @@ const SUITES: readonly Suite[] = [
   exactSuite,
   storageSuite,
   filesSuite,
+  featuresSuite,
   poolSuite,
   tfScorerSuite,
   trainSuite,

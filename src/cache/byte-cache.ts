@@ -57,6 +57,9 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
   /** The array that values were last copied into, as words. */
   private into: unknown;
   private intoWords: Int32Array = new Int32Array(0);
+  /** Bytes that are lent until the next call, and views of them by length. */
+  private lent = new Int32Array(1024);
+  private readonly lentViews: (Uint8Array | undefined)[] = [];
   private keyTotal = 0;
   private hits = 0;
   private misses = 0;
@@ -167,6 +170,18 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
     this.chunks.read(this.firsts[row]!, words, start / 4, (length + 3) >>> 2);
     if (isArrayKind(kind)) return arrayOver(kind, buffer, start, length);
     return fromBytes({ kind, bytes: new Uint8Array(buffer, start, length) });
+  }
+
+  /** @internal The bytes of the value in a row, valid until the next call. */
+  bytesAt(row: number): Uint8Array {
+    const length = this.lengths[row]!;
+    if (length > this.lent.byteLength) {
+      this.lent = new Int32Array(Math.ceil(length / 4) * 2);
+      this.lentViews.length = 0;
+    }
+    this.chunks.read(this.firsts[row]!, this.lent, 0, (length + 3) >>> 2);
+    // Making a view takes as long as copying a small value.
+    return (this.lentViews[length] ??= new Uint8Array(this.lent.buffer, 0, length));
   }
 
   /** @internal Stores bytes of a kind; the row, -1 if they are not kept. */

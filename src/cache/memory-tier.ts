@@ -49,6 +49,11 @@ export class MemoryTier<K extends CacheKey> {
     return this.isAbsent(row) ? undefined : this.cache.valueAt(row);
   }
 
+  /** The bytes of the value, valid until the next call; undefined for one that is known to be absent. */
+  bytesAt(row: number): Uint8Array | undefined {
+    return this.isAbsent(row) ? undefined : this.cache.bytesAt(row);
+  }
+
   /** For how long a row is fresh yet; 0 or less for a stale one. */
   freshMs(row: number): number {
     return this.freshUntil[row]! - this.time;

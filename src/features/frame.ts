@@ -1,6 +1,14 @@
 import { shown } from '../errors.js';
 import { badArgument } from '../cache/cache-limits.js';
-import { cell, makeColumns, setCell, setDefaults, type Column } from './columns.js';
+import {
+  cell,
+  columnBytes,
+  ColumnMemory,
+  makeColumns,
+  setCell,
+  setDefaults,
+  type Column,
+} from './columns.js';
 import type {
   Entity,
   FeatureService,
@@ -68,10 +76,13 @@ export interface OpenFrame {
 /** A frame whose rows are all missing yet. */
 export function openFrame(service: FeatureService, rows: number): OpenFrame {
   const frame: OpenFrame = { rows, columns: {}, times: {}, status: {} };
-  for (const view of service.views) {
-    frame.columns[view.name] = makeColumns(view.features, rows);
-    frame.times[view.name] = new Float64Array(rows).fill(NaN);
-    frame.status[view.name] = new Uint8Array(rows).fill(FEATURE_STATUS.missing);
+  const { views } = service;
+  const bytes = views.reduce((sum, { features }) => sum + columnBytes(features, rows), 0);
+  const memory = new ColumnMemory(bytes + views.length * (8 * rows + ((rows + 7) & ~7)));
+  for (const view of views) {
+    frame.columns[view.name] = makeColumns(view.features, rows, memory);
+    frame.times[view.name] = memory.take(Float64Array, rows).fill(NaN);
+    frame.status[view.name] = memory.take(Uint8Array, rows).fill(FEATURE_STATUS.missing);
   }
   return frame;
 }

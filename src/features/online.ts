@@ -218,6 +218,7 @@ export class OnlineFeatures<V extends readonly FeatureView[]> {
       const missing: Wanted = { served, keys: [], rows: [] };
       const old: Wanted = { served, keys: [], rows: [] };
       served.memory?.tick();
+      const filler = served.reader.into(frame);
       for (let at = 0; at < list.length; at++) {
         const key = list[at]!;
         const row = served.memory?.ask(key) ?? -1;
@@ -232,8 +233,7 @@ export class OnlineFeatures<V extends readonly FeatureView[]> {
           old.keys.push(key);
           old.rows.push(-1);
         }
-        const record = served.memory!.valueAt(row) as Uint8Array | undefined;
-        served.reader.put(record, now, frame, at);
+        filler.put(served.memory!.bytesAt(row), now, at);
       }
       if (missing.keys.length > 0) wanted.push(missing);
       if (old.keys.length > 0) stale.push(old);
@@ -247,13 +247,14 @@ export class OnlineFeatures<V extends readonly FeatureView[]> {
   private async fromStore(wanted: readonly Wanted[], now: number, frame: OpenFrame): Promise<void> {
     const started = performance.now();
     let poisoned: Wanted | undefined;
+    const fillers = wanted.map(({ served }) => served.reader.into(frame));
     // What comes after the time is over must not change a frame that was handed over.
     let isOpen = true;
     const visit = (request: number, at: number, record: Uint8Array | undefined): void => {
       if (!isOpen) return;
       const { served, keys, rows } = wanted[request]!;
       this.remember(served, keys[at]!, record);
-      if (!served.reader.put(record, now, frame, rows[at]!)) poisoned = wanted[request];
+      if (!fillers[request]!.put(record, now, rows[at]!)) poisoned = wanted[request];
     };
     try {
       await this.read(wanted, visit);

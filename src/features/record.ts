@@ -1,8 +1,8 @@
 import { hashOf } from '../cache/key-hash.js';
 import type { Matrix } from '../vectors/matrix.js';
-import { setDefaults, setCell, type Column } from './columns.js';
+import { setCell, type Column } from './columns.js';
 import { schemaText } from './definitions.js';
-import type { ColumnsOf, FeatureType, ListColumn, Schema } from './feature-types.js';
+import type { FeatureType, ListColumn, Schema } from './feature-types.js';
 
 /** Version of the layout, in the first byte of a record. */
 const LAYOUT = 1;
@@ -69,6 +69,8 @@ interface Field {
 export class RecordLayout<S extends Schema = Schema> {
   readonly hash: number;
   private readonly fields: readonly Field[];
+  /** Texts and lists. */
+  private readonly lengths: readonly Field[];
   private readonly fixedBytes: number;
   private readonly views = new RecordView();
 
@@ -81,6 +83,7 @@ export class RecordLayout<S extends Schema = Schema> {
       at += fixedBytes(type);
       return field;
     });
+    this.lengths = this.fields.filter(({ type }) => type.kind === 'text' || type.kind === 'list');
     this.fixedBytes = at;
   }
 
@@ -112,10 +115,10 @@ export class RecordLayout<S extends Schema = Schema> {
   }
 
   /**
-   * Puts a record's values into a row of columns, defaults where it has none.
+   * Puts a record's values into a row of columns (in the order of the schema), defaults where it has none.
    * @returns the time of the record, or undefined if it is not of this schema or not whole: then the row is untouched.
    */
-  decode(record: Uint8Array, columns: ColumnsOf<S>, row: number): number | undefined {
+  decode(record: Uint8Array, columns: readonly Column[], row: number): number | undefined {
     if (record.length < this.fixedBytes) return undefined;
     const view = this.views.over(record);
     const start = record.byteOffset;
@@ -124,8 +127,8 @@ export class RecordLayout<S extends Schema = Schema> {
     let end = start + this.fixedBytes;
     const { fields } = this;
     for (let number = 0; number < fields.length; number++) {
-      const { name, type, at } = fields[number]!;
-      const column = columns[name] as unknown as Column;
+      const { type, at } = fields[number]!;
+      const column = columns[number]!;
       const bits = view.getUint8(start + RECORD_HEADER + (number >>> 3));
       if ((bits & (1 << (number & 7))) === 0) setCell(type, column, row, type.default);
       else end = readField(view, type, start + at, end, column, row);
@@ -136,7 +139,7 @@ export class RecordLayout<S extends Schema = Schema> {
   /** Whether the lengths of texts and lists add up to the record's. */
   private isWhole(record: Uint8Array, view: DataView): boolean {
     let length = this.fixedBytes;
-    for (const { type, at } of this.fields) {
+    for (const { type, at } of this.lengths) {
       if (type.kind === 'text') length += view.getUint32(record.byteOffset + at, true);
       else if (type.kind === 'list') {
         if (view.getUint32(record.byteOffset + at, true) > type.max) return false;
@@ -144,15 +147,6 @@ export class RecordLayout<S extends Schema = Schema> {
     }
     return length === record.length;
   }
-}
-
-/** Puts defaults into a row, where there is no record. */
-export function decodeMissing<S extends Schema>(
-  schema: S,
-  columns: ColumnsOf<S>,
-  row: number,
-): void {
-  setDefaults(schema, columns, row);
 }
 
 function fixedBytes(type: FeatureType): number {

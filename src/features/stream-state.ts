@@ -5,8 +5,7 @@ import type {
   WindowAggregation,
 } from './aggregations.js';
 import type { Column } from './columns.js';
-import { setCell } from './columns.js';
-import type { ColumnsOf, Schema } from './feature-types.js';
+import type { ListColumn } from './feature-types.js';
 import type { StreamView } from './definitions.js';
 import { hasHeader, RECORD_HEADER, RecordView, schemaHash, writeHeader } from './record.js';
 
@@ -36,12 +35,10 @@ export interface EntityState {
  */
 export class StreamFold {
   readonly hash: number;
-  private readonly names: readonly string[];
   private readonly aggregations: readonly Aggregation[];
   private readonly views = new RecordView();
 
   constructor(readonly view: StreamView) {
-    this.names = Object.keys(view.aggregations);
     this.aggregations = Object.values(view.aggregations);
     this.hash = schemaHash(view.features);
   }
@@ -72,21 +69,34 @@ export class StreamFold {
     return true;
   }
 
-  /** Puts what the events add up to at a time into a row of columns. */
-  evaluate(state: EntityState, now: number, columns: ColumnsOf<Schema>, row: number): void {
+  /**
+   * Puts what the events of a record add up to at a time into a row of columns (in the order of the view).
+   * @returns the time of the latest event, or undefined if the record is no state of the view; the row may hold anything
+   * then.
+   */
+  evaluate(
+    record: Uint8Array,
+    now: number,
+    columns: readonly Column[],
+    row: number,
+  ): number | undefined {
+    if (record.length < RECORD_HEADER + 8 || record.length % 8 !== 0) return undefined;
+    const view = this.views.over(record);
+    const start = record.byteOffset;
+    if (!hasHeader(view, start, 'state', this.hash)) return undefined;
+    const latest = view.getFloat64(start + 8, true);
     // A clock that went back must not take events away.
-    const time = Math.max(now, state.latest);
-    this.aggregations.forEach((aggregation, at) => {
-      const part = state.parts[at]!;
-      const column = columns[this.names[at]!] as unknown as Column;
-      const value =
-        aggregation.how === 'window'
-          ? windowAt(part, aggregation, time)
-          : aggregation.how === 'decayed'
-            ? decayedAt(part, aggregation, time)
-            : Float64Array.from({ length: part.length / 2 }, (_, i) => part[2 * i + 1]!);
-      setCell(aggregation.type, column, row, value);
-    });
+    const time = Math.max(now, latest);
+    const end = start + record.length;
+    let at = endOfGroup(view, start + RECORD_HEADER, end, 3);
+    const { aggregations } = this;
+    for (let number = 0; number < aggregations.length; number++) {
+      const next = endOfGroup(view, at, end, 2);
+      if (next < 0) return undefined;
+      evaluatePart(aggregations[number]!, view, at + 8, next, time, columns[number]!, row);
+      at = next;
+    }
+    return at === end ? latest : undefined;
   }
 
   /** Header, number of ids, ids, then of each aggregation the number of pairs and the pairs; all but the header f64. */
@@ -168,13 +178,6 @@ function firstBucket(time: number, windowMs: number, bucketMs: number): number {
   return Math.floor(time / bucketMs) - Math.round(windowMs / bucketMs) + 1;
 }
 
-function windowAt(part: Pairs, { windowMs, bucketMs }: WindowAggregation, time: number): number {
-  const first = firstBucket(time, windowMs, bucketMs);
-  let sum = 0;
-  for (let at = 0; at < part.length; at += 2) if (part[at]! >= first) sum += part[at + 1]!;
-  return sum;
-}
-
 function addDecayed(
   part: Pairs,
   { halfLifeMs }: DecayedAggregation,
@@ -191,10 +194,6 @@ function addDecayed(
   }
 }
 
-function decayedAt(part: Pairs, { halfLifeMs }: DecayedAggregation, time: number): number {
-  return part.length === 0 ? 0 : part[1]! * 2 ** ((part[0]! - time) / halfLifeMs);
-}
-
 /** The latest first; of events of one time the one that came last. */
 function addLast(part: Pairs, { type }: LastAggregation, time: number, value: number): void {
   let at = 0;
@@ -202,4 +201,45 @@ function addLast(part: Pairs, { type }: LastAggregation, time: number, value: nu
   if (at >= 2 * type.max) return;
   part.splice(at, 0, time, value);
   if (part.length > 2 * type.max) part.length = 2 * type.max;
+}
+
+/** Where a group of numbers ends that begins with how many of so many numbers it has; -1 if it ends beyond `end`. */
+function endOfGroup(view: DataView, at: number, end: number, size: number): number {
+  if (at < 0 || at >= end) return -1;
+  const count = view.getFloat64(at, true);
+  const next = at + 8 + count * size * 8;
+  return count >= 0 && Number.isInteger(count) && next <= end ? next : -1;
+}
+
+/** Evaluates the pairs of an aggregation, which lie in the bytes `at` to `end - 1`. */
+function evaluatePart(
+  aggregation: Aggregation,
+  view: DataView,
+  at: number,
+  end: number,
+  time: number,
+  column: Column,
+  row: number,
+): void {
+  if (aggregation.how === 'last') {
+    const { data, counts, max } = column as ListColumn;
+    let count = 0;
+    for (let pair = at; pair < end && count < max; pair += 16) {
+      data[row * max + count++] = view.getFloat64(pair + 8, true);
+    }
+    data.fill(0, row * max + count, (row + 1) * max);
+    counts[row] = count;
+    return;
+  }
+  let sum = 0;
+  if (aggregation.how === 'window') {
+    const first = firstBucket(time, aggregation.windowMs, aggregation.bucketMs);
+    for (let pair = at; pair < end; pair += 16) {
+      if (view.getFloat64(pair, true) >= first) sum += view.getFloat64(pair + 8, true);
+    }
+  } else if (at < end) {
+    const age = time - view.getFloat64(at, true);
+    sum = view.getFloat64(at + 8, true) * 2 ** (-age / aggregation.halfLifeMs);
+  }
+  (column as Float64Array)[row] = sum;
 }

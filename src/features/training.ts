@@ -12,7 +12,7 @@ import {
 } from './frame.js';
 import type { FeatureKey } from './keys.js';
 import { RecordLayout } from './record.js';
-import type { BatchSource, SourceRow } from './source.js';
+import type { BatchSource } from './source.js';
 import { columnsOfView, rowError, viewRow } from './source-rows.js';
 import { EventGate, type FeatureEvent } from './stream.js';
 import type { EntityState } from './stream-state.js';
@@ -113,11 +113,10 @@ async function joinBatch(
   const rowsByKey = new Map<FeatureKey, number[]>();
   for (let row = 0; row < times.length; row++) push(rowsByKey, keyOf(row), row);
   const versions = await versionsOf(view, source, rowsByKey, signal);
-  const reader = new ViewReader(view);
+  const filler = new ViewReader(view).into(frame);
   for (const [key, rows] of rowsByKey) {
     const known = versions.get(key) ?? [];
-    for (const row of rows)
-      reader.put(versionAt(known, times[row]!)?.record, times[row]!, frame, row);
+    for (const row of rows) filler.put(versionAt(known, times[row]!)?.record, times[row]!, row);
   }
 }
 
@@ -187,7 +186,7 @@ function joinStream(
     if (state === undefined) states.set(key, (state = gate.fold.empty()));
     return state;
   };
-  const reader = new ViewReader(view);
+  const filler = new ViewReader(view).into(frame);
   let next = 0;
   for (const row of rows) {
     const time = times[row]!;
@@ -198,7 +197,7 @@ function joinStream(
     }
     const state = states.get(keyOf(row));
     const isAny = state !== undefined && state.latest > -Infinity;
-    reader.put(isAny ? gate.fold.encode(state) : undefined, time, frame, row);
+    filler.put(isAny ? gate.fold.encode(state) : undefined, time, row);
   }
 }
 
