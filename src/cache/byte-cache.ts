@@ -41,12 +41,12 @@ const ENTRY_COST = 136;
 
 /**
  * A cache of values as bytes in this process: typed arrays, texts, whatever can be cloned. The bytes lie in chunks that
- * all entries share, so there is no object an entry, the garbage collector has nothing to walk, and the limit is memory
- * as the system counts it. A value that comes out is a copy: changing it changes nothing in the cache. Small arrays that
+ * all entries share, so there is no object an entry, the garbage collector has nothing to walk, and the limit is what its arrays take
+ * together. A value that comes out is a copy: changing it changes nothing in the cache. Small arrays that
  * come out lie side by side in one ArrayBuffer: transfer a copy (`slice`) of them, not their buffer.
  */
 export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
-  private readonly chunks = new ChunkStore();
+  private readonly chunks: ChunkStore;
   private readonly table: CacheTable;
   private readonly ttlMs: number;
   private readonly now: Clock;
@@ -67,9 +67,11 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
   /** @throws ERR_LICHEN_ARGUMENT for a limit that is none. */
   constructor({ maxBytes, ttlMs = Infinity, now = steadyClock }: ByteCacheOptions) {
     requireLimit('maxBytes', maxBytes);
+    if (maxBytes === undefined) throw badArgument('a cache needs a limit: maxBytes');
     requireDuration('ttlMs', ttlMs);
     this.ttlMs = ttlMs;
     this.now = now;
+    this.chunks = new ChunkStore(maxBytes);
     this.table = new CacheTable({
       maxEntries: Infinity,
       maxWeight: maxBytes,
@@ -102,7 +104,9 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
       this.intoWords = new Int32Array(to.buffer, to.byteOffset, to.length);
     }
     const length = this.lengths[row]!;
-    if (length % 4 !== 0 || !(at >= 0 && at * 4 + length <= this.intoWords.byteLength)) {
+    const isWithin =
+      Number.isInteger(at) && at >= 0 && at * 4 + length <= this.intoWords.byteLength;
+    if (length % 4 !== 0 || !isWithin) {
       throw badArgument(
         `to has ${to.length} elements, which cannot hold ${length} bytes from element ${at} on`,
       );

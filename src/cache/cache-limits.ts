@@ -27,6 +27,6 @@ export function requireDuration(name: string, value: number | undefined): void {
 }
 
 /** The error of a bad argument. */
-export function badArgument(message: string): LichenArgumentError {
-  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
+export function badArgument(message: string, cause?: unknown): LichenArgumentError {
+  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message, { cause });
 }

@@ -83,7 +83,7 @@ export class CacheTable {
 
   /** Bytes of the arrays; keys are the caller's to count. */
   get bytes(): number {
-    return this.capacity * BYTES_A_ROW + this.index.bytes + this.history.bytes;
+    return this.capacity * BYTES_A_ROW + this.index.bytes + this.history.bytes + this.lists.bytes;
   }
 
   /** The row of a key that somebody asks for, -1 if it has none: a request, which counts. */
@@ -297,10 +297,7 @@ export class CacheTable {
   }
 
   private grow(): void {
-    const rows = Math.min(
-      Math.max(this.limits.maxEntries, LEAST_ROWS),
-      Math.ceil(this.capacity * (this.capacity < 4096 ? 2 : 1.25)),
-    );
+    const rows = this.grownRows();
     this.hashes = copied(new Uint32Array(rows), this.hashes);
     this.asked = copied(new Uint32Array(rows), this.asked);
     this.counts = copied(new Uint8Array(rows), this.counts);
@@ -308,6 +305,14 @@ export class CacheTable {
     this.expiries = copied(new Float64Array(rows), this.expiries);
     this.lists.grow(rows);
     this.index.useHashes(this.hashes);
+  }
+
+  /** As many as there will be when all are as the ones so far, but not more than four times as many as now. */
+  private grownRows(): number {
+    const { maxEntries, maxWeight } = this.limits;
+    const likely = maxWeight === Infinity ? Infinity : (maxWeight / this.total) * this.rows * 1.02;
+    const rows = Math.max(this.capacity * 1.25, Math.min(likely, this.capacity * 4));
+    return Math.ceil(Math.min(Math.max(maxEntries, LEAST_ROWS), rows));
   }
 
   private expectedRows(): number {

@@ -3,9 +3,10 @@ export const CHUNK_BYTES = 64;
 const CHUNK_WORDS = CHUNK_BYTES / 4;
 /** Bytes of memory that a chunk takes. */
 export const CHUNK_COST = CHUNK_BYTES + 4;
-/** Chunks taken from the system at a time: 1 MiB. */
-const SEGMENT_BITS = 14;
-const SEGMENT_CHUNKS = 1 << SEGMENT_BITS;
+/** Chunks taken from the system at a time: 1 MiB of them, of a small store a 32nd of its limit. */
+const MOST_SEGMENT_BITS = 14;
+const LEAST_SEGMENT_BITS = 4;
+const SEGMENTS = 32;
 const NONE = 0xffffffff;
 
 /** How many chunks so many bytes need; a value without bytes needs none. */
@@ -19,13 +20,23 @@ export function chunksFor(bytes: number): number {
  */
 export class ChunkStore {
   private readonly segments: Int32Array[] = [];
-  private next = new Uint32Array(0);
+  /** The chunk that follows each chunk, by segment: none is copied as the store grows. */
+  private readonly links: Uint32Array[] = [];
+  private readonly bits: number;
+  private readonly mask: number;
   private firstFree = NONE;
   private freeChunks = 0;
 
+  /** @param limit about how many bytes it will hold. */
+  constructor(limit: number) {
+    const bits = Math.floor(Math.log2(limit / SEGMENTS / CHUNK_BYTES));
+    this.bits = Math.min(MOST_SEGMENT_BITS, Math.max(LEAST_SEGMENT_BITS, bits));
+    this.mask = (1 << this.bits) - 1;
+  }
+
   /** Bytes taken from the system. */
   get bytes(): number {
-    return this.segments.length * SEGMENT_CHUNKS * CHUNK_BYTES + this.next.byteLength;
+    return (this.segments.length << this.bits) * CHUNK_COST;
   }
 
   /** Stores bytes and gives the first chunk of them, 0xffffffff if there are none. */
@@ -38,15 +49,15 @@ export class ChunkStore {
     let chunk = first;
     let last = first;
     for (let at = 0; at < words.length;) {
-      const segment = this.segments[chunk >>> SEGMENT_BITS]!;
-      let to = (chunk & (SEGMENT_CHUNKS - 1)) * CHUNK_WORDS;
+      const segment = this.segments[chunk >>> this.bits]!;
+      let to = (chunk & this.mask) * CHUNK_WORDS;
       const end = Math.min(at + CHUNK_WORDS, words.length);
       while (at < end) segment[to++] = words[at++]!;
       last = chunk;
-      chunk = this.next[chunk]!;
+      chunk = this.links[chunk >>> this.bits]![chunk & this.mask]!;
     }
     this.firstFree = chunk;
-    this.next[last] = NONE;
+    this.link(last, NONE);
     this.freeChunks -= needed;
     return first;
   }
@@ -56,11 +67,11 @@ export class ChunkStore {
     let chunk = first;
     const stop = start + count;
     for (let at = start; at < stop;) {
-      const segment = this.segments[chunk >>> SEGMENT_BITS]!;
-      let from = (chunk & (SEGMENT_CHUNKS - 1)) * CHUNK_WORDS;
+      const segment = this.segments[chunk >>> this.bits]!;
+      let from = (chunk & this.mask) * CHUNK_WORDS;
       const end = at + CHUNK_WORDS < stop ? at + CHUNK_WORDS : stop;
       while (at < end) to[at++] = segment[from++]!;
-      chunk = this.next[chunk]!;
+      chunk = this.links[chunk >>> this.bits]![chunk & this.mask]!;
     }
   }
 
@@ -69,11 +80,13 @@ export class ChunkStore {
     if (first === NONE) return;
     let last = first;
     let count = 1;
-    while (this.next[last] !== NONE) {
-      last = this.next[last]!;
+    for (;;) {
+      const next = this.links[last >>> this.bits]![last & this.mask]!;
+      if (next === NONE) break;
+      last = next;
       count++;
     }
-    this.next[last] = this.firstFree;
+    this.link(last, this.firstFree);
     this.firstFree = first;
     this.freeChunks += count;
   }
@@ -81,21 +94,24 @@ export class ChunkStore {
   /** Frees all. */
   clear(): void {
     this.segments.length = 0;
-    this.next = new Uint32Array(0);
+    this.links.length = 0;
     this.firstFree = NONE;
     this.freeChunks = 0;
   }
 
+  private link(chunk: number, next: number): void {
+    this.links[chunk >>> this.bits]![chunk & this.mask] = next;
+  }
+
   private addSegment(): void {
-    const begin = this.segments.length * SEGMENT_CHUNKS;
-    this.segments.push(new Int32Array(SEGMENT_CHUNKS * CHUNK_WORDS));
-    const next = new Uint32Array(begin + SEGMENT_CHUNKS);
-    next.set(this.next);
-    for (let chunk = begin; chunk < next.length; chunk++) next[chunk] = chunk + 1;
-    next[next.length - 1] = this.firstFree;
-    this.next = next;
+    const count = 1 << this.bits;
+    const begin = this.segments.length << this.bits;
+    this.segments.push(new Int32Array(count * CHUNK_WORDS));
+    const links = Uint32Array.from({ length: count }, (_, at) => begin + at + 1);
+    links[count - 1] = this.firstFree;
+    this.links.push(links);
     this.firstFree = begin;
-    this.freeChunks += SEGMENT_CHUNKS;
+    this.freeChunks += count;
   }
 }
 

@@ -49,18 +49,19 @@ export class Flights<K extends CacheKey> {
       this.byKey.set(key, flight);
       return flight;
     });
-    return new LoadGroup(flights, group.controller, (flight) => this.leave(flight));
+    return new LoadGroup(flights, group, (flight) => this.leave(flight));
   }
 
   /** Waits for a flight, unless the signal fires first: then the load goes on for the others, if there are any. */
   async join(flight: Flight, signal: AbortSignal | undefined): Promise<ValueBytes> {
     const own = flight as OwnFlight<K>;
     own.group.waiters++;
+    own.waiters++;
     if (signal === undefined) return own.value;
     let onAbort!: () => void;
     const aborted = new Promise<never>((_, reject) => {
       onAbort = () => {
-        this.abandon(own.group, signal.reason);
+        this.abandon(own, signal.reason);
         reject(new LichenAbortError('get was aborted', { cause: signal.reason }));
       };
       signal.addEventListener('abort', onAbort, { once: true });
@@ -95,9 +96,13 @@ export class Flights<K extends CacheKey> {
   }
 
   /** One waiter less; after the last, the load is given up, and whoever asks from now on begins another. */
-  private abandon(group: Group, reason: unknown): void {
+  private abandon(flight: OwnFlight<K>, reason: unknown): void {
+    const { group } = flight;
+    // It has landed.
+    if (flight.waiters === 0) return;
+    flight.waiters--;
     if (--group.waiters > 0 || group.isKept) return;
-    for (const [key, flight] of this.byKey) if (flight.group === group) this.byKey.delete(key);
+    for (const [key, other] of this.byKey) if (other.group === group) this.outdate(key);
     group.controller.abort(reason);
   }
 
@@ -112,10 +117,19 @@ export class LoadGroup<K extends CacheKey> {
 
   constructor(
     flights: readonly OwnFlight<K>[],
-    readonly controller: AbortController,
+    private readonly group: Group,
     private readonly leave: (flight: OwnFlight<K>) => void,
   ) {
     this.open = new Map(flights.map((flight) => [flight.key, flight]));
+  }
+
+  get controller(): AbortController {
+    return this.group.controller;
+  }
+
+  /** Whether the load goes on although nobody waits for it. */
+  get isKept(): boolean {
+    return this.group.isKept;
   }
 
   /** Keys that have no value yet. */
@@ -128,6 +142,8 @@ export class LoadGroup<K extends CacheKey> {
     const flight = this.open.get(key)!;
     this.open.delete(key);
     this.leave(flight);
+    flight.group.waiters -= flight.waiters;
+    flight.waiters = 0;
     flight.resolve(value);
     return flight.isStorable;
   }

@@ -1,4 +1,5 @@
-import { LichenArgumentError, shown } from '../errors.js';
+import { shown, type LichenArgumentError } from '../errors.js';
+import { badArgument } from './cache-limits.js';
 
 /** What a cache finds values by: a safe integer or a string. */
 export type CacheKey = number | string;
@@ -9,11 +10,11 @@ export function isCacheKey(key: unknown): key is CacheKey {
 
 /** @throws ERR_LICHEN_ARGUMENT unless it is a safe integer or a string. */
 export function requireCacheKey(key: unknown): asserts key is CacheKey {
-  if (isCacheKey(key)) return;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `key must be a safe integer or a string, got ${shown(key)}`,
-  );
+  if (!isCacheKey(key)) throw badKey(key);
+}
+
+function badKey(key: unknown): LichenArgumentError {
+  return badArgument(`key must be a safe integer or a string, got ${shown(key)}`);
 }
 
 /** 32 bits of a key, well mixed (the finalizer of MurmurHash3 over the number, or over FNV-1a of the text). */
@@ -23,6 +24,7 @@ export function hashOf(key: CacheKey): number {
     hash = key | 0;
     if (hash !== key) hash ^= Math.imul(Math.floor(key / 2 ** 32) + 1, 0x9e3779b1);
   } else {
+    if (typeof key !== 'string') throw badKey(key);
     hash = 0x811c9dc5 ^ key.length;
     for (let at = 0; at < key.length; at++) {
       hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);

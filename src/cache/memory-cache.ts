@@ -105,7 +105,7 @@ export class MemoryCache<K extends CacheKey, V> {
     const { ttlMs = this.ttlMs } = options;
     requireDuration('ttlMs', options.ttlMs);
     const size = this.sizeOf?.(value, key) ?? 1;
-    if (!(size > 0 && size < Infinity)) {
+    if (!(typeof size === 'number' && size > 0 && size < Infinity)) {
       throw badArgument(`sizeOf gave ${shown(size)}, expected a number above 0`);
     }
     const expiry = ttlMs === Infinity ? Infinity : this.now() + ttlMs;

@@ -20,6 +20,10 @@ export class RecencyLists {
     this.changed = new Uint8Array(classes).fill(1);
   }
 
+  get bytes(): number {
+    return this.older.byteLength + this.newer.byteLength;
+  }
+
   /** The row of a class asked for longest ago, -1 if the class is empty. */
   oldest(cls: number): number {
     return this.last[cls]! | 0;

@@ -30,6 +30,9 @@ export class SharedSide<K extends CacheKey> {
   private retry: NodeJS.Timeout | undefined;
   private flushes: Promise<boolean> = Promise.resolve(true);
   private isClosed = false;
+  /** Whether the tier has told which version it has, and whether it has to tell again. */
+  private hasAsked = false;
+  private isVersionDue = false;
   /** The version that the tier told of last. */
   private known: string | undefined;
   /** A version that could not be told yet. */
@@ -46,7 +49,7 @@ export class SharedSide<K extends CacheKey> {
     this.unsubscribe = tier.subscribe(
       name,
       (text) => this.hear(text),
-      () => void this.adoptVersion(),
+      () => void this.beginAnew(),
     );
   }
 
@@ -84,7 +87,10 @@ export class SharedSide<K extends CacheKey> {
     this.pending.delete(sealed!.key);
     const isStored = await this.attempt(() => this.tier.setMany([sealed!]));
     if (isStored) await this.tell({ keys: [key] });
-    else this.postpone([[sealed!.key, key]]);
+    else {
+      this.postpone([[sealed!.key, key]]);
+      this.retryLater();
+    }
   }
 
   /** Makes what stands under keys count no more. False: the tier is away, and will be told as soon as it is back. */
@@ -118,11 +124,14 @@ export class SharedSide<K extends CacheKey> {
   }
 
   private nameOf(version: string, key: K): string {
-    return `${this.name}:${version}:${typeof key === 'number' ? 'i' : 's'}${key}`;
+    // Half of a surrogate pair has no bytes of its own.
+    const isOdd = typeof key === 'string' && /\p{Surrogate}/u.test(key);
+    const text = isOdd ? `j${JSON.stringify(key)}` : `${typeof key === 'number' ? 'i' : 's'}${key}`;
+    return `${encodeURIComponent(this.name)}:${encodeURIComponent(version)}:${text}`;
   }
 
   private get versionName(): string {
-    return `${this.name}#version`;
+    return `${encodeURIComponent(this.name)}#version`;
   }
 
   private sealed(version: string, entries: readonly (readonly [K, Enveloped])[]): SharedEntry[] {
@@ -168,12 +177,20 @@ export class SharedSide<K extends CacheKey> {
       if (this.untoldVersion === version) this.untoldVersion = undefined;
       if (version !== undefined) this.known = version;
       for (const [name] of keys) this.pending.delete(name);
-    } else if (!this.isClosed) {
-      clearTimeout(this.retry);
-      this.retry = setTimeout(() => void this.flush(), RETRY_MS);
-      this.retry.unref();
+    } else {
+      this.retryLater();
     }
     return isTold;
+  }
+
+  private retryLater(): void {
+    if (this.isClosed) return;
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => {
+      void this.flush();
+      if (this.isVersionDue) void this.adoptVersion();
+    }, RETRY_MS);
+    this.retry.unref();
   }
 
   private async attempt(request: () => Promise<void>): Promise<boolean> {
@@ -202,28 +219,39 @@ export class SharedSide<K extends CacheKey> {
       return;
     }
     if (said === null || typeof said !== 'object' || said.from === this.origin) return;
-    if (typeof said.version === 'string') this.hearVersion(said.version, true);
+    // Of two published at once all processes must take the same: the one that the tier has in the end.
+    if (typeof said.version === 'string') void this.adoptVersion();
     if (Array.isArray(said.keys)) this.listeners.onOutdated(said.keys.filter(isCacheKey) as K[]);
   }
 
   private hearVersion(version: string, isNews: boolean): void {
-    if (version === this.known) return;
+    if (version === this.known || version === '') return;
     this.known = version;
     this.listeners.onVersion(version, isNews);
   }
 
   /** After listening began, or began anew: what was said meanwhile was missed. */
-  private async adoptVersion(): Promise<void> {
+  private beginAnew(): Promise<void> {
     this.listeners.onGap();
-    if (this.untoldVersion !== undefined) return;
+    return this.adoptVersion();
+  }
+
+  /** Takes the version over that the tier has; asks until it is told. */
+  private async adoptVersion(): Promise<void> {
+    this.isVersionDue = true;
+    if (this.untoldVersion !== undefined || this.isClosed) return;
     try {
       const [bytes] = await this.guard.run(() => this.tier.getMany([this.versionName]));
-      if (bytes && this.untoldVersion === undefined) {
-        const isFirst = this.known === undefined;
-        this.hearVersion(Buffer.from(bytes).toString(), !isFirst);
-      }
+      if (this.untoldVersion !== undefined) return;
+      this.isVersionDue = false;
+      if (bytes) this.hearVersion(Buffer.from(bytes).toString(), this.hasAsked);
+      // The tier has lost it.
+      else if (this.known !== undefined) this.untoldVersion = this.known;
+      this.hasAsked = true;
+      if (this.untoldVersion !== undefined) await this.flush();
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error;
+      this.retryLater();
     }
   }
 }

@@ -1,8 +1,7 @@
-import { LichenArgumentError, LichenError } from '../errors.js';
-import { shown, throwIfAborted } from '../errors.js';
+import { LichenError, shown, throwIfAborted } from '../errors.js';
 import { Flights, type LoadGroup } from './flights.js';
 import { LatencyRecord } from './guarded.js';
-import { requireDuration } from './cache-limits.js';
+import { badArgument, requireDuration } from './cache-limits.js';
 import { requireCacheKey, type CacheKey } from './key-hash.js';
 import { MemoryTier, type Timing } from './memory-tier.js';
 import { SharedSide } from './shared-side.js';
@@ -17,6 +16,7 @@ import {
   ABSENT,
   fromBytes,
   isArrayKind,
+  NO_VALUE,
   toBytes,
   type ValueArray,
   type ValueBytes,
@@ -38,7 +38,6 @@ export interface CacheSetOptions {
 /** What a fill takes of the shared tier before it turns to the origin: any value, fresh ones, none. */
 type Sources = 'any' | 'fresh' | 'origin';
 
-const NO_VALUE: ValueBytes = { kind: ABSENT, bytes: new Uint8Array(0) };
 /** A load that began before an invalidation must be over before it is forgotten. */
 const TOMBSTONE_SPARE_MS = 1000;
 
@@ -154,12 +153,12 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
     this.requireOpen();
     requireCacheKey(key);
     requireDuration('ttlMs', ttlMs);
+    if (ttlMs === Infinity && this.shared !== undefined) {
+      throw badArgument('ttlMs must be finite: what is shared must end');
+    }
     const bytes = toBytes(value);
     if (this.options.isValid?.(value, key) === false) {
-      throw new LichenArgumentError(
-        'ERR_LICHEN_ARGUMENT',
-        `the value of ${shown(key)} is not valid`,
-      );
+      throw badArgument(`the value of ${shown(key)} is not valid`);
     }
     const timing = this.timing(bytes, 0, ttlMs);
     this.outdate(key);
@@ -174,7 +173,7 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
    */
   async invalidate(keys: K | readonly K[]): Promise<boolean> {
     this.requireOpen();
-    const all = typeof keys === 'object' ? keys : [keys];
+    const all = Array.isArray(keys) ? (keys as readonly K[]) : [keys as K];
     all.forEach(requireCacheKey);
     for (const key of all) this.outdate(key);
     if (this.shared === undefined || all.length === 0) return true;
@@ -189,10 +188,7 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
   async publish(version: string): Promise<boolean> {
     this.requireOpen();
     if (typeof version !== 'string' || version === '') {
-      throw new LichenArgumentError(
-        'ERR_LICHEN_ARGUMENT',
-        `version must be a text, got ${shown(version)}`,
-      );
+      throw badArgument(`version must be a text, got ${shown(version)}`);
     }
     this.useVersion(version);
     return this.shared === undefined || this.shared.publish(version);
@@ -316,9 +312,12 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
 
   private landShared(group: LoadGroup<K>, key: K, entry: Enveloped, age: number): void {
     const { counts } = this;
-    counts.shared++;
-    if (entry.kind === ABSENT) counts.negative++;
-    if (age >= entry.freshMs) counts.stale++;
+    // What nobody waits for answers no request.
+    if (!group.isKept) {
+      counts.shared++;
+      if (entry.kind === ABSENT) counts.negative++;
+      if (age >= entry.freshMs) counts.stale++;
+    }
     const freshMs = Math.max(0, entry.freshMs - age);
     const servedMs = entry.servedMs - age;
     const { loadMs } = entry;
@@ -340,7 +339,8 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
       const { controller } = group;
       const work = async (): Promise<typeof loaded> => load(keys, { signal: controller.signal });
       loaded = await withinTime(work(), options.loadTimeoutMs, () => {
-        const error = lateError(options.loadTimeoutMs);
+        const what = `loading took more than ${options.loadTimeoutMs} ms`;
+        const error = new LichenError('ERR_LICHEN_DEADLINE', what);
         controller.abort(error);
         return error;
       });
@@ -356,10 +356,16 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
     const values = keys.map((key, at) => this.bytesOfLoaded(key, loaded[at]));
     keys.forEach((key, at) => {
       const value = values[at]!;
-      counts.origin++;
+      if (!group.isKept) counts.origin++;
       const isStorable = group.land(key, value);
       const timing = { ...this.timing(value), loadMs };
-      if (!isStorable || timing.freshMs === 0) return;
+      if (!isStorable) return;
+      if (timing.freshMs === 0) {
+        // What is not remembered must not leave an older value standing.
+        this.memory.delete(key);
+        if (group.isKept) void this.shared?.invalidate(version, [key]);
+        return;
+      }
       this.memory.set(key, value, timing);
       entries.push([key, this.enveloped(value, timing)]);
     });
@@ -374,7 +380,7 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
       throw new LichenError('ERR_LICHEN_FORMAT', `load gave no valid value for ${shown(key)}`);
     }
     const { kind, bytes } = toBytes(value);
-    return { kind, bytes: bytes.slice() };
+    return { kind, bytes: new Uint8Array(bytes) };
   }
 
   private isSound(key: K, entry: Enveloped): boolean {
@@ -435,10 +441,6 @@ function requireLoaded(keys: readonly unknown[], loaded: unknown): void {
     'ERR_LICHEN_ARGUMENT',
     `load must give an array of one value for each of ${keys.length} keys, got ${got}`,
   );
-}
-
-function lateError(ms: number): LichenError {
-  return new LichenError('ERR_LICHEN_DEADLINE', `loading took more than ${ms} ms`);
 }
 
 function closedError(): LichenError {

@@ -116,7 +116,8 @@ export function resolveTiered<K extends CacheKey, V>(
   if (typeof name !== 'string' || name === '') throw bad('name', 'a text', name);
   requireLimit('maxBytes', maxBytes);
   if (maxBytes === undefined) throw bad('maxBytes', 'a number of bytes', maxBytes);
-  if (!(ttlMs > 0)) throw bad('ttlMs', 'a number of milliseconds above 0', ttlMs);
+  if (!(typeof ttlMs === 'number' && ttlMs > 0))
+    throw bad('ttlMs', 'a number of milliseconds above 0', ttlMs);
   if (load !== undefined && typeof load !== 'function') throw bad('load', 'a function', load);
   if (version !== undefined && (typeof version !== 'string' || version === '')) {
     throw bad('version', 'a text', version);
@@ -129,8 +130,8 @@ export function resolveTiered<K extends CacheKey, V>(
   requireDuration('sharedTimeoutMs', sharedTimeoutMs);
   requireDuration('earlyRefresh', earlyRefresh);
   if (!(jitter >= 0 && jitter < 1)) throw bad('jitter', 'a number of at least 0, below 1', jitter);
-  if (shared !== undefined && ttlMs + staleMs === Infinity) {
-    throw bad('ttlMs', 'a finite number, since what is shared must end some day', ttlMs);
+  if (shared !== undefined && Math.max(ttlMs, staleMs, negativeTtlMs) === Infinity) {
+    throw bad('ttlMs, staleMs and negativeTtlMs', 'finite: what is shared must end', Infinity);
   }
   return {
     ...{ name, load, maxBytes, ttlMs, staleMs, negativeTtlMs, jitter, earlyRefresh },

@@ -1,5 +1,6 @@
 import { deserialize, serialize } from 'node:v8';
-import { LichenArgumentError, shown } from '../errors.js';
+import { shown, type LichenArgumentError } from '../errors.js';
+import { badArgument } from './cache-limits.js';
 import { bytesOf } from '../vectors/values.js';
 
 /** A typed array that caches and feature stores keep. */
@@ -49,6 +50,9 @@ export interface ValueBytes {
   readonly bytes: Uint8Array;
 }
 
+/** That there is no value. */
+export const NO_VALUE: ValueBytes = { kind: ABSENT, bytes: new Uint8Array(0) };
+
 /**
  * The bytes of a value.
  * @throws ERR_LICHEN_ARGUMENT for what cannot be cloned: functions, symbols, objects that have such; and for undefined,
@@ -58,9 +62,12 @@ export function toBytes(value: unknown): ValueBytes {
   if (ArrayBuffer.isView(value)) {
     if (Buffer.isBuffer(value)) return { kind: BUFFER, bytes: value };
     const kind = KIND_OF.get(value.constructor);
-    if (kind !== undefined) return { kind, bytes: bytesOf(value) };
+    if (kind !== undefined) return { kind, bytes: bytesOfArray(value) };
   }
-  if (typeof value === 'string') return { kind: TEXT, bytes: Buffer.from(value) };
+  // UTF-8 has no half of a surrogate pair.
+  if (typeof value === 'string' && !/\p{Surrogate}/u.test(value)) {
+    return { kind: TEXT, bytes: Buffer.from(value) };
+  }
   if (value === undefined) throw unstorable(value);
   try {
     return { kind: STRUCTURE, bytes: serialize(value) };
@@ -99,14 +106,23 @@ export function isSound(kind: number, bytes: number): boolean {
  */
 export function fromBytes({ kind, bytes }: ValueBytes): unknown {
   if (kind === TEXT) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
-  if (kind === STRUCTURE) return deserialize(bytes);
-  return arrayOver(kind, bytes.slice().buffer, 0, bytes.length);
+  // Arrays within a structure lie in the bytes that it is made of.
+  if (kind === STRUCTURE) return deserialize(new Uint8Array(bytes));
+  // `slice` of a Buffer would not copy.
+  return arrayOver(kind, new Uint8Array(bytes).buffer, 0, bytes.length);
+}
+
+function bytesOfArray(array: ArrayBufferView): Uint8Array {
+  try {
+    return bytesOf(array);
+  } catch (cause) {
+    throw badArgument('a cache cannot store an array whose memory was transferred away', cause);
+  }
 }
 
 function unstorable(value: unknown, cause?: unknown): LichenArgumentError {
-  return new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
+  return badArgument(
     `a cache cannot store ${shown(value)}: expected a typed array, a text or what can be cloned`,
-    { cause },
+    cause,
   );
 }

@@ -3,7 +3,7 @@ import { LichenError } from '../errors.js';
 import { requireDuration, requireLimit, type Clock } from '../cache/cache-limits.js';
 import { Guard, LatencyRecord, UnavailableError, type GuardStatistics } from '../cache/guarded.js';
 import { MemoryTier } from '../cache/memory-tier.js';
-import { ABSENT, toBytes, type ValueBytes } from '../cache/value-bytes.js';
+import { NO_VALUE, toBytes, type ValueBytes } from '../cache/value-bytes.js';
 import { steadyClock } from '../cache/cache-limits.js';
 import {
   tableOf,
@@ -313,7 +313,7 @@ export class OnlineFeatures<V extends readonly FeatureView[]> {
     // The store's own kind of buffer may have another length than its memory.
     const value: ValueBytes =
       record === undefined
-        ? NO_RECORD
+        ? NO_VALUE
         : toBytes(new Uint8Array(record.buffer, record.byteOffset, record.length));
     const { freshMs, servedMs } = this;
     memory.set(key, value, { freshMs, servedMs, loadMs: 0 });
@@ -338,5 +338,3 @@ export class OnlineFeatures<V extends readonly FeatureView[]> {
     }
   }
 }
-
-const NO_RECORD: ValueBytes = { kind: ABSENT, bytes: new Uint8Array(0) };

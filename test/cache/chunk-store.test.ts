@@ -27,7 +27,7 @@ describe('ChunkStore', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.nat(1000), (steps, seed) => {
         const random = new Random(seed);
-        const store = new ChunkStore();
+        const store = new ChunkStore(1 << 26);
         const oracle = new Map<number, { first: number; bytes: Uint8Array }>();
         let id = 0;
         for (const { length, drop } of steps) {
@@ -49,7 +49,7 @@ describe('ChunkStore', () => {
 
   it('keeps several segments apart', () => {
     const random = new Random(5);
-    const store = new ChunkStore();
+    const store = new ChunkStore(1 << 26);
     const values = Array.from({ length: 30 }, () =>
       randomBytes(random, 150_000 + random.below(99)),
     );
@@ -67,7 +67,7 @@ describe('ChunkStore', () => {
 
   it('uses freed chunks again, so that memory does not grow', () => {
     const random = new Random(8);
-    const store = new ChunkStore();
+    const store = new ChunkStore(1 << 26);
     const live: { first: number; chunks: number }[] = [];
     let chunks = 0;
     let most = 0;
@@ -91,7 +91,7 @@ describe('ChunkStore', () => {
   it('needs no chunk for nothing, and one for each 64 bytes', () => {
     expect([0, 1, 64, 65, 128].map(chunksFor)).toEqual([0, 1, 1, 2, 2]);
     expect(CHUNK_BYTES).toBe(64);
-    const store = new ChunkStore();
+    const store = new ChunkStore(1 << 26);
     const none = store.write(new Uint8Array(0));
     expect(store.bytes).toBe(0);
     store.release(none);

