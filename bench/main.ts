@@ -4,6 +4,7 @@ import { machine } from '../src/index.js';
 import { resultTable } from './harness/report.js';
 import type { Suite } from './harness/suite.js';
 import { annSuite } from './suites/ann.js';
+import { cacheSuite } from './suites/cache.js';
 import { callsSuite } from './suites/calls.js';
 import { exactSuite } from './suites/exact.js';
 import { featuresSuite } from './suites/features.js';
@@ -25,6 +26,7 @@ const SUITES: readonly Suite[] = [
   exactSuite,
   storageSuite,
   filesSuite,
+  cacheSuite,
   featuresSuite,
   poolSuite,
   tfScorerSuite,

@@ -137,6 +137,95 @@ export type { EncoderFunction, EncoderInputs, EncoderSpec } from './towers/encod
 export { OnnxTower, type OnnxEncodeOptions, type OnnxTowerOptions } from './towers/onnx-tower.js';
 export type { OnnxInput, OnnxInputSchema } from './towers/onnx-runtime.js';
 
+export type { CacheKey } from './cache/key-hash.js';
+export {
+  MemoryCache,
+  type MemoryCacheOptions,
+  type MemoryCacheStatistics,
+} from './cache/memory-cache.js';
+export { ByteCache, type ByteCacheOptions, type ByteCacheStatistics } from './cache/byte-cache.js';
+export { TieredCache, type CacheGetOptions, type CacheSetOptions } from './cache/tiered-cache.js';
+export type {
+  LoadMany,
+  SharedStatistics,
+  TieredCacheOptions,
+  TieredCacheStatistics,
+} from './cache/tiered-options.js';
+export type { GuardStatistics } from './cache/guarded.js';
+export type { BreakerState } from './cache/breaker.js';
+export type { SharedEntry, SharedTier } from './cache/shared-tier.js';
+export { openRedisTier, RedisTier, type RedisTierOptions } from './cache/redis-tier.js';
+export type { ValueArray } from './cache/value-bytes.js';
+
+export {
+  feature,
+  type ColumnOf,
+  type ColumnsOf,
+  type FeatureType,
+  type ListColumn,
+  type RowOf,
+  type Schema,
+  type ValueOf,
+} from './features/feature-types.js';
+export { aggregate, type Aggregation } from './features/aggregations.js';
+export {
+  batchView,
+  entity,
+  featureService,
+  onDemandView,
+  streamView,
+  type BatchView,
+  type Entity,
+  type FeatureCost,
+  type FeatureService,
+  type FeatureTier,
+  type FeatureView,
+  type OnDemandRow,
+  type OnDemandView,
+  type StreamView,
+} from './features/definitions.js';
+export type { FeatureKey } from './features/keys.js';
+export type * from './features/store.js';
+export { openLmdbStore, type LmdbStoreOptions } from './features/lmdb-store.js';
+export { openRedisStore, type RedisStoreOptions } from './features/redis-store.js';
+export { openPostgresStore, type PostgresStoreOptions } from './features/postgres-store.js';
+export { openFeatureStore } from './features/open-store.js';
+export type { BatchSource, ReadSourceOptions, SourceBatch, SourceRow } from './features/source.js';
+export {
+  csvSource,
+  parquetSource,
+  rowsSource,
+  type CsvSourceOptions,
+  type ParquetSourceOptions,
+} from './features/row-sources.js';
+export { postgresSource, type PostgresSourceOptions } from './features/postgres-source.js';
+export {
+  materialize,
+  type MaterializeOptions,
+  type MaterializeReport,
+} from './features/materialize.js';
+export {
+  StreamWriter,
+  type FeatureEvent,
+  type IngestReport,
+  type StreamWriterOptions,
+} from './features/stream.js';
+export {
+  FEATURE_STATUS,
+  type FeatureFrame,
+  type FeatureStatus,
+  type FrameKeys,
+  type FrameRequest,
+} from './features/frame.js';
+export {
+  OnlineFeatures,
+  type OnlineFeaturesOptions,
+  type OnlineStatistics,
+  type ViewStatistics,
+} from './features/online.js';
+export { trainingFrame, type PastEvent, type TrainingOptions } from './features/training.js';
+export { storeStatistics, type ViewReport } from './features/store-report.js';
+
 export { RetrievalPool, type RetrievalPoolStatistics } from './pool/retrieval-pool.js';
 export type {
   KnownItemsOptions,

@@ -90,10 +90,15 @@ function filesOf({ options }: SuiteContext) {
   if (set === undefined) {
     throw new Error(`no data set ${data}, expected ${Object.keys(DATA_SETS).join(', ')}`);
   }
-  const folder = join(process.env.LICHEN_DATA ?? DATA_FOLDER, data);
+  const folder = join(dataFolder(), data);
   if (!existsSync(folder)) throw new Error(`${folder} is missing: skipped`);
   const [base, queries] = [join(folder, set.base), join(folder, set.queries)];
   return { name: data, input: base, queriesFile: queries, metric: set.metric };
+}
+
+/** Where data sets lie. */
+export function dataFolder(): string {
+  return process.env.LICHEN_DATA ?? DATA_FOLDER;
 }
 
 /** `rows * dim` values of the seeded mixture, each row of length 1. */

@@ -117,6 +117,7 @@ export class CacheTable {
 
   /** The row of a key, without counting it as a request; -1 if it has none or has expired. */
   rowOf(key: CacheKey): number {
+    if (key === this.missed) return -1;
     const row = this.index.find(key, hashOf(key));
     if (row < 0 || !this.isTimed || this.expiries[row]! > this.limits.now()) return row;
     return -1;

@@ -99,12 +99,15 @@ export class MemoryCache<K extends CacheKey, V> {
    * worth less than what would have to go.
    * @throws ERR_LICHEN_ARGUMENT for a key that is no safe integer or string, for undefined and for a size of 0 or less.
    */
-  set(key: K, value: V, options: { ttlMs?: number } = {}): boolean {
+  set(key: K, value: V, options?: { ttlMs?: number }): boolean {
     requireCacheKey(key);
     if (value === undefined) throw badArgument('value is undefined, which stands for absence');
-    const { ttlMs = this.ttlMs } = options;
-    requireDuration('ttlMs', options.ttlMs);
-    const size = this.sizeOf?.(value, key) ?? 1;
+    let { ttlMs } = this;
+    if (options?.ttlMs !== undefined) {
+      requireDuration('ttlMs', options.ttlMs);
+      ttlMs = options.ttlMs;
+    }
+    const size = this.sizeOf === undefined ? 1 : this.sizeOf(value, key);
     if (!(typeof size === 'number' && size > 0 && size < Infinity)) {
       throw badArgument(`sizeOf gave ${shown(size)}, expected a number above 0`);
     }

@@ -7,6 +7,7 @@ import { buildCommand } from './build.js';
 import { demoCommand } from './demo.js';
 import { embedCommand } from './embed.js';
 import { evalCommand } from './eval.js';
+import { featuresCommand } from './features.js';
 import { inspectCommand } from './inspect.js';
 import { recommendCommand } from './recommend.js';
 import { searchCommand } from './search.js';
@@ -33,11 +34,12 @@ function program(): Command {
     searchCommand(),
     evalCommand(),
     recommendCommand(),
+    featuresCommand(),
     inspectCommand(),
     demoCommand(),
   ];
   for (const command of commands) root.addCommand(command);
-  for (const command of [root, ...commands]) {
+  for (const command of [root, ...commands, ...commands.flatMap((one) => one.commands)]) {
     command
       .exitOverride()
       .allowExcessArguments(false)

@@ -69,6 +69,10 @@ interface Field {
 export class RecordLayout<S extends Schema = Schema> {
   readonly hash: number;
   private readonly fields: readonly Field[];
+  /** Numbers of the fields that are f32, where those begin, and the other fields: most are of the one kind. */
+  private readonly floats: Uint16Array;
+  private readonly floatsAt: Uint32Array;
+  private readonly others: Uint16Array;
   /** Texts and lists. */
   private readonly lengths: readonly Field[];
   private readonly fixedBytes: number;
@@ -84,6 +88,11 @@ export class RecordLayout<S extends Schema = Schema> {
       return field;
     });
     this.lengths = this.fields.filter(({ type }) => type.kind === 'text' || type.kind === 'list');
+    const numbers = [...this.fields.keys()];
+    const isFloat = (number: number): boolean => this.fields[number]!.type.kind === 'f32';
+    this.floats = Uint16Array.from(numbers.filter(isFloat));
+    this.floatsAt = Uint32Array.from(this.floats, (number) => this.fields[number]!.at);
+    this.others = Uint16Array.from(numbers.filter((number) => !isFloat(number)));
     this.fixedBytes = at;
   }
 
@@ -126,6 +135,17 @@ export class RecordLayout<S extends Schema = Schema> {
       return undefined;
     let end = start + this.fixedBytes;
     const { fields } = this;
+    if (this.hasAll(view, start + RECORD_HEADER)) {
+      const { floats, floatsAt, others } = this;
+      for (let n = 0; n < floats.length; n++) {
+        (columns[floats[n]!] as Float32Array)[row] = view.getFloat32(start + floatsAt[n]!, true);
+      }
+      for (let n = 0; n < others.length; n++) {
+        const { type, at } = fields[others[n]!]!;
+        end = readField(view, type, start + at, end, columns[others[n]!]!, row);
+      }
+      return view.getFloat64(start + 8, true);
+    }
     for (let number = 0; number < fields.length; number++) {
       const { type, at } = fields[number]!;
       const column = columns[number]!;
@@ -134,6 +154,14 @@ export class RecordLayout<S extends Schema = Schema> {
       else end = readField(view, type, start + at, end, column, row);
     }
     return view.getFloat64(start + 8, true);
+  }
+
+  /** Whether every feature has a value. */
+  private hasAll(view: DataView, bits: number): boolean {
+    const { length } = this.fields;
+    for (let at = 0; at < length >>> 3; at++) if (view.getUint8(bits + at) !== 255) return false;
+    const rest = (1 << (length & 7)) - 1;
+    return rest === 0 || (view.getUint8(bits + (length >>> 3)) & rest) === rest;
   }
 
   /** Whether the lengths of texts and lists add up to the record's. */

@@ -19,6 +19,9 @@ export interface FoldedEvent {
 /** Pairs of numbers: bucket and sum, time and value; for a decayed sum the time that it is of, and the sum. */
 type Pairs = number[];
 
+/** Bytes of an id in a record. */
+const ID_BYTES = 16;
+
 /** What the events of one entity add up to. */
 export interface EntityState {
   /** The time of the latest event. */
@@ -36,11 +39,14 @@ export interface EntityState {
 export class StreamFold {
   readonly hash: number;
   private readonly aggregations: readonly Aggregation[];
+  /** Of the counts that a record begins with. */
+  private readonly countBytes: number;
   private readonly views = new RecordView();
 
   constructor(readonly view: StreamView) {
     this.aggregations = Object.values(view.aggregations);
     this.hash = schemaHash(view.features);
+    this.countBytes = 4 + 4 * this.aggregations.length;
   }
 
   empty(): EntityState {
@@ -80,63 +86,82 @@ export class StreamFold {
     columns: readonly Column[],
     row: number,
   ): number | undefined {
-    if (record.length < RECORD_HEADER + 8 || record.length % 8 !== 0) return undefined;
+    if (record.length < RECORD_HEADER + this.countBytes) return undefined;
     const view = this.views.over(record);
     const start = record.byteOffset;
     if (!hasHeader(view, start, 'state', this.hash)) return undefined;
+    const { aggregations, countBytes } = this;
+    const end = start + record.length;
+    const counts = start + RECORD_HEADER;
     const latest = view.getFloat64(start + 8, true);
     // A clock that went back must not take events away.
     const time = Math.max(now, latest);
-    const end = start + record.length;
-    let at = endOfGroup(view, start + RECORD_HEADER, end, 3);
-    const { aggregations } = this;
+    let at = counts + countBytes + view.getUint32(counts, true) * ID_BYTES;
     for (let number = 0; number < aggregations.length; number++) {
-      const next = endOfGroup(view, at, end, 2);
-      if (next < 0) return undefined;
-      evaluatePart(aggregations[number]!, view, at + 8, next, time, columns[number]!, row);
+      const aggregation = aggregations[number]!;
+      const count = view.getUint32(counts + 4 + 4 * number, true);
+      const next = at + partBytes(aggregation, count);
+      if (next > end) return undefined;
+      if (!evaluatePart(aggregation, view, at, count, time, columns[number]!, row)) return undefined;
       at = next;
     }
     return at === end ? latest : undefined;
   }
 
-  /** Header, number of ids, ids, then of each aggregation the number of pairs and the pairs; all but the header f64. */
+  /**
+   * Header; how many ids there are and how many entries of each aggregation (u32); ids: time (f64) and two halves of a
+   * hash (u32); entries. Of a window the first bucket (f64), then of each bucket how far behind it (u16) and its sum (f64;
+   * a number of events u32); of a decayed sum and of last values the time and the value (f64).
+   */
   encode(state: EntityState): Buffer {
-    const numbers = [state.ids.length / 3, ...state.ids];
-    for (const part of state.parts) numbers.push(part.length / 2, ...part);
-    const record = Buffer.alloc(RECORD_HEADER + numbers.length * 8);
+    const { aggregations, countBytes } = this;
+    const counts = state.parts.map((part) => part.length / 2);
+    let length = RECORD_HEADER + countBytes + (state.ids.length / 3) * ID_BYTES;
+    aggregations.forEach((aggregation, at) => (length += partBytes(aggregation, counts[at]!)));
+    const record = Buffer.alloc(length);
     writeHeader(record, 'state', this.hash, state.latest);
-    numbers.forEach((number, at) => record.writeDoubleLE(number, RECORD_HEADER + 8 * at));
+    let at = record.writeUInt32LE(state.ids.length / 3, RECORD_HEADER);
+    for (const count of counts) at = record.writeUInt32LE(count, at);
+    for (let id = 0; id < state.ids.length; id += 3) {
+      at = record.writeDoubleLE(state.ids[id]!, at);
+      at = record.writeUInt32LE(state.ids[id + 1]!, at);
+      at = record.writeUInt32LE(state.ids[id + 2]!, at);
+    }
+    aggregations.forEach((aggregation, number) => {
+      at = writePart(record, aggregation, state.parts[number]!, at);
+    });
     return record;
   }
 
   /** What {@link encode} made, or undefined if these bytes are something else. */
   decode(record: Uint8Array): EntityState | undefined {
-    if (record.length < RECORD_HEADER || record.length % 8 !== 0) return undefined;
+    const { aggregations, countBytes } = this;
+    if (record.length < RECORD_HEADER + countBytes) return undefined;
     const view = this.views.over(record);
     const start = record.byteOffset;
     if (!hasHeader(view, start, 'state', this.hash)) return undefined;
-    const end = start + record.length;
-    let at = start + RECORD_HEADER;
-    const next = (size: number): number[] | undefined => {
-      const count = at < end ? view.getFloat64(at, true) * size : NaN;
-      at += 8;
-      if (!(Number.isInteger(count) && count >= 0 && at + count * 8 <= end)) return undefined;
-      const numbers = new Array<number>(count);
-      for (let i = 0; i < count; i++, at += 8) {
-        numbers[i] = view.getFloat64(at, true);
-        if (!Number.isFinite(numbers[i])) return undefined;
-      }
-      return numbers;
-    };
-    const ids = next(3);
-    const parts = this.aggregations.map(() => next(2));
-    if (ids === undefined || parts.includes(undefined) || at !== end) return undefined;
-    const isBounded = this.aggregations.every(
-      ({ how, type }, part) =>
-        how !== 'last' || parts[part]!.length <= 2 * (type as { max: number }).max,
-    );
-    if (!isBounded) return undefined;
-    return { latest: view.getFloat64(start + 8, true), parts: parts as Pairs[], ids };
+    const counts = start + RECORD_HEADER;
+    const idCount = view.getUint32(counts, true);
+    const countOf = (number: number): number => view.getUint32(counts + 4 + 4 * number, true);
+    let length = RECORD_HEADER + countBytes + idCount * ID_BYTES;
+    aggregations.forEach((aggregation, at) => (length += partBytes(aggregation, countOf(at))));
+    if (length !== record.length) return undefined;
+    let at = counts + countBytes;
+    const ids: number[] = [];
+    for (let id = 0; id < idCount; id++, at += ID_BYTES) {
+      ids.push(
+        view.getFloat64(at, true),
+        view.getUint32(at + 8, true),
+        view.getUint32(at + 12, true),
+      );
+    }
+    const parts = aggregations.map((aggregation, number) => {
+      const part = readPart(view, aggregation, at, countOf(number));
+      at += partBytes(aggregation, countOf(number));
+      return part;
+    });
+    const isFinite = [...ids, ...parts.flat()].every(Number.isFinite);
+    return isFinite ? { latest: view.getFloat64(start + 8, true), parts, ids } : undefined;
   }
 }
 
@@ -203,43 +228,90 @@ function addLast(part: Pairs, { type }: LastAggregation, time: number, value: nu
   if (part.length > 2 * type.max) part.length = 2 * type.max;
 }
 
-/** Where a group of numbers ends that begins with how many of so many numbers it has; -1 if it ends beyond `end`. */
-function endOfGroup(view: DataView, at: number, end: number, size: number): number {
-  if (at < 0 || at >= end) return -1;
-  const count = view.getFloat64(at, true);
-  const next = at + 8 + count * size * 8;
-  return count >= 0 && Number.isInteger(count) && next <= end ? next : -1;
+/** Bytes of so many entries of an aggregation; Infinity for more than there can be. */
+function partBytes(aggregation: Aggregation, count: number): number {
+  switch (aggregation.how) {
+    case 'window':
+      return count === 0 ? 0 : 8 + count * bucketBytes(aggregation);
+    case 'decayed':
+      return count <= 1 ? 16 * count : Infinity;
+    case 'last':
+      return count <= aggregation.type.max ? 16 * count : Infinity;
+  }
 }
 
-/** Evaluates the pairs of an aggregation, which lie in the bytes `at` to `end - 1`. */
+/** A number of events needs no more than 32 bits. */
+function bucketBytes({ field }: WindowAggregation): number {
+  return field === undefined ? 6 : 10;
+}
+
+function writePart(record: Buffer, aggregation: Aggregation, part: Pairs, from: number): number {
+  let at = from;
+  const isWindow = aggregation.how === 'window';
+  if (isWindow && part.length > 0) at = record.writeDoubleLE(part[0]!, at);
+  for (let pair = 0; pair < part.length; pair += 2) {
+    if (!isWindow) at = record.writeDoubleLE(part[pair]!, at);
+    else at = record.writeUInt16LE(part[pair]! - part[0]!, at);
+    const value = part[pair + 1]!;
+    if (isWindow && aggregation.field === undefined) at = record.writeUInt32LE(value, at);
+    else at = record.writeDoubleLE(value, at);
+  }
+  return at;
+}
+
+function readPart(view: DataView, aggregation: Aggregation, from: number, count: number): Pairs {
+  const part: Pairs = [];
+  for (let entry = 0; entry < count; entry++) {
+    if (aggregation.how === 'window') {
+      const at = from + 8 + entry * bucketBytes(aggregation);
+      const bucket = view.getFloat64(from, true) + view.getUint16(at, true);
+      part.push(bucket, sumAt(view, aggregation, at));
+    } else {
+      const at = from + entry * 16;
+      part.push(view.getFloat64(at, true), view.getFloat64(at + 8, true));
+    }
+  }
+  return part;
+}
+
+function sumAt(view: DataView, { field }: WindowAggregation, bucket: number): number {
+  return field === undefined ? view.getUint32(bucket + 2, true) : view.getFloat64(bucket + 2, true);
+}
+
+/** Evaluates the entries of an aggregation; false if that is no number. */
 function evaluatePart(
   aggregation: Aggregation,
   view: DataView,
-  at: number,
-  end: number,
+  from: number,
+  count: number,
   time: number,
   column: Column,
   row: number,
-): void {
+): boolean {
   if (aggregation.how === 'last') {
     const { data, counts, max } = column as ListColumn;
-    let count = 0;
-    for (let pair = at; pair < end && count < max; pair += 16) {
-      data[row * max + count++] = view.getFloat64(pair + 8, true);
+    for (let entry = 0; entry < max; entry++) {
+      data[row * max + entry] = entry < count ? view.getFloat64(from + 16 * entry + 8, true) : 0;
     }
-    data.fill(0, row * max + count, (row + 1) * max);
     counts[row] = count;
-    return;
+    return true;
   }
   let sum = 0;
-  if (aggregation.how === 'window') {
-    const first = firstBucket(time, aggregation.windowMs, aggregation.bucketMs);
-    for (let pair = at; pair < end; pair += 16) {
-      if (view.getFloat64(pair, true) >= first) sum += view.getFloat64(pair + 8, true);
+  if (count === 0) {
+    // Nothing has come yet.
+  } else if (aggregation.how === 'decayed') {
+    const age = time - view.getFloat64(from, true);
+    sum = view.getFloat64(from + 8, true) * 2 ** (-age / aggregation.halfLifeMs);
+  } else {
+    const { windowMs, bucketMs } = aggregation;
+    const first = firstBucket(time, windowMs, bucketMs) - view.getFloat64(from, true);
+    const step = bucketBytes(aggregation);
+    for (let entry = count - 1; entry >= 0; entry--) {
+      const at = from + 8 + entry * step;
+      if (view.getUint16(at, true) < first) break;
+      sum += sumAt(view, aggregation, at);
     }
-  } else if (at < end) {
-    const age = time - view.getFloat64(at, true);
-    sum = view.getFloat64(at + 8, true) * 2 ** (-age / aggregation.halfLifeMs);
   }
   (column as Float64Array)[row] = sum;
+  return Number.isFinite(sum);
 }

@@ -126,7 +126,7 @@ describe('what events add up to', () => {
           const fold = new StreamFold(view);
           const state = fold.empty();
           for (const { time, amount } of events) {
-            fold.add(state, { time, id: [time, amount], fields: { amount } }, -Infinity);
+            fold.add(state, { time, id: [time, amount + 10], fields: { amount } }, -Infinity);
           }
           const record = fold.encode(state);
           const columns = makeColumns(view.features, 3);

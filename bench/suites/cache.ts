@@ -1,0 +1,167 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { LRUCache } from 'lru-cache';
+import { alternate } from '../harness/alternate.js';
+import { dataFolder } from '../harness/vectors.js';
+import { madeTrace, optimalHits, readTrace, type Trace } from '../harness/replay.js';
+import { ratioFields } from '../harness/report.js';
+import {
+  integerOption,
+  listOption,
+  type Result,
+  type Suite,
+  type SuiteContext,
+} from '../harness/suite.js';
+import type * as lichen from '../../src/index.js';
+
+const TRACES = ['made', 'scarab-recs', 'cache2k-web12'] as const;
+/** A vector of 64 values, as a feature or a user's vector may be. */
+const VALUE = new Float32Array(64).fill(1);
+
+/** Hit ratio and speed of replaying a trace, beside npm lru-cache and the best possible choice. */
+export const cacheSuite: Suite = {
+  name: 'cache',
+  description: 'hit ratio and operations a second on traces; lru-cache and the optimum beside',
+  options: {
+    traces: `which of ${TRACES.join(', ')} (default: all that are there)`,
+    input: 'a trace of your own: 32-bit integers, little endian, also .gz; with --entries',
+    entries: 'sizes of the cache in entries, with commas between',
+    rounds: 'rounds of the comparison (default 5)',
+  },
+  run,
+};
+
+type Lichen = Pick<typeof lichen, 'ByteCache' | 'MemoryCache'>;
+
+/**
+ * What users run: compiled code. The loader that runs the benches makes every imported name a call, which would be
+ * measured as well.
+ */
+function compiled(): Lichen {
+  const path = join(__dirname, '..', '..', 'dist', 'index.js');
+  if (!existsSync(path)) throw new Error('dist is missing: npm run build');
+  return createRequire(__filename)(path) as Lichen;
+}
+
+async function run(context: SuiteContext): Promise<Result[]> {
+  const rounds = integerOption(context, 'rounds', 5);
+  const library = compiled();
+  const results: Result[] = [];
+  for (const trace of tracesOf(context)) {
+    for (const entries of trace.entries) {
+      context.say(`${trace.name}: ${trace.requests.length} requests, ${entries} entries`);
+      results.push(...(await compare(trace, entries, rounds, library)));
+    }
+  }
+  return results;
+}
+
+async function compare(
+  { name, requests }: Trace,
+  entries: number,
+  rounds: number,
+  { ByteCache, MemoryCache }: Lichen,
+): Promise<Result[]> {
+  const { LRUCache } = createRequire(__filename)('lru-cache') as {
+    LRUCache: new (options: { max: number }) => LRUCache<number, Float32Array>;
+  };
+  const hits = new Map<string, number>();
+  const side = (label: string, replay: () => number) => ({
+    name: label,
+    work: () => {
+      hits.set(label, replay());
+      return requests.length;
+    },
+  });
+  const byReference = side('lichen', () => {
+    const cache = new MemoryCache<number, Float32Array>({ maxEntries: entries });
+    let found = 0;
+    for (let at = 0; at < requests.length; at++) {
+      const key = requests[at]!;
+      if (cache.get(key) !== undefined) found++;
+      else cache.set(key, VALUE);
+    }
+    return found;
+  });
+  const lru = side('lru-cache', () => {
+    const cache = new LRUCache({ max: entries });
+    let found = 0;
+    for (let at = 0; at < requests.length; at++) {
+      const key = requests[at]!;
+      if (cache.get(key) !== undefined) found++;
+      else cache.set(key, VALUE);
+    }
+    return found;
+  });
+  const asBytes = side('lichen, bytes', () => {
+    // What an entry of 256 bytes counts.
+    const cache = new ByteCache<number, Float32Array>({ maxBytes: entries * (136 + 8 + 4 * 68) });
+    let found = 0;
+    for (let at = 0; at < requests.length; at++) {
+      const key = requests[at]!;
+      if (cache.get(key) !== undefined) found++;
+      else cache.set(key, VALUE);
+    }
+    return found;
+  });
+  const copying = side('lru-cache, copies', () => {
+    const cache = new LRUCache({ max: entries });
+    let found = 0;
+    for (let at = 0; at < requests.length; at++) {
+      const key = requests[at]!;
+      if (cache.get(key)?.slice() !== undefined) found++;
+      else cache.set(key, VALUE.slice());
+    }
+    return found;
+  });
+  const seconds = { rounds, secondsASide: 0 };
+  const plain = await alternate([byReference, lru], seconds);
+  const copies = await alternate([asBytes, copying], seconds);
+  const optimum = optimalHits(requests, entries) / requests.length;
+  const least = hits.get(lru.name)! / requests.length;
+  const row = (label: string, rates: typeof plain): Result => {
+    const ratio = hits.get(label)! / requests.length;
+    return {
+      ...{ name: `${name}, ${entries}: ${label}`, hitRatio: ratio },
+      wayToOptimum: (ratio - least) / (optimum - least),
+      opsPerSecond: Math.round(rates.rates.get(label)!.median),
+    };
+  };
+  return [
+    { ...row(byReference.name, plain), ...ratioFields(plain.ratios.get(lru.name)!) },
+    row(lru.name, plain),
+    { ...row(asBytes.name, copies), ...ratioFields(copies.ratios.get(copying.name)!) },
+    row(copying.name, copies),
+    { name: `${name}, ${entries}: optimum`, hitRatio: optimum, wayToOptimum: 1 },
+  ];
+}
+
+function tracesOf(context: SuiteContext): Trace[] {
+  const input = context.options.get('input');
+  const sizes = context.options.get('entries')?.split(',').map(Number);
+  if (input !== undefined) {
+    if (sizes === undefined) throw new Error('--input needs --entries');
+    return [readTrace(input, input, sizes)];
+  }
+  const traces: Trace[] = [];
+  for (const name of listOption(context, 'traces', TRACES)) {
+    const made = name === 'made' ? madeTrace() : storedTrace(name, context);
+    if (made !== undefined) traces.push(sizes === undefined ? made : { ...made, entries: sizes });
+  }
+  return traces;
+}
+
+function storedTrace(
+  name: 'scarab-recs' | 'cache2k-web12',
+  context: SuiteContext,
+): Trace | undefined {
+  const [file, entries] =
+    name === 'scarab-recs'
+      ? (['requests.1245184.i32.gz', [2583, 25_836]] as const)
+      : (['requests.95607.i32.gz', [137, 687]] as const);
+  const path = join(dataFolder(), `trace-${name}`, file);
+  if (existsSync(path)) return readTrace(name, path, entries);
+  context.say(`trace-${name} is missing: skipped`);
+  return undefined;
+}
