@@ -29,7 +29,8 @@ export function postgresSource({ url, table, cursor }: PostgresSourceOptions): B
       } catch (cause) {
         if (cause instanceof LichenError) throw cause;
         const { code, message } = cause as { code?: string; message: string };
-        if (code === '42703' || code === '42P01') {
+        // Names that are not there: of columns, tables, schemas, databases.
+        if (['42703', '42P01', '3F000', '0A000'].includes(code ?? '')) {
           throw new LichenArgumentError('ERR_LICHEN_ARGUMENT', `table ${table}: ${message}`);
         }
         throw new LichenError('ERR_LICHEN_IO', `cannot read table ${table}: ${message}`, { cause });

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { pipeline } from 'node:stream';
 import { parse, CsvError } from 'csv-parse';
-import { fileError, LichenArgumentError, LichenFileError, shown } from '../errors.js';
+import { fileError, LichenArgumentError, LichenError, LichenFileError, shown } from '../errors.js';
 import { readParquetGroup } from '../vectors/parquet.js';
 import { throwIfAborted } from '../errors.js';
 import type { BatchSource, ReadSourceOptions, SourceBatch, SourceRow } from './source.js';
@@ -70,7 +70,7 @@ export function csvSource(path: string, options: CsvSourceOptions = {}): BatchSo
           if (cause instanceof CsvError) {
             throw new LichenFileError('ERR_LICHEN_FORMAT', `${path}: ${cause.message}`, { cause });
           }
-          throw fileError('read', path, cause);
+          throw cause instanceof LichenError ? cause : fileError('read', path, cause);
         } finally {
           source.destroy();
         }

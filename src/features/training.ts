@@ -177,6 +177,9 @@ function joinStream(
     throw badArgument(`view ${view.name} needs its events: give them as history.${view.name}`);
   }
   const events = [...past].map((event) => ({ event, came: event.arrived ?? event.time }));
+  events.forEach(({ came }, at) => {
+    if (!Number.isFinite(came)) throw badArgument(`event ${at} of view ${view.name} has no time`);
+  });
   events.sort((a, b) => a.came - b.came);
   const rows = Array.from(times.keys()).sort((a, b) => times[a]! - times[b]!);
   const gate = new EventGate(view, futureMs);
