@@ -1,50 +1,54 @@
-import { aggregate } from '../../src/features/aggregations.js';
-import { batchView, entity, featureService, streamView } from '../../src/features/definitions.js';
-import { feature } from '../../src/features/feature-types.js';
-import { materialize } from '../../src/features/materialize.js';
-import { rowsSource } from '../../src/features/row-sources.js';
-import type { OnlineStore } from '../../src/features/store.js';
-import { StreamWriter } from '../../src/features/stream.js';
+import type { FeatureFrame, OnlineStore } from '../../src/index.js';
 import { Random } from '../../src/index.js';
+import type { Lichen } from './compiled.js';
 
 const HOUR = 3_600_000;
 const NUMBERS = Array.from({ length: 11 }, (_, at) => `number${at}` as const);
 
-const track = entity('track', { keys: 'integer' });
+export type FeatureData = ReturnType<typeof featureData>;
+export type BenchFrame = FeatureFrame<FeatureData['ranker']['views']>;
 
-/** 14 features that are computed ahead. */
-export const profile = batchView({
-  name: 'track_profile',
-  entity: track,
-  ttlMs: 720 * HOUR,
-  features: {
-    ...(Object.fromEntries(NUMBERS.map((name) => [name, feature.f32()])) as Record<
-      (typeof NUMBERS)[number],
-      ReturnType<typeof feature.f32>
-    >),
-    year: feature.i32({ default: 2000 }),
-    explicit: feature.bool(),
-    artist: feature.i32(),
-  },
-});
-
-/** 6 features that events add up to. */
-export const recent = streamView({
-  name: 'track_recent',
-  entity: track,
-  ttlMs: 720 * HOUR,
-  event: { listener: feature.f64(), seconds: feature.f32() },
-  features: {
-    plays_1h: aggregate.count(HOUR, { buckets: 12 }),
-    plays_24h: aggregate.count(24 * HOUR, { buckets: 24 }),
-    seconds_1h: aggregate.sum('seconds', HOUR, { buckets: 12 }),
-    seconds_24h: aggregate.sum('seconds', 24 * HOUR, { buckets: 24 }),
-    popularity: aggregate.decayed(6 * HOUR),
-    listeners: aggregate.last('listener', 5),
-  },
-});
-
-export const ranker = featureService({ name: 'ranker', version: 1, views: [profile, recent] });
+/** Features of tracks: 14 that are computed ahead, 6 that events add up to. */
+export function featureData({
+  aggregate,
+  batchView,
+  entity,
+  feature,
+  featureService,
+  streamView,
+}: Lichen) {
+  const track = entity('track', { keys: 'integer' });
+  const profile = batchView({
+    name: 'track_profile',
+    entity: track,
+    ttlMs: 720 * HOUR,
+    features: {
+      ...(Object.fromEntries(NUMBERS.map((name) => [name, feature.f32()])) as Record<
+        (typeof NUMBERS)[number],
+        ReturnType<typeof feature.f32>
+      >),
+      year: feature.i32({ default: 2000 }),
+      explicit: feature.bool(),
+      artist: feature.i32(),
+    },
+  });
+  const recent = streamView({
+    name: 'track_recent',
+    entity: track,
+    ttlMs: 720 * HOUR,
+    event: { listener: feature.f64(), seconds: feature.f32() },
+    features: {
+      plays_1h: aggregate.count(HOUR, { buckets: 12 }),
+      plays_24h: aggregate.count(24 * HOUR, { buckets: 24 }),
+      seconds_1h: aggregate.sum('seconds', HOUR, { buckets: 12 }),
+      seconds_24h: aggregate.sum('seconds', 24 * HOUR, { buckets: 24 }),
+      popularity: aggregate.decayed(6 * HOUR),
+      listeners: aggregate.last('listener', 5),
+    },
+  });
+  const ranker = featureService({ name: 'ranker', version: 1, views: [profile, recent] });
+  return { profile, recent, ranker };
+}
 
 /** A row of values for each track. */
 export function profileRows(tracks: number, time: number): Record<string, unknown>[] {
@@ -60,7 +64,13 @@ export function profileRows(tracks: number, time: number): Record<string, unknow
 }
 
 /** Loads a store with profiles and plays of the last hours, most of them of few tracks. */
-export async function fillStore(store: OnlineStore, tracks: number, now: number): Promise<void> {
+export async function fillStore(
+  { materialize, rowsSource, StreamWriter }: Lichen,
+  { profile, recent }: FeatureData,
+  store: OnlineStore,
+  tracks: number,
+): Promise<void> {
+  const now = Date.now();
   await materialize(profile, store, { source: rowsSource(profileRows(tracks, now - HOUR)) });
   const writer = await StreamWriter.open(recent, store);
   const random = new Random(2);

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { LRUCache } from 'lru-cache';
+import { compiled, type Lichen } from '../harness/compiled.js';
 import { alternate } from '../harness/alternate.js';
 import { dataFolder } from '../harness/vectors.js';
 import { madeTrace, optimalHits, readTrace, type Trace } from '../harness/replay.js';
@@ -13,7 +14,6 @@ import {
   type Suite,
   type SuiteContext,
 } from '../harness/suite.js';
-import type * as lichen from '../../src/index.js';
 
 const TRACES = ['made', 'scarab-recs', 'cache2k-web12'] as const;
 /** A vector of 64 values, as a feature or a user's vector may be. */
@@ -31,18 +31,6 @@ export const cacheSuite: Suite = {
   },
   run,
 };
-
-type Lichen = Pick<typeof lichen, 'ByteCache' | 'MemoryCache'>;
-
-/**
- * What users run: compiled code. The loader that runs the benches makes every imported name a call, which would be
- * measured as well.
- */
-function compiled(): Lichen {
-  const path = join(__dirname, '..', '..', 'dist', 'index.js');
-  if (!existsSync(path)) throw new Error('dist is missing: npm run build');
-  return createRequire(__filename)(path) as Lichen;
-}
 
 async function run(context: SuiteContext): Promise<Result[]> {
   const rounds = integerOption(context, 'rounds', 5);

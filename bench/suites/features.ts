@@ -5,18 +5,20 @@ import { join } from 'node:path';
 import type * as lmdb from 'lmdb';
 import type { Redis } from 'ioredis';
 import type { Pool } from 'pg';
-import { openLmdbStore } from '../../src/features/lmdb-store.js';
-import { OnlineFeatures } from '../../src/features/online.js';
-import { connectPostgres, openPostgresStore } from '../../src/features/postgres-store.js';
-import { openRedisStore } from '../../src/features/redis-store.js';
+import { connectPostgres } from '../../src/features/postgres-store.js';
 import { connectRedis } from '../../src/cache/redis-tier.js';
 import { rowOf } from '../../src/features/frame.js';
-import type { OnlineStore } from '../../src/features/store.js';
-import { Random } from '../../src/index.js';
+import { Random, type OnlineStore } from '../../src/index.js';
 import { POSTGRES_MISSING, startPostgres } from '../../test/servers/postgres.js';
 import { REDIS_MISSING, startRedis } from '../../test/servers/redis.js';
 import { until } from '../../test/servers/processes.js';
-import { fillStore, profile, ranker, recent, requestedTracks } from '../harness/feature-data.js';
+import { compiled, type Lichen } from '../harness/compiled.js';
+import {
+  featureData,
+  fillStore,
+  requestedTracks,
+  type FeatureData,
+} from '../harness/feature-data.js';
 import { timedRounds } from '../harness/percentiles.js';
 import {
   integerOption,
@@ -49,6 +51,13 @@ interface Naive {
   readonly close: () => Promise<void>;
 }
 
+/** lichen, and the features that are asked for. */
+interface Given {
+  readonly library: Lichen;
+  readonly data: FeatureData;
+  readonly tracks: number;
+}
+
 interface Side {
   readonly store: OnlineStore;
   readonly naive: Naive;
@@ -59,6 +68,10 @@ async function run(context: SuiteContext): Promise<Result[]> {
   const tracks = integerOption(context, 'tracks', 50_000);
   const entities = integerOption(context, 'entities', 100);
   const rounds = integerOption(context, 'rounds', 1000);
+  const library = compiled();
+  const data = featureData(library);
+  const { profile, recent } = data;
+  const given: Given = { library, data, tracks };
   const features = Object.keys(profile.features).length + Object.keys(recent.features).length;
   context.say(
     `${entities} entities × ${features} features a request, ${tracks} entities in a store`,
@@ -70,9 +83,9 @@ async function run(context: SuiteContext): Promise<Result[]> {
       context.say(`${name} is not installed: skipped`);
       continue;
     }
-    const side = await OPEN[name](tracks);
+    const side = await OPEN[name](given);
     try {
-      results.push(...(await measure(name, side, { tracks, entities, rounds })));
+      results.push(...(await measure(name, side, given, { entities, rounds })));
     } finally {
       await side.close();
     }
@@ -83,7 +96,8 @@ async function run(context: SuiteContext): Promise<Result[]> {
 async function measure(
   name: string,
   { store, naive }: Side,
-  { tracks, entities, rounds }: { tracks: number; entities: number; rounds: number },
+  { library: { OnlineFeatures }, data: { profile, ranker, recent }, tracks }: Given,
+  { entities, rounds }: { entities: number; rounds: number },
 ): Promise<Result[]> {
   const plain = new OnlineFeatures(ranker, { store, timeoutMs: 5000 });
   const cached = new OnlineFeatures(ranker, {
@@ -125,8 +139,8 @@ async function measure(
 
 /** The same values as objects, a view and key each. */
 async function* objects(
+  { library: { OnlineFeatures }, data: { profile, ranker, recent }, tracks }: Given,
   store: OnlineStore,
-  tracks: number,
 ): AsyncGenerator<[string, number, object][]> {
   const online = new OnlineFeatures(ranker, { store, timeoutMs: 60_000 });
   for (let from = 0; from < tracks; from += 1000) {
@@ -148,19 +162,20 @@ function plainLists(values: Record<string, unknown>): object {
   );
 }
 
-const OPEN: Record<(typeof STORES)[number], (tracks: number) => Promise<Side>> = {
+const OPEN: Record<(typeof STORES)[number], (given: Given) => Promise<Side>> = {
   lmdb: openLmdb,
   redis: openRedis,
   postgres: openPostgres,
 };
 
-async function openLmdb(tracks: number): Promise<Side> {
+async function openLmdb(given: Given): Promise<Side> {
+  const { library, data, tracks } = given;
   const folder = mkdtempSync(join(tmpdir(), 'lichen-bench-'));
-  const store = await openLmdbStore({ path: join(folder, 'store') });
-  await fillStore(store, tracks, Date.now());
+  const store = await library.openLmdbStore({ path: join(folder, 'store') });
+  await fillStore(library, data, store, tracks);
   const { open } = createRequire(__filename)('lmdb') as typeof lmdb;
   const db = open<unknown, string>({ path: join(folder, 'naive') });
-  for await (const some of objects(store, tracks)) {
+  for await (const some of objects(given, store)) {
     await db.transaction(() => {
       for (const [view, key, value] of some) void db.put(`${view}:${key}`, value);
     });
@@ -177,9 +192,10 @@ async function openLmdb(tracks: number): Promise<Side> {
   return { store, naive, close };
 }
 
-async function openRedis(tracks: number): Promise<Side> {
+async function openRedis(given: Given): Promise<Side> {
+  const { library, data, tracks } = given;
   const { server, url } = await startRedis();
-  const store = await openRedisStore({ url });
+  const store = await library.openRedisStore({ url });
   const client: Redis = await connectRedis({ url });
   await until(() => client.status === 'ready', 'connecting');
   await until(
@@ -190,8 +206,8 @@ async function openRedis(tracks: number): Promise<Side> {
       ),
     'connecting',
   );
-  await fillStore(store, tracks, Date.now());
-  for await (const some of objects(store, tracks)) {
+  await fillStore(library, data, store, tracks);
+  for await (const some of objects(given, store)) {
     const pipeline = client.pipeline();
     for (const [view, key, value] of some) pipeline.set(`${view}:${key}`, JSON.stringify(value));
     await pipeline.exec();
@@ -208,13 +224,14 @@ async function openRedis(tracks: number): Promise<Side> {
   return { store, naive, close };
 }
 
-async function openPostgres(tracks: number): Promise<Side> {
+async function openPostgres(given: Given): Promise<Side> {
+  const { library, data, tracks } = given;
   const { url, remove } = await startPostgres();
-  const store = await openPostgresStore({ url });
-  await fillStore(store, tracks, Date.now());
+  const store = await library.openPostgresStore({ url });
+  await fillStore(library, data, store, tracks);
   const pool: Pool = await connectPostgres(url, {});
   await pool.query('CREATE TABLE naive (key text PRIMARY KEY, value jsonb)');
-  for await (const some of objects(store, tracks)) {
+  for await (const some of objects(given, store)) {
     await pool.query('INSERT INTO naive SELECT * FROM unnest($1::text[], $2::jsonb[])', [
       some.map(([view, key]) => `${view}:${key}`),
       some.map(([, , value]) => JSON.stringify(value)),
