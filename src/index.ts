@@ -173,6 +173,7 @@ export {
   entity,
   featureService,
   onDemandView,
+  pick,
   streamView,
   type BatchView,
   type Entity,
@@ -182,6 +183,7 @@ export {
   type FeatureView,
   type OnDemandRow,
   type OnDemandView,
+  type Picked,
   type StreamView,
 } from './features/definitions.js';
 export type { FeatureKey } from './features/keys.js';

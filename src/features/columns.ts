@@ -63,9 +63,12 @@ export function makeColumns<S extends Schema>(
   return columns as ColumnsOf<S>;
 }
 
-/** The columns of a schema in its order. */
-export function columnList<S extends Schema>(schema: S, columns: ColumnsOf<S>): Column[] {
-  return Object.keys(schema).map((name) => columns[name] as unknown as Column);
+/** The columns of a schema in its order, undefined for those that are not wanted. */
+export function columnList(
+  schema: Schema,
+  columns: Readonly<Record<string, Column>> | ColumnsOf<Schema>,
+): (Column | undefined)[] {
+  return Object.keys(schema).map((name) => columns[name] as Column | undefined);
 }
 
 function makeColumn(type: FeatureType, rows: number, memory: ColumnMemory): Column {

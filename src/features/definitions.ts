@@ -34,6 +34,8 @@ interface AnyView {
 
 interface StoredView extends AnyView {
   readonly entity: Entity;
+  /** All features that the store has of it; `features` are those that are wanted. */
+  readonly stored: Schema;
   /** Milliseconds after which a value is not served any more. */
   readonly ttlMs: number;
 }
@@ -135,6 +137,7 @@ export function batchView<N extends string, E extends Entity, S extends Schema>(
   requireView(definition);
   return Object.freeze({
     ...{ name, entity, features, ttlMs, version, source, cost, tier: 'batch' as const },
+    stored: features,
     columns: {
       key: columns?.key ?? entity.name,
       time: columns?.time ?? 'event_time',
@@ -180,6 +183,7 @@ export function streamView<
   return Object.freeze({
     ...{ name, entity, event, features, aggregations, ttlMs, latenessMs, version, cost },
     tier: 'stream' as const,
+    stored: features,
   });
 }
 
@@ -217,6 +221,30 @@ export function onDemandView<
     ...{ name, features, request, uses, compute, version, cost },
     tier: 'on demand' as const,
   });
+}
+
+/** A view of which a service wants some features only. */
+export type Picked<W extends BatchView | StreamView, F extends keyof W['features']> = Omit<
+  W,
+  'features'
+> & { readonly features: Pick<W['features'], F> };
+
+/**
+ * Some features of a view, for a service that does not need the others.
+ * @throws ERR_LICHEN_ARGUMENT for a feature that the view does not have, and for none.
+ */
+export function pick<
+  W extends BatchView | StreamView,
+  const F extends keyof W['features'] & string,
+>(view: W, ...names: readonly F[]): Picked<W, F> {
+  if (names.length === 0) throw badArgument(`pick of ${view.name} names no feature`);
+  const features = names.map((name) => {
+    const type = view.features[name];
+    if (type === undefined) throw badArgument(`view ${view.name} has no feature ${shown(name)}`);
+    return [name, type] as const;
+  });
+  const picked: object = { ...view, features: Object.fromEntries(features) };
+  return Object.freeze(picked) as Picked<W, F>;
 }
 
 /** The features that a model needs, fixed by a version. */

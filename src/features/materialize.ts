@@ -137,7 +137,7 @@ class EntryMaker {
     private readonly source: BatchSource,
     private readonly options: MaterializeOptions,
   ) {
-    this.layout = new RecordLayout(view.features);
+    this.layout = new RecordLayout(view.stored);
     const { time = Date.now, futureMs = FUTURE_MS } = options;
     this.latest = time() + futureMs;
   }

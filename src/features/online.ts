@@ -259,7 +259,11 @@ export class OnlineFeatures<V extends readonly FeatureView[]> {
     try {
       await this.read(wanted, visit);
     } catch (error) {
-      if (!(error instanceof UnavailableError) || this.isStrict) throw error;
+      if (!(error instanceof UnavailableError)) throw error;
+      const { cause } = error;
+      // That it was closed is a mistake of the program, which waiting does not mend.
+      if (cause instanceof LichenError && cause.code === 'ERR_LICHEN_CLOSED') throw cause;
+      if (this.isStrict) throw error;
       for (const { served, rows } of wanted) {
         for (const row of rows) setMissing(frame, served.view, row, 'unavailable');
       }

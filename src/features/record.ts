@@ -127,7 +127,11 @@ export class RecordLayout<S extends Schema = Schema> {
    * Puts a record's values into a row of columns (in the order of the schema), defaults where it has none.
    * @returns the time of the record, or undefined if it is not of this schema or not whole: then the row is untouched.
    */
-  decode(record: Uint8Array, columns: readonly Column[], row: number): number | undefined {
+  decode(
+    record: Uint8Array,
+    columns: readonly (Column | undefined)[],
+    row: number,
+  ): number | undefined {
     if (record.length < this.fixedBytes) return undefined;
     const view = this.views.over(record);
     const start = record.byteOffset;
@@ -138,20 +142,22 @@ export class RecordLayout<S extends Schema = Schema> {
     if (this.hasAll(view, start + RECORD_HEADER)) {
       const { floats, floatsAt, others } = this;
       for (let n = 0; n < floats.length; n++) {
-        (columns[floats[n]!] as Float32Array)[row] = view.getFloat32(start + floatsAt[n]!, true);
+        const column = columns[floats[n]!] as Float32Array | undefined;
+        if (column !== undefined) column[row] = view.getFloat32(start + floatsAt[n]!, true);
       }
       for (let n = 0; n < others.length; n++) {
         const { type, at } = fields[others[n]!]!;
-        end = readField(view, type, start + at, end, columns[others[n]!]!, row);
+        end = readField(view, type, start + at, end, columns[others[n]!], row);
       }
       return view.getFloat64(start + 8, true);
     }
     for (let number = 0; number < fields.length; number++) {
       const { type, at } = fields[number]!;
-      const column = columns[number]!;
+      const column = columns[number];
       const bits = view.getUint8(start + RECORD_HEADER + (number >>> 3));
-      if ((bits & (1 << (number & 7))) === 0) setCell(type, column, row, type.default);
-      else end = readField(view, type, start + at, end, column, row);
+      if ((bits & (1 << (number & 7))) === 0) {
+        if (column !== undefined) setCell(type, column, row, type.default);
+      } else end = readField(view, type, start + at, end, column, row);
     }
     return view.getFloat64(start + 8, true);
   }
@@ -230,9 +236,10 @@ function readField(
   type: FeatureType,
   at: number,
   text: number,
-  column: Column,
+  column: Column | undefined,
   row: number,
 ): number {
+  if (column === undefined) return type.kind === 'text' ? text + view.getUint32(at, true) : text;
   switch (type.kind) {
     case 'f32':
       (column as Float32Array)[row] = view.getFloat32(at, true);

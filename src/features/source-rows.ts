@@ -15,9 +15,9 @@ export interface ViewRow {
 }
 
 /** Columns that a view reads. */
-export function columnsOfView({ columns, features }: BatchView): string[] {
+export function columnsOfView({ columns, stored }: BatchView): string[] {
   const { key, time, created } = columns;
-  return [key, time, ...(created === undefined ? [] : [created]), ...Object.keys(features)];
+  return [key, time, ...(created === undefined ? [] : [created]), ...Object.keys(stored)];
 }
 
 /**
@@ -25,7 +25,7 @@ export function columnsOfView({ columns, features }: BatchView): string[] {
  * 1970, as ISO 8601 or as a Date. What is wrong is the error's message.
  */
 export function viewRow(view: BatchView, row: SourceRow): ViewRow | string {
-  const { entity, columns, features } = view;
+  const { entity, columns, stored } = view;
   const key = keyOf(entity.keys === 'integer' ? asNumber(row[columns.key]) : row[columns.key]);
   const wrongKey = keyMismatch(entity, key);
   if (wrongKey !== undefined) return `${columns.key} must be ${wrongKey}`;
@@ -38,7 +38,7 @@ export function viewRow(view: BatchView, row: SourceRow): ViewRow | string {
     created = Math.max(time, known);
   }
   const values: Record<string, unknown> = {};
-  for (const [name, type] of Object.entries(features)) {
+  for (const [name, type] of Object.entries(stored)) {
     const value = converted(type, row[name]);
     if (value === undefined) continue;
     const reason = mismatch(type, value);

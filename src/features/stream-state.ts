@@ -45,7 +45,7 @@ export class StreamFold {
 
   constructor(readonly view: StreamView) {
     this.aggregations = Object.values(view.aggregations);
-    this.hash = schemaHash(view.features);
+    this.hash = schemaHash(view.stored);
     this.countBytes = 4 + 4 * this.aggregations.length;
   }
 
@@ -83,7 +83,7 @@ export class StreamFold {
   evaluate(
     record: Uint8Array,
     now: number,
-    columns: readonly Column[],
+    columns: readonly (Column | undefined)[],
     row: number,
   ): number | undefined {
     if (record.length < RECORD_HEADER + this.countBytes) return undefined;
@@ -286,9 +286,10 @@ function evaluatePart(
   from: number,
   count: number,
   time: number,
-  column: Column,
+  column: Column | undefined,
   row: number,
 ): boolean {
+  if (column === undefined) return true;
   if (aggregation.how === 'last') {
     const { data, counts, max } = column as ListColumn;
     for (let entry = 0; entry < max; entry++) {

@@ -126,7 +126,7 @@ async function versionsOf(
   wanted: ReadonlyMap<FeatureKey, unknown>,
   signal: AbortSignal | undefined,
 ): Promise<Map<FeatureKey, Version[]>> {
-  const layout = new RecordLayout(view.features);
+  const layout = new RecordLayout(view.stored);
   const versions = new Map<FeatureKey, Version[]>();
   const columns = columnsOfView(view);
   let number = 0;

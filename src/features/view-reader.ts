@@ -10,14 +10,14 @@ export class ViewReader {
   private readonly fold: StreamFold | undefined;
 
   constructor(readonly view: BatchView | StreamView) {
-    if (view.tier === 'batch') this.layout = new RecordLayout(view.features);
+    if (view.tier === 'batch') this.layout = new RecordLayout(view.stored);
     else this.fold = new StreamFold(view);
   }
 
   /** For the rows of one frame. */
   into(frame: OpenFrame): FrameFiller {
     const { view } = this;
-    const columns = columnList(view.features, frame.columns[view.name]!);
+    const columns = columnList(view.stored, frame.columns[view.name]!);
     const decode = (record: Uint8Array, now: number, row: number): number | undefined =>
       this.layout === undefined
         ? this.fold!.evaluate(record, now, columns, row)

@@ -1,10 +1,18 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { batchView, entity, featureService, onDemandView } from '../../src/features/definitions.js';
+import {
+  batchView,
+  entity,
+  featureService,
+  onDemandView,
+  pick,
+} from '../../src/features/definitions.js';
 import { feature } from '../../src/features/feature-types.js';
 import { FEATURE_STATUS } from '../../src/features/frame.js';
+import { openLmdbStore } from '../../src/features/lmdb-store.js';
 import { OnlineFeatures } from '../../src/features/online.js';
 import { RecordLayout } from '../../src/features/record.js';
 import { until } from '../servers/processes.js';
+import { temporaryFolder } from '../vectors/temporary-folder.js';
 import { FakeStore, place } from './fake-store.js';
 
 const NOW = 1_700_000_000_000;
@@ -58,6 +66,8 @@ beforeEach(() => {
 const request = { hour: 2 };
 
 describe('features for serving', () => {
+  const at = temporaryFolder();
+
   it('come as columns, by one request to the store, a single key being for all rows', async () => {
     const online = new OnlineFeatures(service, { store, time });
     const frame = await online.get({ track: [3, 1, 4], user: ['u'] }, { request });
@@ -168,6 +178,35 @@ describe('features for serving', () => {
     expect(
       () => new OnlineFeatures(service, { store, memory: { maxBytes: 0, freshMs: 1 } }),
     ).toThrow();
+  });
+
+  it('are those that a service has picked, whatever else the records hold', async () => {
+    const some = featureService({
+      name: 's',
+      version: 1,
+      views: [pick(profile, 'vector', 'length')],
+    });
+    const online = new OnlineFeatures(some, { store, time });
+    const { columns, status } = await online.get({ track: [2, 9] });
+    expect(Object.keys(columns.profile)).toEqual(['vector', 'length']);
+    expect([...columns.profile.length, ...columns.profile.vector.data]).toEqual([
+      20, -1, 2, -2, 9, 9,
+    ]);
+    expect([...status.profile]).toEqual([found, missing]);
+    expect(some.signature).not.toBe(
+      featureService({ name: 's', version: 1, views: [profile] }).signature,
+    );
+    // @ts-expect-error: it has no such feature.
+    expect(() => pick(profile, 'none')).toThrow(/no feature "none"/);
+    expect(() => pick(profile)).toThrow(/names no feature/);
+  });
+
+  it('cannot be had of a store that was closed', async () => {
+    const closing = await openLmdbStore({ path: at('closed') });
+    const online = new OnlineFeatures(service, { store: closing, time });
+    await closing.close();
+    const got = online.get({ track: [1], user: ['u'] }, { request });
+    await expect(got).rejects.toMatchObject({ code: 'ERR_LICHEN_CLOSED' });
   });
 
   it('take no rows', async () => {
