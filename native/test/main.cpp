@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -5,7 +6,25 @@
 #include "kernels/kernels.hpp"
 #include "test/check.hpp"
 
-// All tests, or those whose names hold the argument.
+namespace {
+
+// Whether a name holds `wanted`; where that begins with a minus, whether it holds none of the words
+// behind, which commas divide.
+bool is_wanted(const std::string& name, const std::string& wanted) {
+  if (wanted.empty() || wanted.front() != '-') return name.find(wanted) != std::string::npos;
+  std::size_t from = 1;
+  while (from <= wanted.size()) {
+    const std::size_t comma = std::min(wanted.find(',', from), wanted.size());
+    if (name.find(wanted.substr(from, comma - from)) != std::string::npos) return false;
+    from = comma + 1;
+  }
+  return true;
+}
+
+}  // namespace
+
+// All tests, or those whose names hold the argument; behind a minus, all but those whose names hold
+// one of its words.
 int main(int count, char** arguments) {
   const std::string wanted = count > 1 ? arguments[1] : "";
   try {
@@ -17,7 +36,7 @@ int main(int count, char** arguments) {
   int passed = 0;
   int failed = 0;
   for (const auto& test : lichen::test::tests()) {
-    if (std::string(test.name).find(wanted) == std::string::npos) continue;
+    if (!is_wanted(test.name, wanted)) continue;
     try {
       test.body();
       ++passed;

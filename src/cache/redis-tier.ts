@@ -71,7 +71,7 @@ export class RedisTier implements SharedTier {
   }
 
   async getMany(keys: readonly string[]): Promise<(Uint8Array | null)[]> {
-    return this.redis.mgetBuffer(...keys);
+    return this.redis.mgetBuffer([...keys]);
   }
 
   async setMany(entries: readonly SharedEntry[]): Promise<void> {

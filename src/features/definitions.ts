@@ -173,6 +173,7 @@ export function streamView<
   ) as { [F in keyof A]: FeatureOfAggregation<A[F]> };
   requireView({ ...definition, features });
   requireDuration('latenessMs', latenessMs);
+  for (const field of Object.keys(event)) requireName('field', field);
   for (const [feature, { field }] of Object.entries(aggregations)) {
     if (field !== undefined && !isNumeric(event[field])) {
       throw badArgument(
@@ -327,8 +328,10 @@ function requireView(view: {
 
 /** Names are parts of keys and of columns. */
 function requireName(what: string, name: unknown): void {
-  if (typeof name === 'string' && /^[A-Za-z_][\w-]{0,62}$/.test(name)) return;
-  throw badArgument(`the name of a ${what} must be letters, digits, _ and -, got ${shown(name)}`);
+  if (typeof name === 'string' && /^[A-Za-z][\w-]{0,62}$/.test(name)) return;
+  throw badArgument(
+    `the name of a ${what} must be a letter and letters, digits, _ and -, got ${shown(name)}`,
+  );
 }
 
 function requireSchema(view: string, schema: Schema): void {

@@ -71,7 +71,7 @@ export class LmdbStore implements OnlineStore {
       for (let at = 0; at < keys.length; at++) {
         let record: Uint8Array | undefined;
         try {
-          record = table.getBinaryFast(keys[at]!);
+          record = table.getBinaryFast(plain(keys[at]!));
         } catch (cause) {
           throw storeError(this.kind, 'read', cause);
         }
@@ -93,11 +93,12 @@ export class LmdbStore implements OnlineStore {
             throw movedCheckpoint(checkpoint.name);
         }
         for (const { key, record } of latestEntries(entries)) {
-          const old = table.getBinaryFast(key);
+          const place = plain(key);
+          const old = table.getBinaryFast(place);
           if (old !== undefined && old.length >= RECORD_HEADER && timeOf(old) > timeOf(record)) {
             continue;
           }
-          void table.put(key, record);
+          void table.put(place, record);
           stored++;
         }
         if (checkpoint !== undefined) {
@@ -164,6 +165,11 @@ export class LmdbStore implements OnlineStore {
     }
     return table;
   }
+}
+
+/** 0 and -0 are one key to everyone but LMDB. */
+function plain(key: FeatureKey): FeatureKey {
+  return typeof key === 'number' ? key + 0 : key;
 }
 
 function checkpointOf(bytes: Uint8Array | undefined): Checkpoint | undefined {

@@ -161,7 +161,8 @@ export class OnlineFeatures<V extends readonly FeatureView[]> {
     const frame = openFrame(this.service, rowsOf(this.service, all));
     this.requests++;
     const now = this.time();
-    const wanted = this.fromMemory(all, now, frame);
+    // One key for all of no rows is for nothing.
+    const wanted = frame.rows === 0 ? [] : this.fromMemory(all, now, frame);
     if (wanted.length > 0) await this.fromStore(wanted, now, frame);
     this.count(frame, now, all);
     if (frame.rows > 1) {
@@ -331,7 +332,7 @@ export class OnlineFeatures<V extends readonly FeatureView[]> {
     for (const { view, counts, ages } of this.views) {
       const status = frame.status[view.name]!;
       const times = frame.times[view.name]!;
-      const rows = keys[view.entity.name]!.length;
+      const rows = Math.min(frame.rows, keys[view.entity.name]!.length);
       for (let row = 0; row < rows; row++) counts[STATUSES[status[row]!]!]++;
       const step = Math.max(1, Math.floor(rows / AGE_SAMPLE));
       for (let row = 0; row < rows; row += step) {

@@ -84,7 +84,7 @@ export class RedisStore implements OnlineStore {
   async read(requests: readonly ReadRequest[], visit: RecordVisitor): Promise<void> {
     const names = requests.flatMap(({ table, keys }) => keys.map((key) => this.name(table, key)));
     if (names.length === 0) return;
-    const records = await this.ask('read', () => this.redis.mgetBuffer(...names));
+    const records = await this.ask('read', () => this.redis.mgetBuffer(names));
     let next = 0;
     requests.forEach(({ keys }, request) => {
       for (let at = 0; at < keys.length; at++) visit(request, at, records[next++] ?? undefined);
@@ -132,7 +132,7 @@ export class RedisStore implements OnlineStore {
     const from = this.name(table, '').length - 1;
     const seen = new Set<string>();
     for await (const names of this.names(table)) {
-      const records = await this.ask('scan', () => this.redis.mgetBuffer(...names));
+      const records = await this.ask('scan', () => this.redis.mgetBuffer(names));
       names.forEach((name, at) => {
         const record = records[at];
         // A scan of Redis may give a key twice, and one that has just gone.

@@ -83,6 +83,7 @@ describe('definitions of features', () => {
   const bad = { code: 'ERR_LICHEN_ARGUMENT' };
   it.each([
     ['an empty name', () => entity('', { keys: 'integer' })],
+    ['a name of objects themselves', () => entity('__proto__', { keys: 'integer' })],
     ['a name with a colon', () => entity('a:b', { keys: 'integer' })],
     ['keys of no kind', () => entity('a', { keys: 'uuid' as 'string' })],
     ['no features', () => batchView({ name: 'v', entity: track, ttlMs: 1, features: {} })],

@@ -213,6 +213,10 @@ describe('features for serving', () => {
     const online = new OnlineFeatures(service, { store, time });
     const frame = await online.get({ track: [], user: ['u'] }, { request });
     expect([frame.rows, frame.columns.profile.length.length]).toEqual([0, 0]);
+    const texts = featureService({ name: 's', version: 1, views: [tastes, profile] });
+    const one = new OnlineFeatures(texts, { store, time });
+    const other = await one.get({ user: [], track: [1] });
+    expect(other.columns.profile.title).toEqual([]);
   });
 });
 

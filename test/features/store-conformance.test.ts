@@ -51,6 +51,9 @@ describe.each(STORE_KINDS)('$name as a feature store$note', ({ isMissing, prepar
     expect(b![0]!.equals(layout.encode({ value: 20, text: '' }, 5))).toBe(true);
     expect(c).toEqual([undefined]);
     await readAll(store, []);
+    await store.write({ table: 'a@1', entries: [entry(-0, 30, 5)], ttlMs: HOUR });
+    const [zero] = await readAll(store, [{ table: 'a@1', keys: [0, -0] }]);
+    expect(zero!.map((record) => record && timeOf(record))).toEqual([5, 5]);
   });
 
   it('keeps the newer of two records, of like times the later written', async () => {
