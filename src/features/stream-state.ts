@@ -102,8 +102,7 @@ export class StreamFold {
       const count = view.getUint32(counts + 4 + 4 * number, true);
       const next = at + partBytes(aggregation, count);
       if (next > end) return undefined;
-      if (!evaluatePart(aggregation, view, at, count, time, columns[number]!, row))
-        return undefined;
+      if (!evaluatePart(aggregation, view, at, count, time, columns[number], row)) return undefined;
       at = next;
     }
     return at === end ? latest : undefined;
