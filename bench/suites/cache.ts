@@ -62,6 +62,7 @@ async function compare(
       return requests.length;
     },
   });
+  // Each loop is written out: one for all caches would be compiled for none of them.
   const byReference = side('lichen', () => {
     const cache = new MemoryCache<number, Float32Array>({ maxEntries: entries });
     let found = 0;

@@ -13,7 +13,6 @@ import {
   type OnlineStore,
   type ReadRequest,
   type RecordVisitor,
-  type TableStatistics,
   type WriteBatch,
 } from './store.js';
 
@@ -138,16 +137,6 @@ export class LmdbStore implements OnlineStore {
   scan(table: string, visit: (key: FeatureKey, record: Uint8Array) => void): Promise<void> {
     for (const { key, value } of this.table(table).getRange()) visit(key, value);
     return Promise.resolve();
-  }
-
-  async statistics(table: string): Promise<TableStatistics> {
-    let entries = 0;
-    let bytes = 0;
-    await this.scan(table, (_, record) => {
-      entries++;
-      bytes += record.length;
-    });
-    return { entries, bytes };
   }
 
   async close(): Promise<void> {

@@ -13,7 +13,6 @@ import {
   type OnlineStore,
   type ReadRequest,
   type RecordVisitor,
-  type TableStatistics,
   type WriteBatch,
 } from './store.js';
 
@@ -154,17 +153,6 @@ export class PostgresStore implements OnlineStore {
       if (rows.length < SCANNED) return;
       after = rows[rows.length - 1]!.key;
     }
-  }
-
-  async statistics(table: string): Promise<TableStatistics> {
-    const { rows } = await this.ask('read', (pool) =>
-      pool.query<{ entries: string; bytes: string }>(
-        `SELECT count(*) AS entries, coalesce(sum(length(record)), 0) AS bytes
-          FROM ${this.prefix}_records WHERE feature_view = $1`,
-        [table],
-      ),
-    );
-    return { entries: Number(rows[0]!.entries), bytes: Number(rows[0]!.bytes) };
   }
 
   async close(): Promise<void> {

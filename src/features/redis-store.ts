@@ -11,7 +11,6 @@ import {
   type OnlineStore,
   type ReadRequest,
   type RecordVisitor,
-  type TableStatistics,
   type WriteBatch,
 } from './store.js';
 
@@ -141,16 +140,6 @@ export class RedisStore implements OnlineStore {
         visit(keyOfText(name.slice(from)), record);
       });
     }
-  }
-
-  async statistics(table: string): Promise<TableStatistics> {
-    let entries = 0;
-    let bytes = 0;
-    await this.scan(table, (_, record) => {
-      entries++;
-      bytes += record.length;
-    });
-    return { entries, bytes };
   }
 
   close(): Promise<void> {

@@ -41,12 +41,6 @@ export interface WriteBatch {
   };
 }
 
-/** What is in a table. */
-export interface TableStatistics {
-  readonly entries: number;
-  readonly bytes: number;
-}
-
 /** Where feature values stand for serving. All stores behave alike; the same tests run on each. */
 export interface OnlineStore {
   readonly kind: string;
@@ -64,7 +58,6 @@ export interface OnlineStore {
   prune(table: string, time: number): Promise<number>;
   /** Calls `visit` with every record of a table, in no order; slow. */
   scan(table: string, visit: (key: FeatureKey, record: Uint8Array) => void): Promise<void>;
-  statistics(table: string): Promise<TableStatistics>;
   close(): Promise<void>;
 }
 

@@ -4,7 +4,6 @@ import type {
   OnlineStore,
   ReadRequest,
   RecordVisitor,
-  TableStatistics,
   WriteBatch,
 } from '../../src/features/store.js';
 
@@ -48,10 +47,6 @@ export class FakeStore implements OnlineStore {
 
   scan(): Promise<void> {
     return Promise.resolve();
-  }
-
-  statistics(): Promise<TableStatistics> {
-    return Promise.resolve({ entries: 0, bytes: 0 });
   }
 
   close(): Promise<void> {

@@ -10,7 +10,7 @@ import { csvSource, parquetSource, rowsSource } from '../../src/features/row-sou
 import type { BatchSource } from '../../src/features/source.js';
 import type { OnlineStore } from '../../src/features/store.js';
 import { temporaryFolder } from '../vectors/temporary-folder.js';
-import { STORE_KINDS } from './stores.js';
+import { contents, STORE_KINDS } from './stores.js';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const time = (): number => NOW;
@@ -148,7 +148,7 @@ describe('loading a view', () => {
     }));
     const report = await materialize(view, store, { source: rowsSource(rows), time });
     expect([report.written, report.pruned]).toEqual([2, 1]);
-    expect((await store.statistics('profile@1')).entries).toBe(1);
+    expect((await contents(store, 'profile@1')).entries).toBe(1);
   });
 
   const good = { track: 1, event_time: NOW, plays: 1, title: 'x', live: true, vector: [1, 2] };
@@ -231,6 +231,6 @@ describe('loading a view', () => {
     expect(failed.map(({ reason }) => (reason as { code: string }).code)).toEqual([
       'ERR_LICHEN_BUSY',
     ]);
-    expect((await store.statistics('profile@1')).entries).toBe(3000);
+    expect((await contents(store, 'profile@1')).entries).toBe(3000);
   });
 });

@@ -8,6 +8,7 @@ import { openLmdbStore } from '../../src/features/lmdb-store.js';
 import { lastMaterialized } from '../../src/features/materialize.js';
 import { OnlineFeatures } from '../../src/features/online.js';
 import { temporaryFolder } from '../vectors/temporary-folder.js';
+import { contents } from './stores.js';
 import { NOW, playBatch, plays, profile, ROWS, TRACKS } from './restart-views.js';
 
 const CHILD = join(__dirname, 'restart-child.ts');
@@ -70,7 +71,7 @@ describe('a process that is killed while it loads and adds up', () => {
     }
     expect([isEnd, kills]).toEqual([true, 3]);
     const store = await openLmdbStore({ path: folder });
-    expect((await store.statistics('profile@1')).entries).toBe(ROWS);
+    expect((await contents(store, 'profile@1')).entries).toBe(ROWS);
     await store.close();
   });
 });

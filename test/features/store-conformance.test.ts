@@ -4,7 +4,7 @@ import { RecordLayout, timeOf } from '../../src/features/record.js';
 import { feature } from '../../src/features/feature-types.js';
 import type { FeatureKey } from '../../src/features/keys.js';
 import type { OnlineStore, RecordEntry } from '../../src/features/store.js';
-import { STORE_KINDS } from './stores.js';
+import { contents, STORE_KINDS } from './stores.js';
 
 const layout = new RecordLayout({ value: feature.f64(), text: feature.text() });
 const HOUR = 3_600_000;
@@ -123,13 +123,13 @@ describe.each(STORE_KINDS)('$name as a feature store$note', ({ isMissing, prepar
     await store.write({ table: 'a@1', entries, ttlMs: HOUR });
     await store.write({ table: 'a@11', entries: [entry(7, 7, 7)], ttlMs: HOUR });
     const bytes = entries.reduce((sum, { record }) => sum + record.length, 0);
-    expect(await store.statistics('a@1')).toEqual({ entries: 2500, bytes });
+    expect(await contents(store, 'a@1')).toEqual({ entries: 2500, bytes });
     expect(await store.prune('a@1', 1000)).toBe(1000);
     const seen = new Map<FeatureKey, number>();
     await store.scan('a@1', (key, record) => seen.set(key, timeOf(record)));
     expect(seen.size).toBe(1500);
     expect([seen.get(1000), seen.get('k2499'), seen.get(998)]).toEqual([1000, 2499, undefined]);
-    expect(await store.statistics('a@11')).toEqual({
+    expect(await contents(store, 'a@11')).toEqual({
       entries: 1,
       bytes: entries[7]!.record.length,
     });

@@ -71,6 +71,19 @@ export async function connected(store: OnlineStore): Promise<void> {
   }
 }
 
+/** How many records a table has, and their bytes. */
+export async function contents(
+  store: OnlineStore,
+  table: string,
+): Promise<{ entries: number; bytes: number }> {
+  const found = { entries: 0, bytes: 0 };
+  await store.scan(table, (_, record) => {
+    found.entries++;
+    found.bytes += record.length;
+  });
+  return found;
+}
+
 /** Closes what was opened after the tests. */
 function closing(open: () => Promise<OnlineStore>): () => Promise<OnlineStore> {
   const opened: OnlineStore[] = [];

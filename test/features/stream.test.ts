@@ -44,7 +44,6 @@ function failing(store: OnlineStore): {
     checkpoint: (name) => store.checkpoint(name),
     prune: (table, before) => store.prune(table, before),
     scan: (table, visit) => store.scan(table, visit),
-    statistics: (table) => store.statistics(table),
     close: () => store.close(),
     async write(batch: WriteBatch) {
       const when = next;
