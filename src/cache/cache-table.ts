@@ -19,7 +19,7 @@ export interface CacheTableOptions {
   readonly maxWeight: number;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
-  /** A row is given up or removed: what belongs to it may be freed. */
+  /** A row is given up or removed: what belongs to it may be freed. Default: its value is. */
   readonly onRemove?: (row: number) => void;
 }
 
@@ -30,6 +30,8 @@ export interface CacheTableOptions {
  */
 export class CacheTable {
   readonly keys: (CacheKey | undefined)[] = [];
+  /** Values by row, of a cache that keeps them by reference. */
+  readonly values: unknown[] = [];
   private hashes = new Uint32Array(LEAST_ROWS);
   private asked = new Uint32Array(LEAST_ROWS);
   /** How often a row's key was asked for; 0: the row is free. */
@@ -173,7 +175,9 @@ export class CacheTable {
     this.index.remove(row);
     const { clock } = this;
     this.history.put(this.hashes[row]!, this.counts[row]!, this.asked[row]!, clock, this.density);
-    this.limits.onRemove?.(row);
+    const { onRemove } = this.limits;
+    if (onRemove === undefined) this.values[row] = undefined;
+    else onRemove(row);
     this.lists.remove(row, classOf(this.counts[row]!));
     this.keys[row] = undefined;
     this.counts[row] = 0;
@@ -187,6 +191,7 @@ export class CacheTable {
   /** Gives all rows up, without telling `onRemove`. What was learned stays. */
   clear(): void {
     this.keys.length = 0;
+    this.values.length = 0;
     this.counts.fill(0);
     this.index.clear();
     this.lists.clear();

@@ -43,7 +43,6 @@ export interface MemoryCacheStatistics {
  * what is in use; see {@link CacheTable}.
  */
 export class MemoryCache<K extends CacheKey, V> {
-  private readonly values: (V | undefined)[] = [];
   private readonly table: CacheTable;
   private readonly sizeOf: ((value: V, key: K) => number) | undefined;
   private readonly ttlMs: number;
@@ -64,12 +63,10 @@ export class MemoryCache<K extends CacheKey, V> {
     this.sizeOf = sizeOf;
     this.ttlMs = ttlMs;
     this.now = now;
-    const { values } = this;
     this.table = new CacheTable({
       maxEntries: maxEntries ?? Infinity,
       maxWeight: maxSize ?? Infinity,
       now,
-      onRemove: (row) => (values[row] = undefined),
     });
   }
 
@@ -85,13 +82,13 @@ export class MemoryCache<K extends CacheKey, V> {
       return undefined;
     }
     this.hits++;
-    return this.values[row];
+    return this.table.values[row] as V;
   }
 
   /** The value of a key, without counting as a request. */
   peek(key: K): V | undefined {
     const row = this.table.rowOf(key);
-    return row < 0 ? undefined : this.values[row];
+    return row < 0 ? undefined : (this.table.values[row] as V);
   }
 
   /**
@@ -116,7 +113,7 @@ export class MemoryCache<K extends CacheKey, V> {
     const row = old >= 0 ? old : this.table.admit(key, size, expiry);
     if (row < 0) return false;
     if (old >= 0 && !this.table.reweigh(row, size, expiry)) return false;
-    this.values[row] = value;
+    this.table.values[row] = value;
     return true;
   }
 
@@ -129,7 +126,6 @@ export class MemoryCache<K extends CacheKey, V> {
 
   clear(): void {
     this.table.clear();
-    this.values.length = 0;
   }
 
   stats(): MemoryCacheStatistics {

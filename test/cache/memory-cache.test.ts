@@ -86,7 +86,9 @@ describe('MemoryCache', () => {
     cache.delete(1);
     cache.set(2, {});
     cache.clear();
-    expect(JSON.stringify((cache as unknown as { values: unknown[] }).values)).not.toContain('{');
+    expect(
+      JSON.stringify((cache as unknown as { table: { values: unknown[] } }).table.values),
+    ).not.toContain('{');
   });
 
   it('ends entries when their time is over', () => {
