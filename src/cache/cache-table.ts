@@ -54,6 +54,7 @@ export class CacheTable {
   private clock = 0;
   private learnAt = 0;
   private isTimed = false;
+  private isWeighted = false;
   /** The key that was asked for last and is not there, with its hash: most often the one that comes next. */
   private missed: CacheKey | undefined;
   private missedHash = 0;
@@ -99,7 +100,7 @@ export class CacheTable {
       this.missedHash = hash;
       return -1;
     }
-    if (this.isTimed && this.expiries[row]! <= this.limits.now()) {
+    if (this.isOver(row)) {
       this.expired++;
       this.remove(row);
       return -1;
@@ -121,8 +122,7 @@ export class CacheTable {
   rowOf(key: CacheKey): number {
     if (key === this.missed) return -1;
     const row = this.index.find(key, hashOf(key));
-    if (row < 0 || !this.isTimed || this.expiries[row]! > this.limits.now()) return row;
-    return -1;
+    return row < 0 || this.isOver(row) ? -1 : row;
   }
 
   /** A row for a key that has none, or -1 if what it promises is not worth what would have to go. */
@@ -133,7 +133,9 @@ export class CacheTable {
     const { clock } = this;
     this.density.saw(known, (clock - this.history.lastAsked) >>> 0);
     const count = known < MOST_COUNT ? known + 1 : known;
-    if (!this.makeRoom(weight, this.density.of(count, 0) / weight)) {
+    if (weight !== 1) this.isWeighted = true;
+    const expected = this.density.of(count, 0);
+    if (!this.makeRoom(weight, this.isWeighted ? expected / weight : expected)) {
       this.rejections++;
       this.history.put(hash, count, clock, clock, this.density);
       return -1;
@@ -156,6 +158,7 @@ export class CacheTable {
   reweigh(row: number, weight: number, expiry: number): boolean {
     this.total += weight - this.weights[row]!;
     this.weights[row] = weight;
+    if (weight !== 1) this.isWeighted = true;
     this.setExpiry(row, expiry);
     if (weight > this.limits.maxWeight) {
       this.remove(row);
@@ -205,8 +208,13 @@ export class CacheTable {
   }
 
   private setExpiry(row: number, expiry: number): void {
+    if (!this.isTimed) {
+      if (expiry === Infinity) return;
+      // Until now nobody looked at them.
+      this.expiries.fill(Infinity);
+      this.isTimed = true;
+    }
     this.expiries[row] = expiry;
-    if (expiry !== Infinity) this.isTimed = true;
   }
 
   private makeRoom(weight: number, promised: number): boolean {
@@ -215,23 +223,22 @@ export class CacheTable {
     while (this.rows >= maxEntries || this.total + weight > maxWeight) {
       const victim = this.victim();
       if (this.least > promised) return false;
-      if (this.expiries[victim]! <= this.timeIfTimed()) this.expired++;
+      if (this.isOver(victim)) this.expired++;
       else this.evictions++;
       this.remove(victim);
     }
     return true;
   }
 
-  private timeIfTimed(): number {
-    return this.isTimed ? this.limits.now() : -Infinity;
+  private isOver(row: number): boolean {
+    return this.isTimed && this.expiries[row]! <= this.limits.now();
   }
 
   /** Expected hits a request and unit of weight; nothing of one that has expired. */
   private worth(row: number): number {
-    if (this.isTimed && this.expiries[row]! <= this.limits.now()) return -1;
-    return (
-      this.density.of(this.counts[row]!, (this.clock - this.asked[row]!) >>> 0) / this.weights[row]!
-    );
+    if (this.isOver(row)) return -1;
+    const expected = this.density.of(this.counts[row]!, (this.clock - this.asked[row]!) >>> 0);
+    return this.isWeighted ? expected / this.weights[row]! : expected;
   }
 
   /**
