@@ -124,7 +124,12 @@ export class RedisTier implements SharedTier {
   private async listen(channel: string, subscriptions: readonly Subscription[]): Promise<void> {
     try {
       await this.listener.subscribe(channel);
-      for (const { onGap } of subscriptions) onGap();
+      const tell = (): void => {
+        for (const { onGap } of subscriptions) onGap();
+      };
+      // Who is told of a gap asks what was missed.
+      if (this.redis.status === 'ready') tell();
+      else this.redis.once('ready', tell);
     } catch {
       // The connection is gone again: "ready" comes once more.
     }

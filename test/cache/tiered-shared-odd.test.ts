@@ -108,7 +108,8 @@ describe('the shared tier of a TieredCache, in odd cases', () => {
   it('drops a stale value when the origin has none any more', async () => {
     let now = 0;
     const { cache } = await make(new LocalStore(), 1, {
-      ...{ load: () => [undefined], ttlMs: 1, staleMs: 60_000, negativeTtlMs: 0, now: () => now },
+      ...{ load: () => [undefined], ttlMs: 1, staleMs: 60_000, negativeTtlMs: 0 },
+      ...{ now: () => now, time: () => now },
     });
     await cache.set(1, vector(1));
     now = 2;
