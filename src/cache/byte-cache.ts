@@ -6,10 +6,9 @@ import {
   steadyClock,
   type Clock,
 } from './cache-limits.js';
-import { CacheTable } from './cache-table.js';
+import { CacheTable, type CacheTableStatistics } from './cache-table.js';
 import { ChunkStore, CHUNK_COST, chunksFor } from './chunk-store.js';
 import { keyBytes, requireCacheKey, type CacheKey } from './key-hash.js';
-import type { MemoryCacheStatistics } from './memory-cache.js';
 import { OutputSlab } from './output-slab.js';
 import {
   arrayOver,
@@ -31,7 +30,7 @@ export interface ByteCacheOptions {
 }
 
 /** What happened in a {@link ByteCache} so far. */
-export interface ByteCacheStatistics extends MemoryCacheStatistics {
+export interface ByteCacheStatistics extends CacheTableStatistics {
   /** Memory that the process has taken for it. */
   readonly bytes: number;
 }
@@ -41,9 +40,9 @@ const ENTRY_COST = 136;
 
 /**
  * A cache of values as bytes in this process: typed arrays, texts, whatever can be cloned. The bytes lie in chunks that
- * all entries share, so there is no object an entry, the garbage collector has nothing to walk, and the limit is what its arrays take
- * together. A value that comes out is a copy: changing it changes nothing in the cache. Small arrays that
- * come out lie side by side in one ArrayBuffer: transfer a copy (`slice`) of them, not their buffer.
+ * all entries share, so there is no object an entry, the garbage collector has nothing to walk, and the limit is what its
+ * arrays take together. A value that comes out is a copy: changing it changes nothing in the cache. Small arrays that come
+ * out lie side by side in one ArrayBuffer: transfer a copy (`slice`) of them, not their buffer.
  */
 export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
   private readonly chunks: ChunkStore;
@@ -60,9 +59,6 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
   /** Bytes that are lent until the next call, and views of them by length. */
   private lent = new Int32Array(1024);
   private readonly lentViews: (Uint8Array | undefined)[] = [];
-  private keyTotal = 0;
-  private hits = 0;
-  private misses = 0;
 
   /** @throws ERR_LICHEN_ARGUMENT for a limit that is none. */
   constructor({ maxBytes, ttlMs = Infinity, now = steadyClock }: ByteCacheOptions) {
@@ -76,7 +72,7 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
       maxEntries: Infinity,
       maxWeight: maxBytes,
       now,
-      onRemove: (row) => this.release(row),
+      onRemove: (row) => this.chunks.release(this.firsts[row]!),
     });
   }
 
@@ -128,30 +124,21 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
 
   /** Whether the key was there. */
   delete(key: K): boolean {
-    const row = this.table.rowOf(key);
-    if (row >= 0) this.table.remove(row);
-    return row >= 0;
+    return this.table.delete(key);
   }
 
   clear(): void {
     this.table.clear();
     this.chunks.clear();
-    this.keyTotal = 0;
   }
 
   stats(): ByteCacheStatistics {
-    const { hits, misses, table } = this;
-    const { size: entries, weight: size, evictions, rejections, expired } = table;
-    const bytes = this.bytes;
-    return { entries, size, bytes, hits, misses, evictions, rejections, expired };
+    return { ...this.table.stats(), bytes: this.bytes };
   }
 
   /** @internal The row of a key that is asked for, -1 if it is not there. */
   ask(key: K): number {
-    const row = this.table.ask(key);
-    if (row < 0) this.misses++;
-    else this.hits++;
-    return row;
+    return this.table.ask(key);
   }
 
   /** @internal The row of a key, without counting as a request. */
@@ -191,8 +178,7 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
   /** @internal Stores bytes of a kind; the row, -1 if they are not kept. */
   setBytes(key: K, { kind, bytes }: ValueBytes, ttlMs: number): number {
     const expiry = ttlMs === Infinity ? Infinity : this.now() + ttlMs;
-    const ofKey = keyBytes(key);
-    const weight = ENTRY_COST + ofKey + chunksFor(bytes.length) * CHUNK_COST;
+    const weight = ENTRY_COST + keyBytes(key) + chunksFor(bytes.length) * CHUNK_COST;
     const old = this.table.rowOf(key);
     if (old >= 0) {
       this.chunks.release(this.firsts[old]!);
@@ -201,7 +187,6 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
     }
     const row = old >= 0 ? old : this.table.admit(key, weight, expiry);
     if (row < 0) return -1;
-    if (old < 0) this.keyTotal += ofKey;
     if (row >= this.firsts.length) this.grow();
     this.firsts[row] = this.chunks.write(bytes);
     this.lengths[row] = bytes.length;
@@ -209,14 +194,12 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
     return row;
   }
 
-  private release(row: number): void {
-    this.chunks.release(this.firsts[row]!);
-    this.keyTotal -= keyBytes(this.table.keys[row]!);
-  }
-
   private get bytes(): number {
     const rows = this.firsts.byteLength + this.lengths.byteLength + this.kinds.byteLength;
-    return this.table.bytes + this.chunks.bytes + rows + this.keyTotal;
+    const { table, chunks } = this;
+    // What is left of the weights without the rest of them.
+    const keys = table.weight - table.size * ENTRY_COST - chunks.used * CHUNK_COST;
+    return table.bytes + chunks.bytes + rows + keys;
   }
 
   private grow(): void {

@@ -10,20 +10,14 @@ export const steadyClock: Clock = () => performance.now();
 export function requireLimit(name: string, value: number | undefined, least = 1): void {
   if (value === undefined || value === Infinity) return;
   if (Number.isSafeInteger(value) && value >= least) return;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `${name} must be a whole number of at least ${least}, got ${shown(value)}`,
-  );
+  throw badArgument(`${name} must be a whole number of at least ${least}, got ${shown(value)}`);
 }
 
 /** @throws ERR_LICHEN_ARGUMENT unless it is undefined or a number of at least 0, in milliseconds. */
 export function requireDuration(name: string, value: number | undefined): void {
   if (value === undefined) return;
   if (typeof value === 'number' && value >= 0) return;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `${name} must be a number of milliseconds of at least 0, got ${shown(value)}`,
-  );
+  throw badArgument(`${name} must be a number of milliseconds of at least 0, got ${shown(value)}`);
 }
 
 /** The error of a bad argument. */

@@ -23,10 +23,25 @@ export interface CacheTableOptions {
   readonly onRemove?: (row: number) => void;
 }
 
+/** What happened in a cache so far. */
+export interface CacheTableStatistics {
+  readonly entries: number;
+  /** The weights of all entries. */
+  readonly size: number;
+  readonly hits: number;
+  readonly misses: number;
+  /** Entries that made room for others. */
+  readonly evictions: number;
+  /** Values that were not taken, since they promised less than what would have had to go. */
+  readonly rejections: number;
+  /** Entries that went since their time was over. */
+  readonly expired: number;
+}
+
 /**
  * Which keys a cache holds and which it gives up: typed arrays by row, no object an entry. A key that is new takes the
- * place of the least promising of a sample of rows ({@link HitDensity}, for each unit of weight), if it promises more;
- * so a scan passes through and leaves what is in use.
+ * place of the least promising row ({@link HitDensity}, for each unit of weight) of those that each class of counts was
+ * asked for longest ago, if it promises more; so a scan passes through and leaves what is in use.
  */
 export class CacheTable {
   readonly keys: (CacheKey | undefined)[] = [];
@@ -43,8 +58,9 @@ export class CacheTable {
   private readonly density: HitDensity;
   private readonly history = new KeyHistory();
   private readonly lists = new RecencyLists(CLASSES, LEAST_ROWS);
-  /** The class that gives rows up, what its oldest row is worth, and the least that another class's is. */
+  /** What the oldest row of each class is worth, while that stays. */
   private readonly worths = new Float64Array(CLASSES);
+  /** The class that gives rows up, what its oldest row is worth, and the least that another class's is. */
   private worst = 0;
   private least = Infinity;
   private second = Infinity;
@@ -62,9 +78,11 @@ export class CacheTable {
   private spare = -1;
   private rows = 0;
   private total = 0;
-  evictions = 0;
-  rejections = 0;
-  expired = 0;
+  private hits = 0;
+  private misses = 0;
+  private evictions = 0;
+  private rejections = 0;
+  private expired = 0;
 
   constructor(private readonly limits: CacheTableOptions) {
     this.density = new HitDensity(this.expectedRows());
@@ -98,13 +116,16 @@ export class CacheTable {
     if (row < 0) {
       this.missed = key;
       this.missedHash = hash;
+      this.misses++;
       return -1;
     }
     if (this.isOver(row)) {
       this.expired++;
+      this.misses++;
       this.remove(row);
       return -1;
     }
+    this.hits++;
     const count = this.counts[row]!;
     const age = (clock - this.asked[row]!) >>> 0;
     this.density.saw(count, age);
@@ -189,6 +210,18 @@ export class CacheTable {
     if (this.rows === 0) this.total = 0;
     if (this.spare < 0) this.spare = row;
     else this.free.push(row);
+  }
+
+  /** Gives a key's row up; whether it had one. */
+  delete(key: CacheKey): boolean {
+    const row = this.rowOf(key);
+    if (row >= 0) this.remove(row);
+    return row >= 0;
+  }
+
+  stats(): CacheTableStatistics {
+    const { rows: entries, total: size, hits, misses, evictions, rejections, expired } = this;
+    return { entries, size, hits, misses, evictions, rejections, expired };
   }
 
   /** Gives all rows up, without telling `onRemove`. What was learned stays. */
@@ -334,13 +367,13 @@ export class CacheTable {
 
   private learn(): void {
     this.learnAt = Math.max(LEAST_PERIOD, 2 * this.rows);
-    if (this.clock > GUESSED * Math.max(this.rows, LEAST_PERIOD / GUESSED)) this.density.learn();
+    if (this.clock > Math.max(GUESSED * this.rows, LEAST_PERIOD)) this.density.learn();
     else if (this.limits.maxEntries === Infinity) this.density.guess(this.rows);
     this.untilLook = 0;
   }
 }
 
-/** hashes, asked, counts, weights, expiries, and the key's place. */
+/** hashes, asked, counts, weights, expiries. */
 const BYTES_A_ROW = 4 + 4 + 1 + 8 + 8;
 
 function copied<A extends Uint32Array | Uint8Array | Float64Array>(to: A, from: A): A {

@@ -39,6 +39,11 @@ export class ChunkStore {
     return (this.segments.length << this.bits) * CHUNK_COST;
   }
 
+  /** Chunks that hold values. */
+  get used(): number {
+    return (this.segments.length << this.bits) - this.freeChunks;
+  }
+
   /** Stores bytes and gives the first chunk of them, 0xffffffff if there are none. */
   write(bytes: Uint8Array): number {
     const needed = chunksFor(bytes.length);

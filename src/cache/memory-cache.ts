@@ -6,7 +6,7 @@ import {
   steadyClock,
   type Clock,
 } from './cache-limits.js';
-import { CacheTable } from './cache-table.js';
+import { CacheTable, type CacheTableStatistics } from './cache-table.js';
 import { requireCacheKey, type CacheKey } from './key-hash.js';
 
 /** Options of {@link MemoryCache}. */
@@ -23,19 +23,8 @@ export interface MemoryCacheOptions<K extends CacheKey, V> {
   now?: Clock;
 }
 
-/** What happened in a cache so far. */
-export interface MemoryCacheStatistics {
-  readonly entries: number;
-  readonly size: number;
-  readonly hits: number;
-  readonly misses: number;
-  /** Entries that made room for others. */
-  readonly evictions: number;
-  /** Values that were not taken, since they promised less than what would have had to go. */
-  readonly rejections: number;
-  /** Entries that went since their time was over. */
-  readonly expired: number;
-}
+/** What happened in a {@link MemoryCache} so far; its size is what `sizeOf` comes to. */
+export type MemoryCacheStatistics = CacheTableStatistics;
 
 /**
  * A cache of values by reference in this process, for any value that nobody changes. What it gives up is chosen by what
@@ -47,8 +36,6 @@ export class MemoryCache<K extends CacheKey, V> {
   private readonly sizeOf: ((value: V, key: K) => number) | undefined;
   private readonly ttlMs: number;
   private readonly now: Clock;
-  private hits = 0;
-  private misses = 0;
 
   /** @throws ERR_LICHEN_ARGUMENT without a limit, for a limit below 1, for `maxSize` without `sizeOf`. */
   constructor(options: MemoryCacheOptions<K, V>) {
@@ -77,12 +64,7 @@ export class MemoryCache<K extends CacheKey, V> {
   /** The value of a key, undefined if it is not there (any more). */
   get(key: K): V | undefined {
     const row = this.table.ask(key);
-    if (row < 0) {
-      this.misses++;
-      return undefined;
-    }
-    this.hits++;
-    return this.table.values[row] as V;
+    return row < 0 ? undefined : (this.table.values[row] as V);
   }
 
   /** The value of a key, without counting as a request. */
@@ -119,9 +101,7 @@ export class MemoryCache<K extends CacheKey, V> {
 
   /** Whether the key was there. */
   delete(key: K): boolean {
-    const row = this.table.rowOf(key);
-    if (row >= 0) this.table.remove(row);
-    return row >= 0;
+    return this.table.delete(key);
   }
 
   clear(): void {
@@ -129,8 +109,6 @@ export class MemoryCache<K extends CacheKey, V> {
   }
 
   stats(): MemoryCacheStatistics {
-    const { hits, misses, table } = this;
-    const { size: entries, weight: size, evictions, rejections, expired } = table;
-    return { entries, size, hits, misses, evictions, rejections, expired };
+    return this.table.stats();
   }
 }

@@ -1,5 +1,6 @@
+import { badArgument } from './cache-limits.js';
 import type { Redis, RedisOptions } from 'ioredis';
-import { LichenArgumentError, LichenError, shown } from '../errors.js';
+import { LichenError, shown } from '../errors.js';
 import { importPackage, requirePackage } from '../vectors/packages.js';
 import type { SharedEntry, SharedTier } from './shared-tier.js';
 
@@ -35,10 +36,7 @@ export async function openRedisTier(options: RedisTierOptions): Promise<RedisTie
 /** A connection to Redis that does not queue while it is down. */
 export async function connectRedis({ url, redis }: RedisTierOptions): Promise<Redis> {
   if (typeof url !== 'string' || !/^rediss?:\/\//.test(url)) {
-    throw new LichenArgumentError(
-      'ERR_LICHEN_ARGUMENT',
-      `url must begin with redis:// or rediss://, got ${shown(url)}`,
-    );
+    throw badArgument(`url must begin with redis:// or rediss://, got ${shown(url)}`);
   }
   type Package = { Redis: new (url: string, options: RedisOptions) => Redis };
   const ioredis = await requirePackage<Package>(importPackage, 'ioredis', 6);

@@ -1,5 +1,12 @@
-import { LichenArgumentError, shown } from '../errors.js';
-import { requireDuration, requireLimit, steadyClock, type Clock } from './cache-limits.js';
+import type { LichenArgumentError } from '../errors.js';
+import { shown } from '../errors.js';
+import {
+  badArgument,
+  requireDuration,
+  requireLimit,
+  steadyClock,
+  type Clock,
+} from './cache-limits.js';
 import type { ByteCacheStatistics } from './byte-cache.js';
 import type { GuardStatistics } from './guarded.js';
 import type { CacheKey } from './key-hash.js';
@@ -142,8 +149,5 @@ export function resolveTiered<K extends CacheKey, V>(
 }
 
 function bad(name: string, expected: string, value: unknown): LichenArgumentError {
-  return new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `${name} must be ${expected}, got ${shown(value)}`,
-  );
+  return badArgument(`${name} must be ${expected}, got ${shown(value)}`);
 }

@@ -1,4 +1,5 @@
-import { LichenArgumentError, shown } from '../errors.js';
+import { badArgument } from '../cache/cache-limits.js';
+import { shown } from '../errors.js';
 import type { Matrix } from '../vectors/matrix.js';
 
 /** A feature's type with the value that stands for a missing one. */
@@ -158,13 +159,10 @@ function describe(value: unknown): string {
 function checked<T extends FeatureType>(type: T, value: unknown): T {
   const reason = mismatch(type, value);
   if (reason === undefined) return Object.freeze(type);
-  throw new LichenArgumentError('ERR_LICHEN_ARGUMENT', `default must be ${reason}`);
+  throw badArgument(`default must be ${reason}`);
 }
 
 function requireCount(name: string, value: number): void {
   if (Number.isInteger(value) && value >= 1 && value <= MOST_DIM) return;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `${name} must be a whole number in 1..${MOST_DIM}, got ${shown(value)}`,
-  );
+  throw badArgument(`${name} must be a whole number in 1..${MOST_DIM}, got ${shown(value)}`);
 }

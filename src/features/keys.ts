@@ -1,4 +1,5 @@
-import { LichenArgumentError, shown } from '../errors.js';
+import { badArgument } from '../cache/cache-limits.js';
+import { shown } from '../errors.js';
 import type { Entity } from './definitions.js';
 
 /** What identifies an entity: a safe integer or a text. */
@@ -26,10 +27,7 @@ export function keyMismatch(entity: Entity, key: unknown): string | undefined {
 export function requireKey(entity: Entity, key: unknown): void {
   const reason = keyMismatch(entity, key);
   if (reason === undefined) return;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `a key of entity ${entity.name} must be ${reason}`,
-  );
+  throw badArgument(`a key of entity ${entity.name} must be ${reason}`);
 }
 
 /** A key as a text that tells integers from texts. */

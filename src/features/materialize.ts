@@ -1,4 +1,5 @@
-import { LichenArgumentError, throwIfAborted, type LichenError } from '../errors.js';
+import { badArgument } from '../cache/cache-limits.js';
+import { throwIfAborted, type LichenError } from '../errors.js';
 import type { Clock } from '../cache/cache-limits.js';
 import { tableOf, type BatchView } from './definitions.js';
 import { RecordLayout } from './record.js';
@@ -64,7 +65,7 @@ export async function materialize(
 ): Promise<MaterializeReport> {
   const { source = view.source, signal, onProgress, time = Date.now } = options;
   if (source === undefined) {
-    throw new LichenArgumentError('ERR_LICHEN_ARGUMENT', `view ${view.name} has no source`);
+    throw badArgument(`view ${view.name} has no source`);
   }
   const started = performance.now();
   const table = tableOf(view);

@@ -1,10 +1,9 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { LichenError } from '../errors.js';
-import { requireDuration, requireLimit, type Clock } from '../cache/cache-limits.js';
+import { requireDuration, requireLimit, steadyClock, type Clock } from '../cache/cache-limits.js';
 import { Guard, LatencyRecord, UnavailableError, type GuardStatistics } from '../cache/guarded.js';
 import { MemoryTier } from '../cache/memory-tier.js';
 import { NO_VALUE, toBytes, type ValueBytes } from '../cache/value-bytes.js';
-import { steadyClock } from '../cache/cache-limits.js';
 import {
   tableOf,
   type BatchView,
@@ -232,7 +231,6 @@ export class OnlineFeatures<V extends readonly FeatureView[]> {
         if (served.memory!.freshMs(row) <= 0) {
           served.stale++;
           old.keys.push(key);
-          old.rows.push(-1);
         }
         filler.put(served.memory!.bytesAt(row), now, at);
       }

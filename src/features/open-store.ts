@@ -1,4 +1,5 @@
-import { LichenArgumentError, shown } from '../errors.js';
+import { badArgument } from '../cache/cache-limits.js';
+import { shown } from '../errors.js';
 import { openLmdbStore } from './lmdb-store.js';
 import { openPostgresStore } from './postgres-store.js';
 import { openRedisStore } from './redis-store.js';
@@ -14,8 +15,5 @@ export async function openFeatureStore(address: string): Promise<OnlineStore> {
     if (/^rediss?:/.test(address)) return openRedisStore({ url: address });
     if (/^postgres(ql)?:/.test(address)) return openPostgresStore({ url: address });
   }
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `a store is lmdb:FOLDER, redis://… or postgres://…, got ${shown(address)}`,
-  );
+  throw badArgument(`a store is lmdb:FOLDER, redis://… or postgres://…, got ${shown(address)}`);
 }

@@ -1,5 +1,6 @@
+import { badArgument } from '../cache/cache-limits.js';
 import type { Pool } from 'pg';
-import { LichenArgumentError, LichenError, shown, throwIfAborted } from '../errors.js';
+import { LichenError, shown, throwIfAborted } from '../errors.js';
 import { connectPostgres } from './postgres-store.js';
 import { BATCH_ROWS } from './row-sources.js';
 import type { BatchSource, ReadSourceOptions, SourceBatch, SourceRow } from './source.js';
@@ -31,7 +32,7 @@ export function postgresSource({ url, table, cursor }: PostgresSourceOptions): B
         const { code, message } = cause as { code?: string; message: string };
         // Names that are not there: of columns, tables, schemas, databases.
         if (['42703', '42P01', '3F000', '0A000'].includes(code ?? '')) {
-          throw new LichenArgumentError('ERR_LICHEN_ARGUMENT', `table ${table}: ${message}`);
+          throw badArgument(`table ${table}: ${message}`);
         }
         throw new LichenError('ERR_LICHEN_IO', `cannot read table ${table}: ${message}`, { cause });
       } finally {
@@ -67,8 +68,7 @@ async function* behindCursor(
     const last = rows[rows.length - 1]![cursor];
     position = String(last);
     if (!/^-?\d+$/.test(position)) {
-      throw new LichenArgumentError(
-        'ERR_LICHEN_ARGUMENT',
+      throw badArgument(
         `the cursor ${cursor} of table ${table} must be integers, got ${shown(last)}`,
       );
     }

@@ -1,6 +1,7 @@
+import { badArgument } from '../cache/cache-limits.js';
 import type { Pool, PoolClient, PoolConfig } from 'pg';
 import { importPackage, requirePackage } from '../vectors/packages.js';
-import { LichenArgumentError, shown } from '../errors.js';
+import { shown } from '../errors.js';
 import { keyOfText, keyText, type FeatureKey } from './keys.js';
 import { timeOf } from './record.js';
 import {
@@ -32,10 +33,7 @@ const SCANNED = 1000;
 /** A pool of connections to PostgreSQL (package pg, an optional peer). */
 export async function connectPostgres(url: string, config: PoolConfig = {}): Promise<Pool> {
   if (typeof url !== 'string' || !/^postgres(ql)?:\/\//.test(url)) {
-    throw new LichenArgumentError(
-      'ERR_LICHEN_ARGUMENT',
-      `url must begin with postgres://, got ${shown(url)}`,
-    );
+    throw badArgument(`url must begin with postgres://, got ${shown(url)}`);
   }
   type Package = { Pool: new (config: PoolConfig) => Pool };
   const pg = await requirePackage<Package>(importPackage, 'pg', 8);

@@ -1,10 +1,12 @@
+import { badArgument } from '../cache/cache-limits.js';
 import { open } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { pipeline } from 'node:stream';
 import { parse, CsvError } from 'csv-parse';
-import { fileError, LichenArgumentError, LichenError, LichenFileError, shown } from '../errors.js';
+import type { LichenArgumentError } from '../errors.js';
+import { fileError, LichenError, LichenFileError, shown } from '../errors.js';
 import { readParquetGroup } from '../vectors/parquet.js';
 import { throwIfAborted } from '../errors.js';
 import type { BatchSource, ReadSourceOptions, SourceBatch, SourceRow } from './source.js';
@@ -193,5 +195,5 @@ async function headOf(path: string, bytes: number): Promise<string> {
 
 /** The error of a column that a source does not have. */
 export function noColumn(source: string, column: string): LichenArgumentError {
-  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', `${source} has no column ${shown(column)}`);
+  return badArgument(`${source} has no column ${shown(column)}`);
 }

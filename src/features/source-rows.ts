@@ -26,7 +26,7 @@ export function columnsOfView({ columns, stored }: BatchView): string[] {
  */
 export function viewRow(view: BatchView, row: SourceRow): ViewRow | string {
   const { entity, columns, stored } = view;
-  const key = keyOf(entity.keys === 'integer' ? asNumber(row[columns.key]) : row[columns.key]);
+  const key = entity.keys === 'integer' ? asNumber(row[columns.key]) : row[columns.key];
   const wrongKey = keyMismatch(entity, key);
   if (wrongKey !== undefined) return `${columns.key} must be ${wrongKey}`;
   const time = timeOfValue(row[columns.time]);
@@ -58,12 +58,8 @@ export function rowError(
   return new LichenError('ERR_LICHEN_FORMAT', `${source}, row ${row}: ${view.name}.${reason}`);
 }
 
-function keyOf(value: unknown): unknown {
-  return typeof value === 'bigint' ? Number(value) : value;
-}
-
 /** Milliseconds since 1970, undefined for what is no time. */
-export function timeOfValue(value: unknown): number | undefined {
+function timeOfValue(value: unknown): number | undefined {
   const time =
     value instanceof Date
       ? value.getTime()

@@ -1,4 +1,5 @@
-import { LichenArgumentError, LichenError, shown } from '../errors.js';
+import { badArgument } from '../cache/cache-limits.js';
+import { LichenError, shown } from '../errors.js';
 import type { FeatureKey } from './keys.js';
 import { timeOf } from './record.js';
 
@@ -91,8 +92,5 @@ export function storeError(kind: string, what: string, cause: unknown): LichenEr
 /** @throws ERR_LICHEN_ARGUMENT for a name that keys of a store may not begin with. */
 export function requirePrefix(name: string, prefix: unknown): void {
   if (typeof prefix === 'string' && /^[a-z_][a-z0-9_]{0,40}$/.test(prefix)) return;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `${name} must be lower-case letters, digits and _, got ${shown(prefix)}`,
-  );
+  throw badArgument(`${name} must be lower-case letters, digits and _, got ${shown(prefix)}`);
 }

@@ -62,7 +62,8 @@ export interface StreamWriterOptions {
   time?: Clock;
 }
 
-const FUTURE_MS = 60_000;
+/** How far in the future an event's time may be, unless told otherwise: the same for serving and for training. */
+export const FUTURE_MS = 60_000;
 const NONE: IngestReport = { added: 0, duplicates: 0, late: 0, future: 0, invalid: 0 };
 
 /** Decides which events count, in the order in which they come; the same for serving and for training. */

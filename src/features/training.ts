@@ -14,7 +14,7 @@ import type { FeatureKey } from './keys.js';
 import { RecordLayout } from './record.js';
 import type { BatchSource } from './source.js';
 import { columnsOfView, rowError, viewRow } from './source-rows.js';
-import { EventGate, type FeatureEvent } from './stream.js';
+import { EventGate, FUTURE_MS, type FeatureEvent } from './stream.js';
 import type { EntityState } from './stream-state.js';
 import { ViewReader } from './view-reader.js';
 
@@ -37,8 +37,6 @@ export interface TrainingOptions<V extends readonly FeatureView[]> {
   futureMs?: number;
   signal?: AbortSignal;
 }
-
-const FUTURE_MS = 60_000;
 
 /**
  * The features of a service as they were at the time of each row (point-in-time join): the latest value of a batch view
