@@ -85,7 +85,7 @@ async function compare(
   });
   const asBytes = side('lichen, bytes', () => {
     // What an entry of 256 bytes counts.
-    const cache = new ByteCache<number, Float32Array>({ maxBytes: entries * (136 + 8 + 4 * 68) });
+    const cache = new ByteCache<number, Float32Array>({ maxBytes: entries * (144 + 8 + 4 * 68) });
     let found = 0;
     for (let at = 0; at < requests.length; at++) {
       const key = requests[at]!;

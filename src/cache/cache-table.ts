@@ -1,10 +1,18 @@
-import { classOf, CLASSES, HitDensity, MOST_COUNT } from './hit-density.js';
+import { ASKED, CacheRows, COUNT, HASH, WEIGHT_LEVEL, wordsOf } from './cache-rows.js';
+import {
+  classOf,
+  CLASSES,
+  HitDensity,
+  LEAST_LEVEL,
+  levelOf,
+  MOST_COUNT,
+  NO_LEVEL,
+} from './hit-density.js';
 import { KeyHistory } from './key-history.js';
 import { hashOf, type CacheKey } from './key-hash.js';
 import { KeyIndex } from './key-index.js';
 import { RecencyLists } from './recency-lists.js';
 
-const LEAST_ROWS = 16;
 /** Rows given up before all classes are looked at again. */
 const LOOK_EVERY = 16;
 const LEAST_PERIOD = 4000;
@@ -47,30 +55,26 @@ export class CacheTable {
   readonly keys: (CacheKey | undefined)[] = [];
   /** Values by row, of a cache that keeps them by reference. */
   readonly values: unknown[] = [];
-  private hashes = new Uint32Array(LEAST_ROWS);
-  private asked = new Uint32Array(LEAST_ROWS);
-  /** How often a row's key was asked for; 0: the row is free. */
-  private counts = new Uint8Array(LEAST_ROWS);
-  private weights = new Float64Array(LEAST_ROWS);
-  private expiries = new Float64Array(LEAST_ROWS);
-  private readonly index = new KeyIndex(this.keys, this.hashes);
+  private readonly table = new CacheRows();
+  /** When each row expires, empty while none does. */
+  private expiries = new Float64Array(0);
+  private readonly index = new KeyIndex(this.keys);
   private readonly free: number[] = [];
   private readonly density: HitDensity;
   private readonly history = new KeyHistory();
-  private readonly lists = new RecencyLists(CLASSES, LEAST_ROWS);
+  private readonly lists = new RecencyLists(CLASSES, this.table);
   /** What the oldest row of each class is worth, while that stays. */
-  private readonly worths = new Float64Array(CLASSES);
+  private readonly worths = new Int32Array(CLASSES);
   /** The class that gives rows up, what its oldest row is worth, and the least that another class's is. */
   private worst = 0;
-  private least = Infinity;
-  private second = Infinity;
+  private least = NO_LEVEL;
+  private second = NO_LEVEL;
   private untilLook = 0;
   /** Rows that were ever used. */
   private used = 0;
   private clock = 0;
   private learnAt = 0;
   private isTimed = false;
-  private isWeighted = false;
   /** The key that was asked for last and is not there, with its hash: most often the one that comes next. */
   private missed: CacheKey | undefined;
   private missedHash = 0;
@@ -99,12 +103,13 @@ export class CacheTable {
 
   /** Numbers of rows are below this. */
   get capacity(): number {
-    return this.counts.length;
+    return this.table.capacity;
   }
 
   /** Bytes of the arrays; keys are the caller's to count. */
   get bytes(): number {
-    return this.capacity * BYTES_A_ROW + this.index.bytes + this.history.bytes + this.lists.bytes;
+    const { table, expiries, index, history } = this;
+    return table.bytes + expiries.byteLength + index.bytes + history.bytes;
   }
 
   /** The row of a key that somebody asks for, -1 if it has none: a request, which counts. */
@@ -126,12 +131,14 @@ export class CacheTable {
       return -1;
     }
     this.hits++;
-    const count = this.counts[row]!;
-    const age = (clock - this.asked[row]!) >>> 0;
+    const { words } = this.table;
+    const at = wordsOf(row);
+    const count = words[at + COUNT]!;
+    const age = (clock - words[at + ASKED]!) >>> 0;
     this.density.saw(count, age);
-    this.asked[row] = clock;
+    words[at + ASKED] = clock;
     const more = count < MOST_COUNT ? count + 1 : count;
-    this.counts[row] = more;
+    words[at + COUNT] = more;
     const from = classOf(count);
     const to = classOf(more);
     // One that was asked for a moment ago stands near the head as it is.
@@ -154,21 +161,23 @@ export class CacheTable {
     const { clock } = this;
     this.density.saw(known, (clock - this.history.lastAsked) >>> 0);
     const count = known < MOST_COUNT ? known + 1 : known;
-    if (weight !== 1) this.isWeighted = true;
-    const expected = this.density.of(count, 0);
-    if (!this.makeRoom(weight, this.isWeighted ? expected / weight : expected)) {
+    const weightLevel = weight === 1 ? 0 : levelOf(weight);
+    if (!this.makeRoom(weight, this.density.level(count, 0) - weightLevel)) {
       this.rejections++;
       this.history.put(hash, count, clock, clock, this.density);
       return -1;
     }
     const row = this.unusedRow();
     this.keys[row] = key;
-    this.hashes[row] = hash;
-    this.asked[row] = clock;
-    this.counts[row] = count;
-    this.weights[row] = weight;
+    const { words } = this.table;
+    const at = wordsOf(row);
+    words[at + HASH] = hash;
+    words[at + ASKED] = clock;
+    words[at + COUNT] = count;
+    words[at + WEIGHT_LEVEL] = weightLevel;
+    this.table.setWeight(row, weight);
     this.setExpiry(row, expiry);
-    this.index.add(row);
+    this.index.add(row, hash);
     this.lists.add(row, classOf(count));
     this.rows++;
     this.total += weight;
@@ -177,9 +186,9 @@ export class CacheTable {
 
   /** Gives a row another weight and expiry; false, and the row removed, if it cannot stay. */
   reweigh(row: number, weight: number, expiry: number): boolean {
-    this.total += weight - this.weights[row]!;
-    this.weights[row] = weight;
-    if (weight !== 1) this.isWeighted = true;
+    this.total += weight - this.table.weight(row);
+    this.table.setWeight(row, weight);
+    this.table.words[wordsOf(row) + WEIGHT_LEVEL] = levelOf(weight);
     this.setExpiry(row, expiry);
     if (weight > this.limits.maxWeight) {
       this.remove(row);
@@ -196,17 +205,20 @@ export class CacheTable {
 
   /** Gives a row up; what is known of its key is remembered. */
   remove(row: number): void {
-    this.index.remove(row);
-    const { clock } = this;
-    this.history.put(this.hashes[row]!, this.counts[row]!, this.asked[row]!, clock, this.density);
+    const { words } = this.table;
+    const at = wordsOf(row);
+    const count = words[at + COUNT]!;
+    const hash = words[at + HASH]! | 0;
+    this.index.remove(row, hash);
+    this.history.put(hash, count, words[at + ASKED]!, this.clock, this.density);
     const { onRemove } = this.limits;
     if (onRemove === undefined) this.values[row] = undefined;
     else onRemove(row);
-    this.lists.remove(row, classOf(this.counts[row]!));
+    this.lists.remove(row, classOf(count));
     this.keys[row] = undefined;
-    this.counts[row] = 0;
+    words[at + COUNT] = 0;
     this.rows--;
-    this.total -= this.weights[row]!;
+    this.total -= this.table.weight(row);
     if (this.rows === 0) this.total = 0;
     if (this.spare < 0) this.spare = row;
     else this.free.push(row);
@@ -228,7 +240,7 @@ export class CacheTable {
   clear(): void {
     this.keys.length = 0;
     this.values.length = 0;
-    this.counts.fill(0);
+    this.table.words.fill(0);
     this.index.clear();
     this.lists.clear();
     this.free.length = 0;
@@ -238,13 +250,13 @@ export class CacheTable {
     this.rows = 0;
     this.total = 0;
     this.isTimed = false;
+    this.expiries = new Float64Array(0);
   }
 
   private setExpiry(row: number, expiry: number): void {
     if (!this.isTimed) {
       if (expiry === Infinity) return;
-      // Until now nobody looked at them.
-      this.expiries.fill(Infinity);
+      this.expiries = new Float64Array(this.capacity).fill(Infinity);
       this.isTimed = true;
     }
     this.expiries[row] = expiry;
@@ -267,11 +279,13 @@ export class CacheTable {
     return this.isTimed && this.expiries[row]! <= this.limits.now();
   }
 
-  /** Expected hits a request and unit of weight; nothing of one that has expired. */
+  /** Expected hits a request and unit of weight, as a level; the least for one that has expired. */
   private worth(row: number): number {
-    if (this.isOver(row)) return -1;
-    const expected = this.density.of(this.counts[row]!, (this.clock - this.asked[row]!) >>> 0);
-    return this.isWeighted ? expected / this.weights[row]! : expected;
+    if (this.isOver(row)) return LEAST_LEVEL;
+    const { words } = this.table;
+    const at = wordsOf(row);
+    const age = (this.clock - words[at + ASKED]!) >>> 0;
+    return this.density.level(words[at + COUNT]!, age) - (words[at + WEIGHT_LEVEL]! | 0);
   }
 
   /**
@@ -298,13 +312,13 @@ export class CacheTable {
     const { lists, worths } = this;
     const { changed } = lists;
     let worst = 0;
-    let least = Infinity;
-    let second = Infinity;
+    let least = NO_LEVEL;
+    let second = NO_LEVEL;
     for (let cls = 0; cls < CLASSES; cls++) {
       if (changed[cls] === 1) {
         changed[cls] = 0;
         const row = lists.oldest(cls);
-        worths[cls] = row < 0 ? Infinity : this.worth(row);
+        worths[cls] = row < 0 ? NO_LEVEL : this.worth(row);
       }
       const worth = worths[cls]!;
       if (worth < least) {
@@ -344,13 +358,11 @@ export class CacheTable {
 
   private grow(): void {
     const rows = this.grownRows();
-    this.hashes = copied(new Uint32Array(rows), this.hashes);
-    this.asked = copied(new Uint32Array(rows), this.asked);
-    this.counts = copied(new Uint8Array(rows), this.counts);
-    this.weights = copied(new Float64Array(rows), this.weights);
-    this.expiries = copied(new Float64Array(rows), this.expiries);
-    this.lists.grow(rows);
-    this.index.useHashes(this.hashes);
+    this.table.grow(rows);
+    if (!this.isTimed) return;
+    const { expiries } = this;
+    this.expiries = new Float64Array(rows).fill(Infinity);
+    this.expiries.set(expiries);
   }
 
   /** As many as there will be when all are as the ones so far, but not more than four times as many as now. */
@@ -358,7 +370,7 @@ export class CacheTable {
     const { maxEntries, maxWeight } = this.limits;
     const likely = maxWeight === Infinity ? Infinity : (maxWeight / this.total) * this.rows * 1.02;
     const rows = Math.max(this.capacity * 1.25, Math.min(likely, this.capacity * 4));
-    return Math.ceil(Math.min(Math.max(maxEntries, LEAST_ROWS), rows));
+    return Math.ceil(Math.min(Math.max(maxEntries, this.capacity), rows));
   }
 
   private expectedRows(): number {
@@ -371,12 +383,4 @@ export class CacheTable {
     else if (this.limits.maxEntries === Infinity) this.density.guess(this.rows);
     this.untilLook = 0;
   }
-}
-
-/** hashes, asked, counts, weights, expiries. */
-const BYTES_A_ROW = 4 + 4 + 1 + 8 + 8;
-
-function copied<A extends Uint32Array | Uint8Array | Float64Array>(to: A, from: A): A {
-  to.set(from);
-  return to;
 }

@@ -5,14 +5,21 @@ export const MOST_COUNT = 255;
 export const CLASSES = 16;
 const AGES = 64;
 /** What was learned before the last period counts so much. */
-const DECAY = 0.8;
+const DECAY = 0.85;
 /** A class of which less was seen keeps what it had. */
 const LEAST_SEEN = 50;
 
-/** Where the second half of each octave of ages begins. */
-const HALVES = Uint32Array.from({ length: 32 }, (_, octave) =>
-  Math.min(0xffffffff, Math.ceil(2 ** octave * Math.SQRT2)),
-);
+/** Steps of a level for each doubling of the density. */
+const STEPS = 1024;
+/** The level of what promises no hit. */
+export const LEAST_LEVEL = -(2 ** 29);
+/** Above every level. */
+export const NO_LEVEL = 2 ** 29;
+
+/** A density, or another factor, on a scale of whole numbers, which are faster to compare and to hand on. */
+export function levelOf(factor: number): number {
+  return factor > 0 ? Math.round(Math.log2(factor) * STEPS) : LEAST_LEVEL;
+}
 
 /** The class of each count: 1 to 4 alone, then half octaves. */
 const CLASS_OF = Uint8Array.from({ length: MOST_COUNT + 1 }, (_, count) => {
@@ -24,16 +31,16 @@ export function classOf(count: number): number {
   return CLASS_OF[count]!;
 }
 
+/** Octaves of ages in two halves each, without a branch: which half a request falls into nobody can foretell. */
 function cellOf(count: number, age: number): number {
   const octave = 31 - Math.clz32(age | 1);
-  const half = age >= HALVES[octave]! ? 1 : 0;
-  return CLASS_OF[count]! * AGES + octave * 2 + half;
+  return CLASS_OF[count]! * AGES + octave * 2 + ((age >>> (octave - 1)) & 1);
 }
 
-/** How many ages fall into each half octave. */
+/** How many ages fall into each half octave. Ages 0 and 1 both fall into the first. */
 const SPANS = Float64Array.from({ length: AGES }, (_, bin) => {
-  const from = bin === 0 ? 0 : 2 ** (bin / 2);
-  return 2 ** ((bin + 1) / 2) - from;
+  const octave = bin >>> 1;
+  return octave === 0 ? 2 - 2 * bin : 2 ** (octave - 1);
 });
 
 /**
@@ -43,7 +50,7 @@ const SPANS = Float64Array.from({ length: AGES }, (_, bin) => {
  * later ages, an index after Gittins. Ages count requests, in half octaves.
  */
 export class HitDensity {
-  private readonly density = new Float64Array(CLASSES * AGES);
+  private readonly levels = new Int32Array(CLASSES * AGES);
   private readonly hits = new Float64Array(CLASSES * AGES);
   private readonly asked = new Float64Array(CLASSES);
 
@@ -54,17 +61,17 @@ export class HitDensity {
 
   /** Until something was learned: more often and more recently is better. */
   guess(entries: number): void {
-    const level = Math.max(1, entries / 25);
+    const least = Math.max(1, entries / 25);
     for (let cls = 0; cls < CLASSES; cls++) {
       for (let bin = 0; bin < AGES; bin++) {
-        this.density[cls * AGES + bin] = (cls + 1) / (2 ** (bin / 2) + level);
+        this.levels[cls * AGES + bin] = levelOf((cls + 1) / (2 ** (bin / 2) + least));
       }
     }
   }
 
-  /** Hits a request that are to be expected of a key asked for `count` times, last `age` requests ago. */
-  of(count: number, age: number): number {
-    return this.density[cellOf(count, age)]!;
+  /** Hits a request that are to be expected of a key asked for `count` times, last `age` requests ago, as a level. */
+  level(count: number, age: number): number {
+    return this.levels[cellOf(count, age)]!;
   }
 
   /** A key was asked for: before that `count` times (0: not known), last `age` requests ago. */
@@ -108,7 +115,7 @@ export class HitDensity {
     HULL[0] = AGES;
     for (let bin = AGES - 1; bin >= 0; bin--) {
       while (top > 0 && slope(bin, HULL[top - 1]!) >= slope(bin, HULL[top]!)) top--;
-      this.density[first + bin] = slope(bin, HULL[top]!);
+      this.levels[first + bin] = levelOf(slope(bin, HULL[top]!));
       HULL[++top] = bin;
     }
   }

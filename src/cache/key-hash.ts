@@ -17,7 +17,10 @@ function badKey(key: unknown): LichenArgumentError {
   return badArgument(`key must be a safe integer or a string, got ${shown(key)}`);
 }
 
-/** 32 bits of a key, well mixed (the finalizer of MurmurHash3 over the number, or over FNV-1a of the text). */
+/**
+ * 32 bits of a key as a signed number, which V8 keeps in a register, well mixed (the finalizer of MurmurHash3 over the
+ * number, or over FNV-1a of the text).
+ */
 export function hashOf(key: CacheKey): number {
   let hash: number;
   if (typeof key === 'number') {
@@ -34,7 +37,7 @@ export function hashOf(key: CacheKey): number {
   hash = Math.imul(hash, 0x85ebca6b);
   hash ^= hash >>> 13;
   hash = Math.imul(hash, 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
+  return hash ^ (hash >>> 16);
 }
 
 const POINTER_BYTES = 8;

@@ -1,4 +1,4 @@
-import type { HitDensity } from './hit-density.js';
+import { NO_LEVEL, type HitDensity } from './hit-density.js';
 
 const SLOTS = 4;
 /** Of a slot: the key's tag and count, and when it was last asked for. */
@@ -49,14 +49,14 @@ export class KeyHistory {
     const { words } = this;
     const from = (hash & ((1 << this.bits) - 1)) * BUCKET_WORDS;
     let place = from;
-    let least = Infinity;
+    let least = NO_LEVEL;
     for (let at = from; at < from + BUCKET_WORDS; at += WORDS) {
       const known = words[at]! & 255;
       if (known === 0) {
         place = at;
         break;
       }
-      const expected = density.of(known, (now - words[at + 1]!) >>> 0);
+      const expected = density.level(known, (now - words[at + 1]!) >>> 0);
       if (expected < least) {
         least = expected;
         place = at;

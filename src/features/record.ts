@@ -38,7 +38,7 @@ export function timeOf(record: Uint8Array): number {
 }
 
 export function schemaHash(schema: Schema): number {
-  return hashOf(schemaText(schema));
+  return hashOf(schemaText(schema)) >>> 0;
 }
 
 /** The views of a buffer that records are read from: as a rule the same one for many. */

@@ -122,7 +122,7 @@ export class EventGate {
 /** 64 bits of an id. */
 function idHash(id: string | number): [number, number] {
   const text = keyText(id);
-  return [hashOf(text), hashOf(`${text}#${text.length}`)];
+  return [hashOf(text) >>> 0, hashOf(`${text}#${text.length}`) >>> 0];
 }
 
 /**
