@@ -7,6 +7,7 @@ import type { Key, SearchBatchSyncOptions } from '../index/types.js';
 import { VectorIndex } from '../index/vector-index.js';
 import type { KnownItems } from '../interactions/known-items.js';
 import type { Vocabulary } from '../interactions/vocabulary.js';
+import { resolveDeadline } from '../batching/deadline.js';
 import type { UserTower } from './user-tower.js';
 
 /** What users have already, as `Interactions` have it. */
@@ -62,8 +63,6 @@ const RETRIEVE_OPTIONS = [
   ...SEARCH_BATCH_SYNC_OPTIONS.filter((name) => name !== 'into'),
   ...(['excludeKnown', 'signal', 'deadline'] as const),
 ];
-/** What a timer can wait. */
-const MOST_DEADLINE = 2 ** 31 - 1;
 
 /** Sets the options that are not given. @throws ERR_LICHEN_ARGUMENT */
 export function resolvePoolOptions<K extends Key>(options: RetrievalPoolOptions<K>) {
@@ -101,19 +100,6 @@ export function resolveRetrieveOptions(options: RetrieveOptions | undefined) {
     throw bad(`excludeKnown must be true or false, got ${shown(excludeKnown)}`);
   }
   return { signal, until: resolveDeadline(deadline), excludeKnown, exclude, search };
-}
-
-function resolveDeadline(deadline: unknown): number | undefined {
-  if (deadline === undefined) return undefined;
-  const milliseconds = deadline instanceof Date ? deadline.getTime() - Date.now() : deadline;
-  const isNumber = typeof milliseconds === 'number' && milliseconds <= MOST_DEADLINE;
-  // A time may have passed already; so many milliseconds from now cannot.
-  if (isNumber && (milliseconds >= 0 || deadline instanceof Date)) {
-    return performance.now() + milliseconds;
-  }
-  throw bad(
-    `deadline must be milliseconds from 0 to ${MOST_DEADLINE} or a Date, got ${shown(deadline)}`,
-  );
 }
 
 function bad(message: string): LichenArgumentError {

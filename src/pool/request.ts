@@ -1,3 +1,4 @@
+import { onAbort } from '../batching/abort-listeners.js';
 import { LichenAbortError, LichenError } from '../errors.js';
 import { BYTES_A_PLACE } from '../index/result-arrays.js';
 import type { SearchPlan } from '../index/searchable-index.js';
@@ -41,7 +42,7 @@ export class Request {
   readonly #waiting: Slice[];
   readonly #settled: (request: Request, hasFailed: boolean) => void;
   #timer: NodeJS.Timeout | undefined;
-  readonly #abort = (): void => this.fail(aborted(this.#parts.signal));
+  readonly #stopListening: (() => void) | undefined;
   #resolve!: (result: SearchBatchResult<Key>) => void;
   #reject!: (error: unknown) => void;
   #atWork = 0;
@@ -64,7 +65,7 @@ export class Request {
     this.#waiting = slicesOf(parts.rows, workers).reverse();
     const { rows, plan, until, signal } = parts;
     if (plan.keyKind === 'string') this.#strings = new Array<string>(rows * plan.k).fill('');
-    signal?.addEventListener('abort', this.#abort, { once: true });
+    this.#stopListening = signal && onAbort(signal, () => this.fail(aborted(signal)));
     if (until !== undefined) this.#watch(until);
   }
 
@@ -170,7 +171,7 @@ export class Request {
   #settle(hasFailed: boolean): void {
     this.#isSettled = true;
     clearTimeout(this.#timer);
-    this.#parts.signal?.removeEventListener('abort', this.#abort);
+    this.#stopListening?.();
     this.#settled(this, hasFailed);
   }
 

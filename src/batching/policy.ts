@@ -1,0 +1,54 @@
+import type { LatencyModel } from './latency-model.js';
+
+/** What a policy sees when an executor has nothing to do and requests wait. */
+export interface QueueView {
+  /** Requests that wait, at least 1. */
+  readonly queued: number;
+  /** How long the oldest has waited, in milliseconds. */
+  readonly oldestMs: number;
+  /** Of the one that goes next, the first of the highest priority: how long it has waited and how long it still may. */
+  readonly nextMs: number;
+  readonly nextLeftMs: number;
+  /** Requests a millisecond, lately. */
+  readonly arrivalRate: number;
+  /** What batches take. */
+  readonly latency: LatencyModel;
+}
+
+/** The next batch: it leaves as soon as `size` requests wait, or the oldest has waited `delayMs`. */
+export interface BatchPlan {
+  /** Most requests of the batch. */
+  readonly size: number;
+  readonly delayMs: number;
+}
+
+/** How a batch went. */
+export interface BatchReport {
+  readonly size: number;
+  /** Milliseconds that the function took. */
+  readonly runMs: number;
+  /** Milliseconds from the call of the request that waited longest to its result. */
+  readonly slowestMs: number;
+}
+
+/** Decides how large batches are and how long a request waits for others. One belongs to one batcher. */
+export interface BatchPolicy {
+  plan(queue: QueueView): BatchPlan;
+  /** A batch without an error is done. */
+  observe(report: BatchReport): void;
+}
+
+/** What a policy is made from. */
+export interface PolicySettings {
+  readonly maxBatch: number;
+  /** Milliseconds that a request may take from call to result. */
+  readonly sloMs: number;
+  /** Share of requests that should keep to it, in percent. */
+  readonly sloPercentile: number;
+  /** Of `fixed`: how long a request waits for a full batch, in milliseconds. */
+  readonly maxDelayMs: number;
+  /** Of `model`: share of the time to spare that a request may wait for others, 0 to 1. */
+  readonly patience: number;
+  /** Batches at once. */
+  readonly concurrency: number;
+}
