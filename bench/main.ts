@@ -4,6 +4,7 @@ import { machine } from '../src/index.js';
 import { resultTable } from './harness/report.js';
 import type { Suite } from './harness/suite.js';
 import { annSuite } from './suites/ann.js';
+import { batchingSuite } from './suites/batching.js';
 import { cacheSuite } from './suites/cache.js';
 import { callsSuite } from './suites/calls.js';
 import { exactSuite } from './suites/exact.js';
@@ -29,6 +30,7 @@ const SUITES: readonly Suite[] = [
   cacheSuite,
   featuresSuite,
   poolSuite,
+  batchingSuite,
   tfScorerSuite,
   trainSuite,
 ];

@@ -228,6 +228,26 @@ export {
 export { trainingFrame, type PastEvent, type TrainingOptions } from './features/training.js';
 export { storeStatistics, type ViewReport } from './features/store-report.js';
 
+export {
+  Batcher,
+  type BatchContext,
+  type BatcherStatistics,
+  type BatchFunction,
+} from './batching/batcher.js';
+export type {
+  BatcherOptions,
+  BatchPolicyName,
+  Slo,
+  SubmitOptions,
+} from './batching/batcher-options.js';
+export type {
+  BatchLatency,
+  BatchPlan,
+  BatchPolicy,
+  BatchReport,
+  QueueView,
+} from './batching/policy.js';
+
 export { RetrievalPool, type RetrievalPoolStatistics } from './pool/retrieval-pool.js';
 export type {
   KnownItemsOptions,

@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HnswIndex, matrix, Random, type Matrix } from '../../src/index.js';
+import { HnswIndex, matrix, type Matrix } from '../../src/index.js';
 import { RetrievalPool } from '../../src/pool/retrieval-pool.js';
 import { towerFunction } from '../../src/pool/tower-functions.js';
 import { sharedMatrix, type BagTower, type UserHistories } from '../../src/pool/user-tower.js';
 import { alternate, ratioText, type Side, type Spread } from '../harness/alternate.js';
+import { histories } from '../harness/histories.js';
 import { NaivePool } from '../harness/naive-pool.js';
 import { sectionTables, ratioFields } from '../harness/report.js';
 import { storedOf } from '../harness/stored.js';
@@ -60,7 +61,7 @@ async function run(context: SuiteContext): Promise<Result[]> {
   const index = new HnswIndex(options);
   context.say(`${rows} × ${dim}, ${stored.text}: building the graph`);
   await index.add(items.data);
-  const users = await histories(index, items, length);
+  const users = await histories(index, items, USERS, length);
   const { k, ef, inFlight } = settings;
   context.say(
     `${USERS} users with ${length} items, k ${k}, ef ${ef}, ${inFlight} requests at once`,
@@ -163,29 +164,6 @@ async function compare(
   for (const { pool } of pools) await pool.close();
   await naive.close();
   return results;
-}
-
-/** Users who met items that are near one another: some of the nearest to one that is drawn. */
-async function histories(
-  index: HnswIndex,
-  { data, rows, dim }: Matrix,
-  length: number,
-): Promise<UserHistories> {
-  const random = new Random(7);
-  const near = 3 * length;
-  const queries = new Float32Array(USERS * dim);
-  for (let user = 0; user < USERS; user++) {
-    const from = random.below(rows) * dim;
-    queries.set(data.subarray(from, from + dim), user * dim);
-  }
-  const { keys } = await index.searchBatch(queries, { k: near });
-  return {
-    offsets: Uint32Array.from({ length: USERS + 1 }, (_, user) => user * length),
-    rows: Uint32Array.from(
-      { length: USERS * length },
-      (_, at) => keys[Math.floor(at / length) * near + random.below(near)]!,
-    ),
-  };
 }
 
 function batchOf({ offsets, rows }: UserHistories, first: number, last: number): UserHistories {

@@ -1,28 +1,25 @@
 /** Milliseconds after which a request counts 1/e. */
 const MEMORY_MS = 200;
+/** As if so long before the first request none had come; that is forgotten as well. */
 const EMPTY_MS = 5;
 
 /** Requests a millisecond, of late: a count that fades. */
 export class ArrivalRate {
   private count = 0;
-  private at = -Infinity;
+  private at = 0;
   private since = 0;
 
   arrived(now: number): void {
-    // The first one begins the time that is watched: alone it says nothing of how many come.
-    if (this.at === -Infinity) this.since = now;
-    else this.count = this.faded(now) + 1;
+    if (this.count === 0) this.since = now;
+    this.count = this.count * Math.exp((this.at - now) / MEMORY_MS) + 1;
     this.at = now;
   }
 
   rate(now: number): number {
     if (this.count === 0) return 0;
     const forgotten = Math.exp((this.since - now) / MEMORY_MS);
-    // As if nothing had come in the moment before; that is forgotten as well.
-    return this.faded(now) / (MEMORY_MS * (1 - forgotten) + EMPTY_MS * forgotten);
-  }
-
-  private faded(now: number): number {
-    return this.count === 0 ? 0 : this.count * Math.exp((this.at - now) / MEMORY_MS);
+    const watched = MEMORY_MS * (1 - forgotten) + EMPTY_MS * forgotten;
+    // Without the latest: it is asked for when one has come, and that one says nothing of how many will.
+    return ((this.count - 1) * Math.exp((this.at - now) / MEMORY_MS)) / watched;
   }
 }

@@ -1,3 +1,5 @@
+import type { BatchLatency } from './policy.js';
+
 /** Half octaves of sizes. */
 const BUCKETS = 48;
 /** What the latest batch counts in the mean of its bucket, at least. */
@@ -17,7 +19,7 @@ const SLOWER_SHARE = 0.05;
  * than that. Sizes fall into buckets with a mean each, through which the line is fitted by least squares; so the few
  * batches of other sizes tell the slope while most are of one size.
  */
-export class LatencyModel {
+export class LatencyModel implements BatchLatency {
   /** Milliseconds of a batch, and of each request in it. */
   alpha = 0;
   beta = 0;
@@ -56,7 +58,7 @@ export class LatencyModel {
     let counted = taken;
     if (this.isFitted) {
       const expected = Math.max(this.expected(size), 1e-3);
-      this.sawRatio(taken / expected);
+      this.sawRatio(taken / expected, size);
       counted = Math.min(taken, expected * MOST_RATIO);
     }
     this.largest = Math.max(this.largest, size);
@@ -73,11 +75,12 @@ export class LatencyModel {
     this.fit();
   }
 
-  private sawRatio(ratio: number): void {
+  /** Counted by requests: small batches, which something always comes between, say little about large ones. */
+  private sawRatio(ratio: number, size: number): void {
     for (let bin = 0; bin < RATIO_BINS; bin++) this.ratios[bin]! *= RATIO_FADING;
     const bin = Math.floor(8 * (Math.log2(ratio) + 2));
-    this.ratios[Math.min(RATIO_BINS - 1, Math.max(0, bin))]!++;
-    this.ratioWeight = this.ratioWeight * RATIO_FADING + 1;
+    this.ratios[Math.min(RATIO_BINS - 1, Math.max(0, bin))]! += size;
+    this.ratioWeight = this.ratioWeight * RATIO_FADING + size;
   }
 
   /** Weighted least squares; neither part is below 0. */

@@ -1,5 +1,4 @@
-import type { LatencyModel } from './latency-model.js';
-import type { BatchPlan, BatchPolicy, PolicySettings, QueueView } from './policy.js';
+import type { BatchLatency, BatchPlan, BatchPolicy, PolicySettings, QueueView } from './policy.js';
 
 /**
  * Sizes and delays from what batches take, how many requests come and the SLO. A batch leaves as soon as an executor is
@@ -33,7 +32,7 @@ export class ModelPolicy implements BatchPolicy {
   }
 
   /** Waits a share of the time to spare, if others are likely to come meanwhile: fewer batches, so less work. */
-  private patient(size: number, time: number, rate: number, latency: LatencyModel): BatchPlan {
+  private patient(size: number, time: number, rate: number, latency: BatchLatency): BatchPlan {
     const spare = time - 2 * latency.expected(Math.min(size, 1 + rate * time));
     const delayMs = Math.max(0, this.settings.patience * spare);
     return rate * delayMs < 1 ? { size, delayMs: 0 } : { size, delayMs };

@@ -1,4 +1,15 @@
-import type { LatencyModel } from './latency-model.js';
+/** What batches take: t(b) = α + β b milliseconds, fitted to those of late. */
+export interface BatchLatency {
+  /** Whether anything is known. */
+  readonly isFitted: boolean;
+  readonly alpha: number;
+  readonly beta: number;
+  /** The largest batch so far. */
+  readonly largest: number;
+  /** By which factor the slower batches take longer: the 95th percentile, at least 1. */
+  readonly slack: number;
+  expected(size: number): number;
+}
 
 /** What a policy sees when an executor has nothing to do and requests wait. */
 export interface QueueView {
@@ -12,7 +23,7 @@ export interface QueueView {
   /** Requests a millisecond, lately. */
   readonly arrivalRate: number;
   /** What batches take. */
-  readonly latency: LatencyModel;
+  readonly latency: BatchLatency;
 }
 
 /** The next batch: it leaves as soon as `size` requests wait, or the oldest has waited `delayMs`. */

@@ -1,0 +1,27 @@
+import { Random, type Matrix } from '../../src/index.js';
+import type { HnswIndex } from '../../src/index.js';
+import type { UserHistories } from '../../src/pool/user-tower.js';
+
+/** Users who met items that are near one another: some of the nearest to one that is drawn. */
+export async function histories(
+  index: HnswIndex,
+  { data, rows, dim }: Matrix,
+  users: number,
+  length: number,
+): Promise<UserHistories> {
+  const random = new Random(7);
+  const near = 3 * length;
+  const queries = new Float32Array(users * dim);
+  for (let user = 0; user < users; user++) {
+    const from = random.below(rows) * dim;
+    queries.set(data.subarray(from, from + dim), user * dim);
+  }
+  const { keys } = await index.searchBatch(queries, { k: near });
+  return {
+    offsets: Uint32Array.from({ length: users + 1 }, (_, user) => user * length),
+    rows: Uint32Array.from(
+      { length: users * length },
+      (_, at) => keys[Math.floor(at / length) * near + random.below(near)]!,
+    ),
+  };
+}
