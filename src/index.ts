@@ -248,6 +248,28 @@ export type {
   QueueView,
 } from './batching/policy.js';
 
+export { Cascade, type CascadeResult } from './cascade/cascade.js';
+export type { CascadeOptions, RankOptions } from './cascade/cascade-options.js';
+export type {
+  Candidates,
+  Retrieval,
+  Stage,
+  StageContext,
+  StageCost,
+  StageOutcome,
+  StageReport,
+  StageStatistics,
+} from './cascade/stage.js';
+export {
+  indexRetrieval,
+  layersStage,
+  storeStage,
+  type CascadeSearch,
+  type IndexRetrievalOptions,
+  type LayersStageOptions,
+  type StoreStageOptions,
+} from './cascade/stages.js';
+
 export { RetrievalPool, type RetrievalPoolStatistics } from './pool/retrieval-pool.js';
 export type {
   KnownItemsOptions,

@@ -112,7 +112,7 @@ async function retrieval(context: SuiteContext) {
       { k: 20, ef: 64 },
     );
     const k = keys.length / counts.length;
-    return numbers.map((_, at) => (keys as Float64Array).subarray(at * k, (at + 1) * k));
+    return numbers.map((_, at) => keys.subarray(at * k, (at + 1) * k));
   };
   return { retrieve, close: () => pool.close() };
 }
