@@ -19,7 +19,7 @@ export type LichenErrorCode =
   | 'ERR_LICHEN_CLOSED'
   /** The operation was aborted by its AbortSignal; nothing changed. */
   | 'ERR_LICHEN_ABORTED'
-  /** A request that waited was not begun by its deadline, and was dropped. */
+  /** A request was dropped that was not begun, or would not have been done, by its deadline. */
   | 'ERR_LICHEN_DEADLINE'
   /** As many requests wait already as may. */
   | 'ERR_LICHEN_QUEUE_FULL'
