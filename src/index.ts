@@ -269,6 +269,13 @@ export {
   type LayersStageOptions,
   type StoreStageOptions,
 } from './cascade/stages.js';
+export {
+  tuneCascade,
+  type CascadeTuning,
+  type TuneCascadeOptions,
+  type TuningPoint,
+  type TuningRequest,
+} from './cascade/tune.js';
 
 export { RetrievalPool, type RetrievalPoolStatistics } from './pool/retrieval-pool.js';
 export type {

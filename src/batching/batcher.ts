@@ -253,9 +253,14 @@ export class Batcher<I, O> {
     else this.#delay = setTimeout(() => this.#pump(), ms);
   }
 
-  /** Takes requests out of the queue that will be done in time, as far as can be told; or, if none will, late ones. */
+  /**
+   * Takes requests out of the queue that will be done in time also if the batch is one of the slower ones. Where those do
+   * not fill it, ones that may be done in time get the places, or, if there is nothing else, any: the expectation can be
+   * wrong.
+   */
   #collect(size: number, now: number): BatchRequest<I, O>[] {
-    const done = now + this.#latency.expected(size) * this.#latency.slack;
+    const latency = this.#latency;
+    const done = now + latency.expected(size) * latency.slack;
     const batch: BatchRequest<I, O>[] = [];
     const late: BatchRequest<I, O>[] = [];
     while (batch.length < size) {
@@ -265,8 +270,14 @@ export class Batcher<I, O> {
       else if (request.until < done) late.push(request);
       else batch.push(request);
     }
-    // What nobody else needs, they may have: the expectation can be wrong, and the ones with the most time come last.
-    while (batch.length === 0 && late.length > 0) batch.push(...late.splice(-size));
+    const isAlone = batch.length === 0;
+    // The ones with the most time come last.
+    while (late.length > 0 && batch.length < size) {
+      const request = late.pop()!;
+      const mayBe = request.until >= now + latency.expected(batch.length + 1);
+      if (mayBe || isAlone) batch.push(request);
+      else request.expire(now);
+    }
     for (const request of late) request.expire(now);
     return batch;
   }
