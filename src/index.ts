@@ -134,6 +134,13 @@ export { DualEncoder, type EncodeOptions } from './towers/dual-encoder.js';
 export type { DualEncoderOptions } from './towers/dual-encoder-options.js';
 export type { DualEncoderInfo, OpenDualEncoderOptions } from './towers/dual-encoder-files.js';
 export type { EncoderFunction, EncoderInputs, EncoderSpec } from './towers/encoder.js';
+export {
+  trainRanker,
+  type RankerEpoch,
+  type RankerOptions,
+  type RankingGroup,
+  type TrainedRanker,
+} from './towers/ranker.js';
 export { OnnxTower, type OnnxEncodeOptions, type OnnxTowerOptions } from './towers/onnx-tower.js';
 export type { OnnxInput, OnnxInputSchema } from './towers/onnx-runtime.js';
 

@@ -286,3 +286,9 @@ export function requireFinite(name: string, value: unknown): number {
   if (Number.isFinite(value)) return value as number;
   throw bad(`${name} must be a finite number, got ${shown(value)}`);
 }
+
+/** A finite number above 0; ERR_LICHEN_ARGUMENT naming the argument otherwise. */
+export function requirePositive(name: string, value: unknown): number {
+  if (requireFinite(name, value) > 0) return value as number;
+  throw bad(`${name} must be above 0, got ${shown(value)}`);
+}

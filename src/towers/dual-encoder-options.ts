@@ -1,6 +1,6 @@
 import type { Optimizer } from '@tensorflow/tfjs-core';
 import { LichenArgumentError, shown } from '../errors.js';
-import { requireFinite, requireInteger, requireOptions } from '../index/arguments.js';
+import { requireInteger, requireOptions, requirePositive } from '../index/arguments.js';
 import { parseBackend, type TowerBackend } from '../tensorflow/backends.js';
 import { requireSeed } from '../vectors/random.js';
 import type { EncoderSpec } from './encoder.js';
@@ -132,11 +132,6 @@ function requirePrefixes(prefixes: unknown): readonly number[] {
   throw bad(
     `prefixes must be ascending whole numbers of at least 1, got ${Array.isArray(prefixes) ? JSON.stringify(prefixes) : shown(prefixes)}`,
   );
-}
-
-function requirePositive(name: string, value: unknown): number {
-  if (requireFinite(name, value) > 0) return value as number;
-  throw bad(`${name} must be above 0, got ${shown(value)}`);
 }
 
 function requireFlag(name: string, value: unknown): boolean {
