@@ -7,6 +7,7 @@ import { annSuite } from './suites/ann.js';
 import { batchingSuite } from './suites/batching.js';
 import { cacheSuite } from './suites/cache.js';
 import { callsSuite } from './suites/calls.js';
+import { cascadeSuite } from './suites/cascade.js';
 import { exactSuite } from './suites/exact.js';
 import { featuresSuite } from './suites/features.js';
 import { filesSuite } from './suites/files.js';
@@ -31,6 +32,7 @@ const SUITES: readonly Suite[] = [
   featuresSuite,
   poolSuite,
   batchingSuite,
+  cascadeSuite,
   tfScorerSuite,
   trainSuite,
 ];

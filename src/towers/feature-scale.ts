@@ -46,7 +46,7 @@ export class FeatureScale {
         offsets[unit]! -= this.means[d]! * weights[d * units + unit]!;
       }
     }
-    kernel!.assign(tf.tensor2d(weights, [this.size, units]) as never);
-    bias!.assign(tf.tensor1d(Float32Array.from(offsets)) as never);
+    kernel!.assign(tf.tensor2d(weights, [this.size, units]));
+    bias!.assign(tf.tensor1d(Float32Array.from(offsets)));
   }
 }

@@ -1,4 +1,5 @@
-import type { LayersModel, Tensor, Variable } from '@tensorflow/tfjs';
+import type { LayersModel, Variable } from '@tensorflow/tfjs';
+import type { Tensor } from '@tensorflow/tfjs-core';
 import { setImmediate } from 'node:timers/promises';
 import { LichenArgumentError, LichenError, shown, throwIfAborted } from '../errors.js';
 import { requireInteger, requireOptions, requirePositive } from '../index/arguments.js';
@@ -108,10 +109,7 @@ export async function trainRanker(
         throwIfAborted(signal, 'training');
         await resumeBackend(loaded);
         const loss = tf.tidy(() => {
-          const { value, grads } = tf.variableGrads(
-            () => lossOf(batch) as never,
-            variables as never,
-          );
+          const { value, grads } = tf.variableGrads(() => lossOf(batch) as never, variables);
           optimizer.applyGradients(grads as never);
           return value.dataSync<'float32'>()[0]!;
         });
@@ -138,7 +136,7 @@ export async function trainRanker(
     tf.tidy(() => {
       for (const [at, weights] of best.weights.entries()) {
         const variable = variables[at]!;
-        variable.assign(tf.tensor(weights, variable.shape) as never);
+        variable.assign(tf.tensor(weights, variable.shape));
       }
       scale.foldInto(tf, variables);
     });
@@ -194,13 +192,13 @@ function listLoss(
   }
   const shape: [number, number] = [batch.length, width];
   const rows = tf.tensor2d(inputs, [batch.length * width, size]);
-  const output = model.apply(rows as never, { training: true }) as never as ReturnType<
+  const output = model.apply(rows, { training: true }) as never as ReturnType<
     TensorFlow['tensor2d']
   >;
   const scores = tf.add(tf.reshape(output, shape), tf.tensor2d(absent, shape));
   const likely = tf.logSoftmax(scores);
   const sum = tf.sum(tf.mul(tf.tensor2d(shares, shape), likely));
-  return tf.mul(sum, -1 / batch.length) as never;
+  return tf.mul(sum, -1 / batch.length);
 }
 
 function meanLoss(

@@ -1,0 +1,92 @@
+import { itemsOf, type Interactions, type Matrix } from '../../src/index.js';
+
+/** Items of a history that similarities are taken with, the last ones. */
+const MOST_HISTORY = 50;
+
+/** Values of a candidate. */
+export const RANKING_FEATURES = 6;
+
+/** A user as the features need it. */
+export interface RankedUser {
+  readonly number: number;
+  readonly vector: Float32Array;
+  readonly history: Uint32Array;
+  /** Of every item: how much users with the same items have met it. */
+  readonly together: Float32Array;
+}
+
+/** What a second stage knows of a user and an item beside their vectors: history, neighbours, popularity. */
+export class RankingFeatures {
+  private readonly unit: Float32Array;
+  private readonly logPopularity: Float32Array;
+  private readonly byItem: Uint32Array[];
+
+  constructor(
+    private readonly known: Interactions,
+    private readonly users: Matrix,
+    private readonly items: Matrix,
+  ) {
+    const { data, dim, rows } = items;
+    this.unit = data.slice();
+    for (let row = 0; row < rows; row++) {
+      let square = 0;
+      for (let d = 0; d < dim; d++) square += data[row * dim + d]! ** 2;
+      const scale = square > 0 ? 1 / Math.sqrt(square) : 0;
+      for (let d = 0; d < dim; d++) this.unit[row * dim + d]! *= scale;
+    }
+    const lists = Array.from({ length: rows }, () => [] as number[]);
+    for (let user = 0; user < known.users.size; user++) {
+      for (const item of itemsOf(known, user)) lists[item]!.push(user);
+    }
+    this.byItem = lists.map((list) => Uint32Array.from(list));
+    this.logPopularity = Float32Array.from(lists, ({ length }) => Math.log1p(length));
+  }
+
+  /** What is computed once a request. */
+  user(number: number): RankedUser {
+    const { dim } = this.users;
+    const vector = this.users.data.subarray(number * dim, (number + 1) * dim);
+    const history = itemsOf(this.known, number);
+    // Walks from the user's items to other users and on to theirs, each step shared out equally.
+    const together = new Float32Array(this.items.rows);
+    for (const item of history) {
+      const others = this.byItem[item]!;
+      for (const other of others) {
+        const theirs = itemsOf(this.known, other);
+        const share = 1 / Math.sqrt(others.length * theirs.length);
+        for (const next of theirs) together[next]! += share;
+      }
+    }
+    return { number, vector, history: history.slice(-MOST_HISTORY), together };
+  }
+
+  /** Rows of features, one a candidate. */
+  of({ vector, history, together }: RankedUser, candidates: ArrayLike<number>): Float32Array {
+    const { data, dim } = this.items;
+    const { unit } = this;
+    const out = new Float32Array(candidates.length * RANKING_FEATURES);
+    for (let at = 0; at < candidates.length; at++) {
+      const item = candidates[at]!;
+      const row = item * dim;
+      let score = 0;
+      for (let d = 0; d < dim; d++) score += vector[d]! * data[row + d]!;
+      let nearest = -1;
+      let sum = 0;
+      for (const met of history) {
+        let cosine = 0;
+        for (let d = 0; d < dim; d++) cosine += unit[row + d]! * unit[met * dim + d]!;
+        nearest = Math.max(nearest, cosine);
+        sum += cosine;
+      }
+      const popularity = this.logPopularity[item]!;
+      const to = at * RANKING_FEATURES;
+      out[to] = score;
+      out[to + 1] = nearest;
+      out[to + 2] = sum / Math.max(1, history.length);
+      out[to + 3] = Math.log1p(together[item]!);
+      out[to + 4] = Math.log1p(together[item]!) - 0.5 * popularity;
+      out[to + 5] = popularity;
+    }
+    return out;
+  }
+}

@@ -1,0 +1,218 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { itemsOf, type Interactions } from '../../src/index.js';
+import type { CascadeOptions } from '../../src/cascade/cascade-options.js';
+import type { RankingGroup } from '../../src/towers/ranker.js';
+import { ratioText, spread } from '../harness/alternate.js';
+import { compiled } from '../harness/compiled.js';
+import { RANKING_FEATURES, RankingFeatures } from '../harness/ranking-features.js';
+import { integerOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
+import { dataFolder } from '../harness/vectors.js';
+
+const K = 20;
+/** Candidates of a request that the ranker is trained on: the nearest, and some of all, since it shall rank all as well. */
+const TRAINED = 200;
+const DRAWN = 100;
+/** Of what the retrieval may give at most. */
+const MOST = 2000;
+/** Numbers of candidates are good enough with this share of the best nDCG of all. */
+const GOOD = 0.995;
+
+/** A cascade with a trained second stage against ranking everything with that stage. */
+export const cascadeSuite: Suite = {
+  name: 'cascade',
+  description:
+    'quality and cost of retrieval and a ranker, tuned, against the ranker over all items',
+  options: {
+    interactions: 'to train on, as lichen train reads them (default: gowalla, else made)',
+    test: 'what users met later',
+    users: 'test users that count (default 1,000)',
+    'graph-layers': 'of the towers of ids, 0 for none (default 0)',
+    rounds: 'rounds of timing (default 3)',
+  },
+  run,
+};
+
+async function run(context: SuiteContext): Promise<Result[]> {
+  const library = compiled();
+  const { known, test } = await data(context);
+  const count = integerOption(context, 'users', 1000);
+  const rounds = integerOption(context, 'rounds', 3);
+  const graphLayers = Number(context.options.get('graph-layers') ?? 0);
+  context.say(
+    `${known.users.size} users, ${known.items.size} items: training towers on nine tenths`,
+  );
+  const { train: rest, test: held } = library.holdOutShare(known, 0.1, 1);
+  const towers = await library.TwoTowerModel.train(rest, { userTower: 'id', graphLayers });
+  const { userVectors: users, itemVectors: items } = towers;
+  const index = new library.HnswIndex({ dim: items.dim, metric: 'dot' });
+  await index.add(items.data);
+
+  const learning = new RankingFeatures(rest, users, items);
+  const random = new library.Random(5);
+  const groups = (from: number, to: number): RankingGroup[] => {
+    const list: RankingGroup[] = [];
+    for (let user = from; user < to; user++) {
+      const relevant = new Set(itemsOf(held, user));
+      if (relevant.size === 0) continue;
+      const vector = users.data.subarray(user * users.dim, (user + 1) * users.dim);
+      const exclude = itemsOf(rest, user);
+      const near = index.searchSync(vector, { k: TRAINED, ef: 2 * TRAINED, exclude });
+      const drawn = Array.from({ length: DRAWN }, () => random.below(known.items.size));
+      const keys = [...new Set([...near.keys, ...drawn])].filter((key) => !exclude.includes(key));
+      const relevance = Array.from(keys, (key) => (relevant.has(key) ? 1 : 0));
+      list.push({ features: learning.of(learning.user(user), keys), relevance });
+    }
+    return list;
+  };
+  const part = Math.min(6000, Math.floor(known.users.size / 2));
+  const ranker = await library.trainRanker(groups(0, part), {
+    ...{ features: RANKING_FEATURES, validation: groups(part, part + 1000), epochs: 30 },
+  });
+  const last = ranker.epochs.at(-1)!;
+  context.say(
+    `ranker: ${ranker.epochs.length} epochs, loss ${last.loss.toFixed(3)}, held out ${last.validationLoss!.toFixed(3)}`,
+  );
+  const { tf } = await library.loadTensorFlow('auto');
+  const score = async (features: Float32Array): Promise<Float32Array> => {
+    const rows = features.length / RANKING_FEATURES;
+    const output = tf.tidy(() =>
+      ranker.model.predict(tf.tensor2d(features, [rows, RANKING_FEATURES]) as never),
+    );
+    const [only] = [output].flat();
+    const values = (await only!.data()) as Float32Array;
+    only!.dispose();
+    return values;
+  };
+
+  /** With counts of candidates, over what users are known to have met. */
+  const cascadeOf = (
+    had: Interactions,
+    features: RankingFeatures,
+    [first, second]: readonly [number, number],
+  ): CascadeOptions<number, number> => ({
+    k: K,
+    retrieval: library.indexRetrieval({
+      ...{ index, candidates: first },
+      vector: (user: number) => users.data.subarray(user * users.dim, (user + 1) * users.dim),
+      search: (user: number) => ({ exclude: itemsOf(had, user), ef: Math.max(64, first) }),
+    }),
+    stages:
+      second === 0
+        ? []
+        : [
+            {
+              ...{ name: 'ranker', candidates: second },
+              score: (user, { keys }) => score(features.of(features.user(user), keys)),
+            },
+          ],
+  });
+
+  context.say('tuning the numbers of candidates on what was held out');
+  const tuned = await library.tuneCascade(cascadeOf(rest, learning, [MOST, MOST]), {
+    steps: 10,
+    requests: Array.from({ length: 300 }, (_, at) => ({
+      query: part + 1000 + at,
+      relevant: itemsOf(held, part + 1000 + at),
+    })),
+  });
+  const highest = tuned.front.at(-1)!.ndcg;
+  const good = tuned.front.find(({ ndcg }) => ndcg >= GOOD * highest)!;
+  for (const { candidates, ndcg, costMs } of tuned.front) {
+    context.say(`  ${candidates.join(' → ')}: nDCG ${ndcg.toFixed(4)}, ${costMs.toFixed(2)} ms`);
+  }
+
+  const serving = new RankingFeatures(known, users, items);
+  const asked: number[] = [];
+  for (let user = 0; asked.length < count && user < known.users.size; user++) {
+    if (itemsOf(test, user).length > 0) asked.push(user);
+  }
+  const [first = MOST, second = MOST] = good.candidates;
+  const cascade = new library.Cascade(cascadeOf(known, serving, [first, second]));
+  const alone = new library.Cascade(cascadeOf(known, serving, [K, 0]));
+  const everything = Uint32Array.from({ length: known.items.size }, (_, item) => item);
+  const all = async (user: number): Promise<ArrayLike<number>> => {
+    const values = await score(serving.of(serving.user(user), everything));
+    for (const item of itemsOf(known, user)) values[item] = -Infinity;
+    return best(values, K);
+  };
+  const sides: [string, (user: number) => Promise<ArrayLike<number>>][] = [
+    [`cascade, ${good.candidates.join(' → ')}`, async (user) => (await cascade.rank(user)).keys],
+    ['ranker over all items', all],
+    ['retrieval alone', async (user) => (await alone.rank(user)).keys],
+  ];
+  const quality = sides.map(() => ({ ndcg: 0, recall: 0 }));
+  const micros = sides.map(() => [] as number[]);
+  for (let round = 0; round < rounds; round++) {
+    for (const [side, [, recommend]] of sides.entries()) {
+      const sums = { ndcg: 0, recall: 0 };
+      const started = performance.now();
+      // Everything takes long: fewer users after the first round.
+      const some = round > 0 ? asked.slice(0, 100) : asked;
+      for (const user of some) {
+        const found = await recommend(user);
+        const of = qualityOf(found, itemsOf(test, user));
+        sums.ndcg += of.ndcg;
+        sums.recall += of.recall;
+      }
+      micros[side]!.push((1000 * (performance.now() - started)) / some.length);
+      if (round > 0) continue;
+      quality[side] = { ndcg: sums.ndcg / some.length, recall: sums.recall / some.length };
+    }
+  }
+  const cost = spread(micros[0]!.map((value, round) => value / micros[1]![round]!));
+  const share = quality[0]!.ndcg / quality[1]!.ndcg;
+  context.say(
+    `the cascade has ${(100 * share).toFixed(1)}% of the nDCG of ranking everything, at ${ratioText(cost)} its cost`,
+  );
+  ranker.model.dispose();
+  index.close();
+  return sides.map(([name], side) => ({
+    name,
+    [`ndcg@${K}`]: quality[side]!.ndcg,
+    [`recall@${K}`]: quality[side]!.recall,
+    us: spread(micros[side]!).median,
+    ofTheNdcg: quality[side]!.ndcg / quality[1]!.ndcg,
+    ofTheCost: spread(micros[side]!.map((value, round) => value / micros[1]![round]!)).median,
+  }));
+}
+
+function qualityOf(
+  found: ArrayLike<number>,
+  relevant: Uint32Array,
+): { ndcg: number; recall: number } {
+  const wanted = new Set(relevant);
+  let gain = 0;
+  let hits = 0;
+  let ideal = 0;
+  for (let rank = 0; rank < K; rank++) {
+    const worth = 1 / Math.log2(rank + 2);
+    if (rank < wanted.size) ideal += worth;
+    if (rank >= found.length || !wanted.has(found[rank]!)) continue;
+    gain += worth;
+    hits++;
+  }
+  return { ndcg: gain / ideal, recall: hits / wanted.size };
+}
+
+/** Places of the highest scores. */
+function best(scores: Float32Array, k: number): Uint32Array {
+  const order = Uint32Array.from(scores, (_, at) => at);
+  return order.sort((a, b) => scores[b]! - scores[a]!).slice(0, k);
+}
+
+async function data(context: SuiteContext): Promise<{ known: Interactions; test: Interactions }> {
+  const { readInteractions, makeCatalogue } = compiled();
+  const folder = join(dataFolder(), 'gowalla');
+  const given = context.options.get('interactions');
+  if (given === undefined && !existsSync(join(folder, 'train.txt.gz'))) {
+    context.say('gowalla is missing: interactions of the built-in catalogue');
+    const { train, test } = makeCatalogue();
+    return { known: train, test };
+  }
+  const path = given ?? join(folder, 'train.txt.gz');
+  const testPath = context.options.get('test') ?? join(folder, 'test.txt.gz');
+  const known = await readInteractions(path);
+  const { users, items } = known;
+  return { known, test: await readInteractions(testPath, { users, items }) };
+}
