@@ -1,5 +1,4 @@
-import { Random, type Matrix } from '../../src/index.js';
-import type { HnswIndex } from '../../src/index.js';
+import { Random, type HnswIndex, type Matrix } from '../../src/index.js';
 import type { UserHistories } from '../../src/pool/user-tower.js';
 
 /** Users who met items that are near one another: some of the nearest to one that is drawn. */

@@ -66,6 +66,8 @@ const BATCHER_OPTIONS = [
 ] as const;
 const POLICIES = { none: NoBatching, fixed: FixedPolicy, aimd: AimdPolicy, model: ModelPolicy };
 const MOST_BATCH = 65_536;
+/** Of the requests of batches that are slower than allowed for, about one in so many is late: the others came later. */
+const LATE_OF_SLOWER = 5;
 /** What a timer can wait. */
 const MOST_MS = 2 ** 31 - 1;
 
@@ -83,11 +85,12 @@ export function resolveBatcherOptions(options: BatcherOptions | undefined) {
     concurrency: requireInteger('concurrency', concurrency, 1, 1024),
     maxDelayMs: requireNumber('maxDelayMs', maxDelayMs, 0, MOST_MS),
     sloMs: requireNumber('slo', ms, Number.MIN_VALUE, MOST_MS),
-    sloPercentile: requireNumber('slo.percentile', percentile, Number.MIN_VALUE, 99.999_999),
     patience: requireNumber('patience', patience, 0, 1),
   };
+  requireNumber('slo.percentile', percentile, Number.MIN_VALUE, 99.999_999);
   return {
     policy: policyOf(policy, settings),
+    slowerShare: LATE_OF_SLOWER * (1 - percentile / 100),
     maxBatch: settings.maxBatch,
     concurrency: settings.concurrency,
     maxQueue: requireInteger('maxQueue', maxQueue, 1, Number.MAX_SAFE_INTEGER),

@@ -75,7 +75,7 @@ export class Batcher<I, O> {
   readonly #options: ReturnType<typeof resolveBatcherOptions>;
   readonly #queue = new RequestQueue<BatchRequest<I, O>>();
   readonly #arrivals = new ArrivalRate();
-  readonly #latency = new LatencyModel();
+  readonly #latency: LatencyModel;
   readonly #waits = new LatencyRecord();
   readonly #latencies = new LatencyRecord();
   readonly #batchSizes: number[] = [];
@@ -101,6 +101,7 @@ export class Batcher<I, O> {
     if (typeof run !== 'function') throw bad(`run must be a function, got ${shown(run)}`);
     this.#run = run;
     this.#options = resolveBatcherOptions(options);
+    this.#latency = new LatencyModel(this.#options.slowerShare);
   }
 
   /**

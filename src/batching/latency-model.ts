@@ -12,6 +12,7 @@ const LEAST_WEIGHT = 0.02;
 /** Eighths of octaves of the ratio of what a batch took to what was expected, from 1/4 to 16. */
 const RATIO_BINS = 48;
 const RATIO_FADING = 0.998;
+/** Share of the slowest batches, in requests, that no slack is kept for. */
 const SLOWER_SHARE = 0.05;
 
 /**
@@ -32,6 +33,9 @@ export class LatencyModel implements BatchLatency {
   private readonly ratios = new Float64Array(RATIO_BINS);
   private ratioWeight = 0;
 
+  /** @param slowerShare of the slowest batches, in requests, that `slack` does not allow for */
+  constructor(private readonly slowerShare = SLOWER_SHARE) {}
+
   /** Whether anything is known. */
   get isFitted(): boolean {
     return this.largest > 0;
@@ -42,9 +46,9 @@ export class LatencyModel implements BatchLatency {
     return this.alpha + this.beta * size;
   }
 
-  /** By which factor the slower batches take longer than expected: the 95th percentile, at least 1. */
+  /** By which factor the slower batches take longer than expected, of all but the slowest; at least 1. */
   get slack(): number {
-    let beyond = this.ratioWeight * SLOWER_SHARE;
+    let beyond = this.ratioWeight * this.slowerShare;
     for (let bin = RATIO_BINS - 1; bin >= 0; bin--) {
       beyond -= this.ratios[bin]!;
       // Its upper end.

@@ -6,7 +6,7 @@ export interface BatchLatency {
   readonly beta: number;
   /** The largest batch so far. */
   readonly largest: number;
-  /** By which factor the slower batches take longer: the 95th percentile, at least 1. */
+  /** By which factor the slower batches take longer, of all but the slowest (5% for an SLO of 99%); at least 1. */
   readonly slack: number;
   expected(size: number): number;
 }
@@ -54,8 +54,6 @@ export interface PolicySettings {
   readonly maxBatch: number;
   /** Milliseconds that a request may take from call to result. */
   readonly sloMs: number;
-  /** Share of requests that should keep to it, in percent. */
-  readonly sloPercentile: number;
   /** Of `fixed`: how long a request waits for a full batch, in milliseconds. */
   readonly maxDelayMs: number;
   /** Of `model`: share of the time to spare that a request may wait for others, 0 to 1. */

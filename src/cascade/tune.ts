@@ -107,7 +107,7 @@ export async function tuneCascade<Q, K extends Key = number>(
   /** What the retrieval gives and what every stage says of all of it. */
   async function scoresOf(query: Q): Promise<{ keys: KeysOf<K>; scores: ArrayLike<number>[] }> {
     const most = grids[0]!.at(-1)!;
-    const sizes = counted < MEASURED ? [grids[0]![0]!, most] : [most];
+    const sizes = counted < MEASURED ? new Set([grids[0]![0]!, most]) : [most];
     let found: Ranking<K> | undefined;
     for (const count of sizes) {
       found = await timed(models[0]!, count, async () =>

@@ -74,6 +74,13 @@ describe('LatencyModel', () => {
     expect(slack(0.2)).toBeLessThan(2.2);
   });
 
+  it('keeps no slack for a share of the slowest that it is told', () => {
+    const random = new Random(5);
+    const model = new LatencyModel(0.3);
+    for (let n = 0; n < 3000; n++) model.observe(10, random.uniform() < 0.2 ? 20 : 10);
+    expect(model.slack).toBeLessThan(1.1);
+  });
+
   it('never expects less than nothing, nor anything that is no number', () => {
     fc.assert(
       fc.property(
