@@ -23,6 +23,10 @@ export type LichenErrorCode =
   | 'ERR_LICHEN_DEADLINE'
   /** As many requests wait already as may. */
   | 'ERR_LICHEN_QUEUE_FULL'
+  /** A service takes no more than it can do in time; ask again later. */
+  | 'ERR_LICHEN_OVERLOADED'
+  /** A service has no model yet. */
+  | 'ERR_LICHEN_NOT_READY'
   /** A worker thread ended during its work, or code of the caller that ran in it threw. */
   | 'ERR_LICHEN_WORKER'
   /** Another writer is at work on the same object. */

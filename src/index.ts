@@ -303,6 +303,37 @@ export {
   type VectorsTower,
 } from './pool/user-tower.js';
 
+export { Recommender } from './serving/recommender.js';
+export type {
+  Explanation,
+  InService,
+  Recommendation,
+  RecommenderStatistics,
+} from './serving/recommender.js';
+export type {
+  CacheUse,
+  RecommenderOptions,
+  RequestEvent,
+  RequestOptions,
+  RequestOutcome,
+  ServeOptions,
+} from './serving/recommender-options.js';
+export type {
+  Deployment,
+  EncodeContext,
+  RankedQuery,
+  UserQuery,
+  UserVectors,
+} from './serving/deployment.js';
+export { modelDeployment, type ModelDeploymentOptions } from './serving/model-deployment.js';
+export { followPublished, type Following, type FollowOptions } from './serving/follow.js';
+export type { AdmissionStatistics } from './serving/admission.js';
+export type { CanaryStatistics } from './serving/canary.js';
+export type { DeploymentStatistics } from './serving/served.js';
+export type { EncodeStatistics } from './serving/user-vectors.js';
+export type { LatencyPercentiles } from './serving/recent-latency.js';
+export type { OpenTelemetry } from './serving/tracing.js';
+
 export {
   NO_ITEM,
   recommendBatch,

@@ -3,6 +3,7 @@ import { requireInteger, requireOptions, requirePath } from './arguments.js';
 import type { OpenOptions } from './file-options.js';
 import type { FlatIndex } from './flat.js';
 import type { HnswIndex } from './hnsw.js';
+import { Lease } from './lease.js';
 import { openIndex } from './open.js';
 import { readPublished, type Published } from './published.js';
 import type { Key } from './types.js';
@@ -17,16 +18,11 @@ export interface LiveIndexOptions extends OpenOptions {
   onError?: ((error: unknown) => void) | undefined;
 }
 
-/** An index in use, and how many requests use it. */
-interface Lease<K extends Key> {
+/** A version of a folder that is open. */
+export interface OpenVersion<K extends Key> {
   readonly index: FlatIndex<K> | HnswIndex<K>;
   readonly published: Published;
-  users: number;
-  isLeft: boolean;
 }
-
-/** Of whatever keys. */
-type AnyLease = Pick<Lease<Key>, 'users' | 'isLeft'> & { readonly index: { close(): void } };
 
 const OPTIONS = ['map', 'verify', 'pollInterval', 'onSwap', 'onError'] as const;
 const MOST_POLL_INTERVAL = 24 * 3600 * 1000;
@@ -44,15 +40,15 @@ const MOST_TRIES = 10;
 export class LiveIndex<K extends Key = number> {
   readonly #folder: string;
   readonly #options: LiveIndexOptions;
-  #lease: Lease<K>;
+  #lease: Lease<OpenVersion<K>>;
   #timer: NodeJS.Timeout | undefined;
   #refreshing: Promise<boolean> | undefined;
   #isClosed = false;
 
-  private constructor(folder: string, options: LiveIndexOptions, lease: Lease<K>) {
+  private constructor(folder: string, options: LiveIndexOptions, version: OpenVersion<K>) {
     this.#folder = folder;
     this.#options = options;
-    this.#lease = lease;
+    this.#lease = leaseOf(version);
     this.#poll();
   }
 
@@ -75,13 +71,13 @@ export class LiveIndex<K extends Key = number> {
       throw new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
     }
     const resolved = { pollInterval, map, ...rest };
-    const lease = await openNewest<K>(requirePath(folder), resolved);
-    return new LiveIndex(folder, resolved, lease);
+    const version = await openNewest<K>(requirePath(folder), resolved);
+    return new LiveIndex(folder, resolved, version);
   }
 
   /** What is open now. */
   get published(): Published {
-    return this.#lease.published;
+    return this.#lease.value.published;
   }
 
   /**
@@ -90,20 +86,7 @@ export class LiveIndex<K extends Key = number> {
    */
   use<T>(request: (index: FlatIndex<K> | HnswIndex<K>) => T): T {
     if (this.#isClosed) throw closed();
-    const lease = this.#lease;
-    lease.users++;
-    let result: T;
-    try {
-      result = request(lease.index);
-    } catch (error) {
-      release(lease);
-      throw error;
-    }
-    if (result instanceof Promise) {
-      return result.finally(() => release(lease)) as T;
-    }
-    release(lease);
-    return result;
+    return this.#lease.use(({ index }) => request(index));
   }
 
   /**
@@ -121,7 +104,7 @@ export class LiveIndex<K extends Key = number> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    leave(this.#lease);
+    this.#lease.leave();
   }
 
   [Symbol.dispose](): void {
@@ -130,15 +113,15 @@ export class LiveIndex<K extends Key = number> {
 
   async #refresh(): Promise<boolean> {
     const { version } = await readPublished(this.#folder);
-    if (version === this.#lease.published.version) return false;
+    if (version === this.published.version) return false;
     const next = await openNewest<K>(this.#folder, this.#options);
     if (this.#isClosed) {
-      leave(next);
+      next.index.close();
       return false;
     }
     const before = this.#lease;
-    this.#lease = next;
-    leave(before);
+    this.#lease = leaseOf(next);
+    before.leave();
     this.#options.onSwap?.(next.published);
     return true;
   }
@@ -154,32 +137,24 @@ export class LiveIndex<K extends Key = number> {
   }
 }
 
-/** A version may be removed between the look at the manifest and the opening: then there is a newer one. */
-async function openNewest<K extends Key>(
+function leaseOf<K extends Key>(version: OpenVersion<K>): Lease<OpenVersion<K>> {
+  return new Lease(version, ({ index }) => index.close());
+}
+
+/** What a folder offers now, opened. A version may be removed between the look at the manifest and that: then there is a newer one. */
+export async function openNewest<K extends Key>(
   folder: string,
-  { map, verify }: LiveIndexOptions,
-): Promise<Lease<K>> {
+  { map, verify }: OpenOptions,
+): Promise<OpenVersion<K>> {
   for (let tries = 1; ; tries++) {
     const published = await readPublished(folder);
     try {
-      const index = await openIndex<K>(published.path, { map, verify });
-      return { index, published, users: 0, isLeft: false };
+      return { index: await openIndex<K>(published.path, { map, verify }), published };
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'ERR_LICHEN_NOT_FOUND') throw error;
       if (tries === MOST_TRIES) throw error;
     }
   }
-}
-
-/** Closes it, now or when its last request has ended. */
-function leave(lease: AnyLease): void {
-  lease.isLeft = true;
-  if (lease.users === 0) lease.index.close();
-}
-
-function release(lease: AnyLease): void {
-  lease.users--;
-  if (lease.isLeft && lease.users === 0) lease.index.close();
 }
 
 function closed(): LichenError {

@@ -1,0 +1,41 @@
+import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+
+/** How long something took lately. */
+export interface LatencyPercentiles {
+  /** In microseconds; 0 if there was nothing. */
+  readonly p50us: number;
+  readonly p99us: number;
+}
+
+const PERIOD_MS = 5000;
+
+/** How long something took in the last 5 to 10 seconds: two histograms that take turns. */
+export class RecentLatency {
+  #current: RecordableHistogram = createHistogram();
+  #before: RecordableHistogram = createHistogram();
+  #since = performance.now();
+
+  add(ms: number): void {
+    this.#turn();
+    this.#current.record(Math.max(1, Math.round(ms * 1e6)));
+  }
+
+  percentiles(): LatencyPercentiles {
+    this.#turn();
+    const both = createHistogram();
+    both.add(this.#current);
+    both.add(this.#before);
+    if (both.count === 0) return { p50us: 0, p99us: 0 };
+    return { p50us: both.percentile(50) / 1000, p99us: both.percentile(99) / 1000 };
+  }
+
+  #turn(): void {
+    const now = performance.now();
+    if (now - this.#since < PERIOD_MS) return;
+    const isLong = now - this.#since >= 2 * PERIOD_MS;
+    [this.#before, this.#current] = [this.#current, this.#before];
+    this.#current.reset();
+    if (isLong) this.#before.reset();
+    this.#since = now;
+  }
+}

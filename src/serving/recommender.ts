@@ -1,0 +1,336 @@
+import { LichenError, throwIfAborted } from '../errors.js';
+import { withinTime } from '../cache/within-time.js';
+import type { LatencyPercentiles } from './recent-latency.js';
+import { RecentLatency } from './recent-latency.js';
+import type { StageReport } from '../cascade/stage.js';
+import { Lease } from '../index/lease.js';
+import type { Key } from '../index/types.js';
+import type { VectorIndex } from '../index/vector-index.js';
+import { Admission, type AdmissionStatistics } from './admission.js';
+import { RecallCanary, type CanaryStatistics } from './canary.js';
+import { requireDeployment, type Deployment, type UserQuery } from './deployment.js';
+import {
+  resolveRecommenderOptions,
+  resolveRequest,
+  resolveServe,
+  type CacheUse,
+  type RecommenderOptions,
+  type RequestOptions,
+  type RequestOutcome,
+  type ResolvedRequest,
+  type ServeOptions,
+} from './recommender-options.js';
+import { Served, type Answer, type DeploymentStatistics } from './served.js';
+import { Tracing } from './tracing.js';
+
+/** What is recommended, and how it came about. */
+export interface Recommendation {
+  /** Ids, best first. */
+  readonly items: readonly (string | number)[];
+  /** One an item, of the stage that scored it last; the higher the better (l2: negative squared distances). */
+  readonly scores: Float64Array;
+  readonly explanation: Explanation;
+}
+
+/** How recommendations came about. */
+export interface Explanation {
+  /** Of the model and the index. */
+  readonly version: string;
+  /** Whether the whole result was kept, or the user's vector. */
+  readonly cache: CacheUse;
+  /** Whether less was done than should be. */
+  readonly isDegraded: boolean;
+  /** The user's vector (`encode`), the retrieval, each stage; none for a result that was kept. */
+  readonly steps: readonly StageReport[];
+  /** The name of the step that scored each item last. */
+  readonly scoredBy: readonly string[];
+  readonly ms: number;
+}
+
+/** What a service does and has done. */
+export interface RecommenderStatistics extends AdmissionStatistics {
+  /** Whether there is a model, and requests are taken. */
+  readonly isReady: boolean;
+  /** Requests that have ended, by what became of them. */
+  readonly outcomes: Readonly<Record<RequestOutcome, number>>;
+  /** Of answers of the last seconds. */
+  readonly latency: LatencyPercentiles;
+  /** Times that a deployment took the place of another, or of none. */
+  readonly deployments: number;
+  readonly deployment: DeploymentStatistics | undefined;
+  readonly canary: CanaryStatistics;
+}
+
+/** What requests may use: the index in service, and ids of its items. */
+export type InService = Pick<Served, 'version' | 'ids'> & { readonly index: VectorIndex<Key> };
+
+const MOST_RECENT = 64;
+const CLOSING_MS = 10_000;
+/** A canary runs while no more than this share of the limit is at work. */
+const IDLE_LOAD = 0.3;
+
+/**
+ * Recommends to users, as a service: their vector by the user tower (in batches), the nearest items, ranking stages;
+ * each within the request's deadline, and with less than that rather than not at all. Takes no more than can be answered in time, and says so at once.
+ * A model and its index are put in service together, once they are warm, and replaced together while requests go on.
+ *
+ * @example
+ * const recommender = new Recommender({ slo: 50 });
+ * await recommender.deploy(await modelDeployment({ model, index }));
+ * const { items, explanation } = await recommender.recommend({ user: 'u1' }, { k: 20 });
+ */
+export class Recommender {
+  readonly #options: ReturnType<typeof resolveRecommenderOptions>;
+  readonly #admission: Admission;
+  readonly #canary: RecallCanary<Key>;
+  readonly #tracing: Tracing | undefined;
+  readonly #latency = new RecentLatency();
+  readonly #recent: UserQuery[] = [];
+  readonly #outcomes: Record<RequestOutcome, number> = {
+    ...{ ok: 0, degraded: 0, shed: 0, deadline: 0, aborted: 0, invalid: 0, failed: 0 },
+  };
+  #lease: Lease<Served> | undefined;
+  /** What was left and is not closed yet. */
+  readonly #ending = new Set<Promise<void>>();
+  #deploying: Promise<unknown> = Promise.resolve();
+  #deployments = 0;
+  #requests = 0;
+  #closing: Promise<void> | undefined;
+  #drained: (() => void) | undefined;
+
+  /** @throws ERR_LICHEN_ARGUMENT */
+  constructor(options?: RecommenderOptions) {
+    this.#options = resolveRecommenderOptions(options);
+    const { limit, sloMs, canaryShare, openTelemetry } = this.#options;
+    this.#admission = new Admission({ ...limit, sloMs });
+    this.#canary = new RecallCanary(canaryShare, () => this.#admission.load <= IDLE_LOAD);
+    this.#tracing = openTelemetry && new Tracing(openTelemetry);
+  }
+
+  /** Whether there is a model, and requests are taken. */
+  get isReady(): boolean {
+    return this.#lease !== undefined && this.#closing === undefined;
+  }
+
+  /** Of the deployment in service. */
+  get version(): string | undefined {
+    return this.#lease?.value.version;
+  }
+
+  /**
+   * Puts a model with its index in service: warms it up by requests of late, or its samples, then lets it take the place
+   * of the one before, whose requests end with what they began with; after that it is closed. One at a time.
+   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_DIMENSION, ERR_LICHEN_CLOSED; what warming up throws if no request could be
+   * answered. What is in service stays so, and what was to take its place is left to the caller.
+   */
+  async deploy<K extends Key, F>(deployment: Deployment<K, F>): Promise<void> {
+    requireDeployment(deployment);
+    const deployed = this.#deploying.then(() => this.#deploy(deployment as never));
+    this.#deploying = deployed.catch(() => undefined);
+    return deployed;
+  }
+
+  /**
+   * Recommends items to a user.
+   * @throws ERR_LICHEN_OVERLOADED at once, when there are too many requests; ERR_LICHEN_DEADLINE, ERR_LICHEN_ABORTED,
+   * ERR_LICHEN_NOT_READY, ERR_LICHEN_CLOSED, ERR_LICHEN_ARGUMENT; what features or the tower throw, if there is no usual
+   * vector to take instead.
+   */
+  async recommend(query: UserQuery, options?: ServeOptions): Promise<Recommendation> {
+    const asked = resolveServe(query, options, this.#options);
+    const started = performance.now();
+    const { lease, answer } = await this.#perform('recommend', asked, async (current) => {
+      const onSearched = this.#canary.wants()
+        ? (searched: object) => this.#canary.offer({ lease: current, ...searched } as never)
+        : undefined;
+      const given = await current.value.answer(asked, onSearched);
+      return { lease: current, answer: given };
+    });
+    this.#remember(query);
+    const { items, scores, cache, isDegraded, steps } = answer;
+    const explanation = {
+      ...{ version: lease.value.version, cache, isDegraded, steps },
+      scoredBy: answer.scoredBy,
+      ms: performance.now() - started,
+    };
+    return { items, scores, explanation };
+  }
+
+  /**
+   * Other work with what is in service, such as a search for a vector: admitted, counted and kept from the end of the
+   * deployment as {@link recommend} is.
+   * @param kind what it is called in statistics and spans.
+   * @throws as {@link recommend}, and what the work throws.
+   */
+  async run<T>(
+    kind: string,
+    work: (current: InService, request: ResolvedRequest) => Promise<T>,
+    options?: RequestOptions,
+  ): Promise<T> {
+    const request = resolveRequest(options, this.#options.sloMs);
+    const { result } = await this.#perform(kind, request, async ({ value }) => ({
+      result: await withinTime(
+        work(value as unknown as InService, request),
+        Math.max(0, request.until - performance.now()),
+        () => new LichenError('ERR_LICHEN_DEADLINE', `the ${kind} was not done by the deadline`),
+      ),
+    }));
+    return result;
+  }
+
+  /** Forgets results that were kept, since items have changed. */
+  forgetResults(): void {
+    this.#lease?.value.forgetResults();
+  }
+
+  /** Forgets what was kept of a user, since something has happened to change it. */
+  async forgetUser(user: string | number): Promise<void> {
+    await this.#lease?.value.forgetUser(user);
+  }
+
+  stats(): RecommenderStatistics {
+    return {
+      ...this.#admission.stats(),
+      isReady: this.isReady,
+      outcomes: { ...this.#outcomes },
+      latency: this.#latency.percentiles(),
+      deployments: this.#deployments,
+      deployment: this.#lease?.value.stats(),
+      canary: this.#canary.stats(),
+    };
+  }
+
+  /** Takes no more requests, waits until those at work have ended, and closes what is in service. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const drained = new Promise<void>((resolve) => (this.#drained = resolve));
+    if (this.#requests > 0)
+      await withinTime(drained, CLOSING_MS, () => new Error()).catch(() => {});
+    await this.#deploying;
+    await this.#canary.close();
+    this.#lease?.leave();
+    await Promise.all(this.#ending);
+  }
+
+  async #deploy(deployment: Deployment<Key>): Promise<void> {
+    this.#requireOpen();
+    const served = new Served<Key>(deployment, this.#options);
+    try {
+      await served.warmUp(this.#recent);
+      this.#requireOpen();
+    } catch (error) {
+      await served.release();
+      throw error;
+    }
+    const before = this.#lease;
+    this.#lease = new Lease(served, (ended) => {
+      const closed = ended.close().catch((error: unknown) => {
+        process.emitWarning(`a deployment could not be closed: ${String(error)}`);
+      });
+      this.#ending.add(closed);
+      void closed.finally(() => this.#ending.delete(closed));
+    });
+    this.#deployments++;
+    before?.leave();
+  }
+
+  async #perform<T extends object>(
+    kind: string,
+    request: ResolvedRequest,
+    work: (lease: Lease<Served>) => Promise<T & { readonly answer?: Answer }>,
+  ): Promise<T> {
+    const { tenant, signal, priority } = request;
+    const started = performance.now();
+    const parent = this.#tracing?.active();
+    let outcome: RequestOutcome = 'ok';
+    let answer: Answer | undefined;
+    let failure: unknown;
+    let isIn = false;
+    try {
+      this.#requireOpen();
+      throwIfAborted(signal, 'the request');
+      const lease = this.#lease;
+      if (lease === undefined) {
+        throw new LichenError('ERR_LICHEN_NOT_READY', 'there is no model in service yet');
+      }
+      this.#admission.enter(priority, tenant);
+      isIn = true;
+      this.#requests++;
+      const result = await lease.use(() => work(lease));
+      ({ answer } = result);
+      if (answer?.isDegraded === true) outcome = 'degraded';
+      return result;
+    } catch (error) {
+      outcome = outcomeOf(error);
+      failure = error;
+      throw error;
+    } finally {
+      const ended = performance.now();
+      const ms = ended - started;
+      const isAnswered = outcome === 'ok' || outcome === 'degraded';
+      if (isIn) {
+        const isTelling = (isAnswered && answer?.cache !== 'result') || outcome === 'deadline';
+        this.#admission.leave(tenant, isTelling ? ms : undefined);
+        if (--this.#requests === 0) this.#drained?.();
+      }
+      this.#outcomes[outcome]++;
+      if (isAnswered) this.#latency.add(ms);
+      const { cache, steps = [] } = answer ?? {};
+      this.#tell({ kind, outcome, ms, cache, steps, tenant });
+      this.#tracing?.record(
+        {
+          ...{ kind, outcome, steps, startedAt: started, endedAt: ended },
+          attributes: { 'lichen.tenant': tenant, ...(cache && { 'lichen.cache': cache }) },
+          ...(failure !== undefined && { error: failure }),
+        },
+        parent,
+      );
+    }
+  }
+
+  #tell(event: Parameters<NonNullable<RecommenderOptions['onRequest']>>[0]): void {
+    try {
+      this.#options.onRequest?.(event);
+    } catch (error) {
+      process.emitWarning(`onRequest threw: ${String(error)}`);
+    }
+  }
+
+  /** For the warm-up of what comes next. */
+  #remember(query: UserQuery): void {
+    if (this.#recent.length < MOST_RECENT) this.#recent.push(query);
+    else this.#recent[this.#outcomes.ok % MOST_RECENT] = query;
+  }
+
+  #requireOpen(): void {
+    if (this.#closing === undefined) return;
+    throw new LichenError('ERR_LICHEN_CLOSED', 'the service is closed');
+  }
+}
+
+const OUTCOMES: Readonly<Record<string, RequestOutcome>> = {
+  ERR_LICHEN_OVERLOADED: 'shed',
+  ERR_LICHEN_QUEUE_FULL: 'shed',
+  ERR_LICHEN_NOT_READY: 'shed',
+  ERR_LICHEN_CLOSED: 'shed',
+  ERR_LICHEN_DEADLINE: 'deadline',
+  ERR_LICHEN_ABORTED: 'aborted',
+  ERR_LICHEN_ARGUMENT: 'invalid',
+  ERR_LICHEN_DIMENSION: 'invalid',
+  ERR_LICHEN_NOT_FINITE: 'invalid',
+  ERR_LICHEN_EMPTY: 'invalid',
+  ERR_LICHEN_UNKNOWN_KEY: 'invalid',
+  ERR_LICHEN_DUPLICATE_KEY: 'invalid',
+  ERR_LICHEN_UNSUPPORTED: 'invalid',
+};
+
+function outcomeOf(error: unknown): RequestOutcome {
+  return OUTCOMES[String((error as { code?: unknown } | undefined)?.code)] ?? 'failed';
+}
