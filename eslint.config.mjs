@@ -17,6 +17,7 @@ const ROOMS = [
   ['cascade'],
   ['pool'],
   ['serving'],
+  ['http'],
   ['cluster'],
   ['evaluation'],
   ['planning'],

@@ -15,6 +15,7 @@ import { filterSuite } from './suites/filter.js';
 import { hnswlibSuite } from './suites/hnswlib.js';
 import { kernelsSuite } from './suites/kernels.js';
 import { poolSuite } from './suites/pool.js';
+import { serveSuite } from './suites/serve.js';
 import { storageSuite } from './suites/storage.js';
 import { tfScorerSuite } from './suites/tf-scorer.js';
 import { trainSuite } from './suites/train.js';
@@ -33,6 +34,7 @@ const SUITES: readonly Suite[] = [
   poolSuite,
   batchingSuite,
   cascadeSuite,
+  serveSuite,
   tfScorerSuite,
   trainSuite,
 ];

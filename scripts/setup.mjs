@@ -36,7 +36,13 @@ const native = filesUnder('native', ['.cpp', '.hpp', '.gypi']).filter(
 if (isStale(ADDON, [...native, 'binding.gyp'])) {
   await step('building the addon', 'npm', ['run', 'build:native']);
 }
-if (isStale(COMPILED, [...filesUnder('src', ['.ts']), 'tsconfig.json', 'tsconfig.build.json'])) {
+if (
+  isStale(COMPILED, [
+    ...filesUnder('src', ['.ts', '.html', '.js', '.css']),
+    'tsconfig.json',
+    'tsconfig.build.json',
+  ])
+) {
   await step('compiling', 'npm', ['run', 'build']);
   writeFileSync(COMPILED, '');
 }

@@ -62,6 +62,20 @@ export class LichenError extends Error {
   }
 }
 
+/**
+ * An error without a stack, which takes most of the time that making one takes: for what is refused thousands of times a
+ * second, and is no mistake of the program.
+ */
+export function refusal(code: LichenErrorCode, message: string): LichenError {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return new LichenError(code, message);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 /** A bad argument: what was expected, what came. Thrown before anything changes. */
 export class LichenArgumentError extends LichenError {}
 

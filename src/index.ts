@@ -320,6 +320,7 @@ export type {
 } from './serving/recommender-options.js';
 export type {
   Deployment,
+  DeploymentSearch,
   EncodeContext,
   RankedQuery,
   UserQuery,

@@ -1,5 +1,5 @@
 import { LatencyRecord } from '../cache/guarded.js';
-import { LichenArgumentError, LichenError, shown, throwIfAborted } from '../errors.js';
+import { LichenArgumentError, LichenError, refusal, shown, throwIfAborted } from '../errors.js';
 import { ArrivalRate } from './arrival-rate.js';
 import {
   resolveBatcherOptions,
@@ -177,7 +177,7 @@ export class Batcher<I, O> {
   #makeRoom(priority: number, tenant: string): void {
     const displaced = this.#queue.displacedBy(priority, tenant);
     const message = `as many requests wait as may, ${this.#options.maxQueue}`;
-    const error = new LichenError('ERR_LICHEN_QUEUE_FULL', message);
+    const error = refusal('ERR_LICHEN_QUEUE_FULL', message);
     if (displaced === undefined) {
       this.#rejected++;
       throw error;

@@ -1,4 +1,4 @@
-import { LichenAbortError, LichenError } from '../errors.js';
+import { LichenAbortError, refusal } from '../errors.js';
 import { onAbort } from './abort-listeners.js';
 import type { Queued } from './request-queue.js';
 
@@ -59,7 +59,7 @@ export class BatchRequest<I, O> implements Queued {
       now >= this.until
         ? `the request waited ${waited} ms and was not begun by its deadline`
         : `the request waited ${waited} ms and would not have been done by its deadline`;
-    this.fail(new LichenError('ERR_LICHEN_DEADLINE', message), 'expired');
+    this.fail(refusal('ERR_LICHEN_DEADLINE', message), 'expired');
   }
 
   private settle(): boolean {

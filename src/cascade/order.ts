@@ -33,5 +33,8 @@ function packedOrder(scores: Float32Array): Uint32Array | undefined {
     packed[kept++] = (0xffffffff - ascending) * PLACES + at;
   }
   const sorted = packed.subarray(0, kept).sort();
-  return Uint32Array.from(sorted, (value) => value % PLACES);
+  // `from` goes through an iterator.
+  const places = new Uint32Array(kept);
+  for (let at = 0; at < kept; at++) places[at] = sorted[at]! % PLACES;
+  return places;
 }

@@ -19,12 +19,10 @@ export class Ranking<K extends Key> {
     const { keys, scores } = (candidates ?? {}) as Partial<Candidates<K>>;
     if (!isArrayLike(keys) || !isArrayLike(scores) || scores.length < keys.length) return undefined;
     const isText = typeof keys[0] === 'string';
-    const copy = isText ? [...(keys as string[])] : Float64Array.from(keys as Float64Array);
-    return new Ranking(
-      copy as KeysOf<K>,
-      Float64Array.from({ length: keys.length }, (_, at) => Number(scores[at])),
-      new Uint8Array(keys.length),
-    );
+    const copy = isText ? [...(keys as string[])] : new Float64Array(keys as Float64Array);
+    const numbers = new Float64Array(keys.length);
+    for (let at = 0; at < numbers.length; at++) numbers[at] = Number(scores[at]);
+    return new Ranking(copy as KeysOf<K>, numbers, new Uint8Array(keys.length));
   }
 
   /** The best so many. */
@@ -51,11 +49,11 @@ export class Ranking<K extends Key> {
     const size = order.length + rest;
     const from = (at: number): number =>
       at < order.length ? order[at]! : at - order.length + count;
-    const keys = Array.isArray(this.keys)
-      ? Array.from({ length: size }, (_, at) => (this.keys as string[])[from(at)]!)
-      : Float64Array.from({ length: size }, (_, at) => this.keys[from(at)] as number);
+    const isText = Array.isArray(this.keys);
+    const keys = isText ? new Array<string>(size) : new Float64Array(size);
     const result = new Ranking<K>(keys as KeysOf<K>, new Float64Array(size), new Uint8Array(size));
     for (let at = 0; at < size; at++) {
+      keys[at] = this.keys[from(at)]!;
       const isScored = at < order.length;
       result.scores[at] = isScored ? scores[order[at]!]! : this.scores[from(at)]!;
       result.scoredBy[at] = isScored ? stage : this.scoredBy[from(at)]!;

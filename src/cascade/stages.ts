@@ -79,7 +79,8 @@ export function storeStage<Q, K extends Key = number>({
     ...common,
     name,
     score: async (query, { keys }, context) => {
-      const rows = Uint32Array.from(keys as unknown as ArrayLike<K>, row);
+      const rows = new Uint32Array(keys.length);
+      for (let at = 0; at < rows.length; at++) rows[at] = row(keys[at] as K);
       const { scores } = store.score(await vector(query, context), rows);
       if (sign < 0) for (let at = 0; at < scores.length; at++) scores[at] = -scores[at]!;
       return scores;

@@ -16,8 +16,17 @@ export async function withinRequest<T>(
   leftMs: number,
   signal: AbortSignal | undefined,
 ): Promise<T> {
-  const ending = new AbortController();
-  const made = work({ signal: ending.signal, leftMs });
+  // Made if it is asked for: few stages do.
+  let ending: AbortController | undefined;
+  let why: unknown;
+  const made = work({
+    leftMs,
+    get signal() {
+      ending ??= new AbortController();
+      if (why !== undefined) ending.abort(why);
+      return ending.signal;
+    },
+  });
   if (!isPromise(made)) return made;
   let stopListening: (() => void) | undefined;
   const aborted = new Promise<never>((_, reject) => {
@@ -31,7 +40,8 @@ export async function withinRequest<T>(
     const done = Promise.race([made, aborted]);
     return await withinTime(done, leftMs, () => new LateError('its time was over'));
   } catch (error) {
-    ending.abort(error);
+    why = error;
+    ending?.abort(error);
     throw error;
   } finally {
     stopListening?.();

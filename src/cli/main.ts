@@ -9,8 +9,10 @@ import { embedCommand } from './embed.js';
 import { evalCommand } from './eval.js';
 import { featuresCommand } from './features.js';
 import { inspectCommand } from './inspect.js';
+import { publishCommand } from './publish.js';
 import { recommendCommand } from './recommend.js';
 import { searchCommand } from './search.js';
+import { serveCommand } from './serve.js';
 import { trainCommand } from './train.js';
 
 /** Wrong usage, as opposed to a failure of the work itself. */
@@ -34,6 +36,8 @@ function program(): Command {
     searchCommand(),
     evalCommand(),
     recommendCommand(),
+    publishCommand(),
+    serveCommand(),
     featuresCommand(),
     inspectCommand(),
     demoCommand(),

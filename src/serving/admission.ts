@@ -1,4 +1,4 @@
-import { LichenError } from '../errors.js';
+import { refusal } from '../errors.js';
 
 /** Options of the limit of requests that a service has at work. */
 export interface AdmissionOptions {
@@ -68,24 +68,30 @@ export class Admission {
     return this.#inFlight;
   }
 
-  /** Takes a request, which has to be told of by {@link leave}. @throws ERR_LICHEN_OVERLOADED */
-  enter(priority: number, tenant: string): void {
-    const share = priority < 0 ? LOW_SHARE : priority === 0 ? USUAL_SHARE : 1;
+  /** Whether a request would not be taken now; it counts as refused then. */
+  refuses(priority: number, tenant: string): boolean {
     const held = this.#byTenant.get(tenant) ?? 0;
     // One is always let in: nothing would be learned else.
-    const isFull = this.#inFlight > 0 && this.#inFlight >= this.#limit * share;
-    if (isFull || this.#hasMoreThanItsPart(held)) {
-      this.#shed++;
-      this.#hasReached = true;
-      throw new LichenError(
+    const isFull = this.#inFlight > 0 && this.#inFlight >= this.#limit * shareOf(priority);
+    if (!isFull && !this.#hasMoreThanItsPart(held)) return false;
+    this.#shed++;
+    this.#hasReached = true;
+    return true;
+  }
+
+  /** Takes a request, which has to be told of by {@link leave}. @throws ERR_LICHEN_OVERLOADED */
+  enter(priority: number, tenant: string): void {
+    if (this.refuses(priority, tenant)) {
+      throw refusal(
         'ERR_LICHEN_OVERLOADED',
         `as many requests are at work as can be answered in time, ${this.#inFlight}`,
       );
     }
-    this.#byTenant.set(tenant, held + 1);
+    this.#byTenant.set(tenant, (this.#byTenant.get(tenant) ?? 0) + 1);
     this.#inFlight++;
     this.#admitted++;
-    if (this.#inFlight >= this.#limit * share * USUAL_SHARE) this.#hasReached = true;
+    const reached = this.#limit * shareOf(priority) * USUAL_SHARE;
+    if (this.#inFlight >= reached) this.#hasReached = true;
   }
 
   /** A request has ended. @param ms it took; undefined if that says nothing of what the service can do. */
@@ -126,4 +132,8 @@ export class Admission {
     this.#windowAt = now;
     this.#hasReached = false;
   }
+}
+
+function shareOf(priority: number): number {
+  return priority < 0 ? LOW_SHARE : priority === 0 ? USUAL_SHARE : 1;
 }

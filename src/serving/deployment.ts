@@ -28,6 +28,9 @@ export interface EncodeContext<F> {
 /** Vectors of users: `users.length * dim` values, or one for each, or an Error for one that has none. */
 export type UserVectors = Float32Array | readonly (ArrayLike<number> | Error)[];
 
+/** How the index of a deployment is searched. */
+export type DeploymentSearch = Omit<CascadeSearch, 'exclude' | 'threads'>;
+
 /** What a stage of a deployment is asked for. */
 export interface RankedQuery extends UserQuery {
   /** What was searched for. */
@@ -60,8 +63,8 @@ export interface Deployment<K extends Key = number, F = unknown> {
    * the request fails.
    */
   readonly usualVector?: VectorInput | undefined;
-  /** How the index is searched, such as `ef`. */
-  readonly search?: CascadeSearch | undefined;
+  /** How the index is searched, such as `ef`; a condition here must hold besides that of a request. */
+  readonly search?: DeploymentSearch | undefined;
   /** Candidates of the retrieval. Default: as many as the first stage scores; without stages, the results wanted. */
   readonly candidates?: number | undefined;
   /** Rank the candidates, from cheap to dear. */

@@ -1,5 +1,4 @@
 import { badArgument } from '../cache/cache-limits.js';
-import type { CascadeSearch } from '../cascade/stages.js';
 import type { Stage } from '../cascade/stage.js';
 import { LichenArgumentError, shown } from '../errors.js';
 import type { Key, KeysInput } from '../index/types.js';
@@ -8,7 +7,7 @@ import type { KnownItems } from '../interactions/known-items.js';
 import { KnownKeys } from '../pool/exclusion.js';
 import type { FeatureValues } from '../towers/features.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
-import type { Deployment, RankedQuery, UserQuery } from './deployment.js';
+import type { Deployment, DeploymentSearch, RankedQuery, UserQuery } from './deployment.js';
 
 /** Options of {@link modelDeployment}. */
 export interface ModelDeploymentOptions<K extends Key> {
@@ -20,7 +19,7 @@ export interface ModelDeploymentOptions<K extends Key> {
   /** What the model's users have already: not recommended to them. */
   readonly known?: KnownItems | undefined;
   /** As in {@link Deployment}. */
-  readonly search?: CascadeSearch | undefined;
+  readonly search?: DeploymentSearch | undefined;
   readonly candidates?: number | undefined;
   readonly stages?: readonly Stage<RankedQuery, K>[] | undefined;
   readonly close?: (() => PromiseLike<void> | void) | undefined;

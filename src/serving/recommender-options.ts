@@ -66,6 +66,8 @@ export interface ServeOptions extends RequestOptions {
   readonly where?: Where | undefined;
   /** Ids of items that are not wanted. */
   readonly exclude?: readonly (string | number)[] | undefined;
+  /** Names of attributes that are wanted of each item. Default: none. */
+  readonly attributes?: readonly string[] | undefined;
 }
 
 /**
@@ -137,7 +139,7 @@ export function resolveRecommenderOptions(options: RecommenderOptions | undefine
 export type ResolvedRecommenderOptions = ReturnType<typeof resolveRecommenderOptions>;
 
 const REQUEST_OPTIONS = ['deadline', 'priority', 'tenant', 'signal'] as const;
-const SERVE_OPTIONS = [...REQUEST_OPTIONS, 'k', 'where', 'exclude'] as const;
+const SERVE_OPTIONS = [...REQUEST_OPTIONS, 'k', 'where', 'exclude', 'attributes'] as const;
 const QUERY = ['user', 'history', 'context'] as const;
 const MOST_PRIORITY = 100;
 
@@ -170,7 +172,10 @@ export interface ResolvedServe extends ResolvedRequest {
   readonly query: UserQuery;
   readonly k: number;
   readonly where: Where | undefined;
+  /** Conditions of the same text are the same; '' for none. */
+  readonly whereText: string;
   readonly exclude: readonly (string | number)[] | undefined;
+  readonly attributes: readonly string[] | undefined;
 }
 
 /** @throws ERR_LICHEN_ARGUMENT */
@@ -180,7 +185,7 @@ export function resolveServe(
   { sloMs, k: usualK }: ResolvedRecommenderOptions,
 ): ResolvedServe {
   const given = requireOptions(options, SERVE_OPTIONS);
-  const { k = usualK, where, exclude } = given;
+  const { k = usualK, where, exclude, attributes } = given;
   const request = requestOf(given, sloMs);
   if (query === null || query === undefined) {
     throw badArgument(`query must be { user, history, context }, got ${shown(query)}`);
@@ -194,11 +199,24 @@ export function resolveServe(
   if (context !== undefined && (context === null || typeof context !== 'object')) {
     throw badArgument(`query.context must be an object, got ${shown(context)}`);
   }
-  return { ...request, query, k: requireInteger('k', k, 1, MAX_ROWS), where, exclude };
+  if (attributes !== undefined) requireList('attributes', attributes);
+  requireInteger('k', k, 1, MAX_ROWS);
+  const { until, priority, tenant, signal } = request;
+  const whereText = where === undefined ? '' : textOf(where);
+  return { until, priority, tenant, signal, query, k, where, whereText, exclude, attributes };
+}
+
+/** @throws ERR_LICHEN_ARGUMENT for what has no text: it is nested without end, say. */
+function textOf(where: Where): string {
+  try {
+    return JSON.stringify(where) ?? '';
+  } catch (cause) {
+    throw badArgument('where must be a condition that can be written as JSON', cause);
+  }
 }
 
 function requireList(name: string, ids: unknown): void {
-  if (!Array.isArray(ids)) throw badArgument(`${name} must be an array of ids, got ${shown(ids)}`);
+  if (!Array.isArray(ids)) throw badArgument(`${name} must be an array, got ${shown(ids)}`);
   const at = ids.findIndex((id) => typeof id !== 'string' && !Number.isSafeInteger(id));
   if (at < 0) return;
   throw badArgument(`${name}[${at}] must be a string or an integer, got ${shown(ids[at])}`);

@@ -1,4 +1,5 @@
-import { LichenError, throwIfAborted } from '../errors.js';
+import { LichenError, shown, throwIfAborted } from '../errors.js';
+import { badArgument } from '../cache/cache-limits.js';
 import { withinTime } from '../cache/within-time.js';
 import type { LatencyPercentiles } from './recent-latency.js';
 import { RecentLatency } from './recent-latency.js';
@@ -15,6 +16,7 @@ import {
   resolveServe,
   type CacheUse,
   type RecommenderOptions,
+  type RequestEvent,
   type RequestOptions,
   type RequestOutcome,
   type ResolvedRequest,
@@ -29,6 +31,8 @@ export interface Recommendation {
   readonly items: readonly (string | number)[];
   /** One an item, of the stage that scored it last; the higher the better (l2: negative squared distances). */
   readonly scores: Float64Array;
+  /** Of each item, if they were asked for; null for what it does not have. */
+  readonly attributes: readonly Readonly<Record<string, unknown>>[] | undefined;
   readonly explanation: Explanation;
 }
 
@@ -86,6 +90,7 @@ export class Recommender {
   readonly #tracing: Tracing | undefined;
   readonly #latency = new RecentLatency();
   readonly #recent: UserQuery[] = [];
+  readonly #listeners = new Set<(event: RequestEvent) => void>();
   readonly #outcomes: Record<RequestOutcome, number> = {
     ...{ ok: 0, degraded: 0, shed: 0, deadline: 0, aborted: 0, invalid: 0, failed: 0 },
   };
@@ -101,7 +106,8 @@ export class Recommender {
   /** @throws ERR_LICHEN_ARGUMENT */
   constructor(options?: RecommenderOptions) {
     this.#options = resolveRecommenderOptions(options);
-    const { limit, sloMs, canaryShare, openTelemetry } = this.#options;
+    const { limit, sloMs, canaryShare, openTelemetry, onRequest } = this.#options;
+    if (onRequest !== undefined) this.#listeners.add(onRequest);
     this.#admission = new Admission({ ...limit, sloMs });
     this.#canary = new RecallCanary(canaryShare, () => this.#admission.load <= IDLE_LOAD);
     this.#tracing = openTelemetry && new Tracing(openTelemetry);
@@ -147,28 +153,30 @@ export class Recommender {
       return { lease: current, answer: given };
     });
     this.#remember(query);
-    const { items, scores, cache, isDegraded, steps } = answer;
+    const { items, scores, attributes, cache, isDegraded, steps } = answer;
     const explanation = {
       ...{ version: lease.value.version, cache, isDegraded, steps },
       scoredBy: answer.scoredBy,
       ms: performance.now() - started,
     };
-    return { items, scores, explanation };
+    return { items, scores, attributes, explanation };
   }
 
   /**
    * Other work with what is in service, such as a search for a vector: admitted, counted and kept from the end of the
    * deployment as {@link recommend} is.
    * @param kind what it is called in statistics and spans.
+   * @param options `isTelling`: whether how long it takes says what the service can do (default true).
    * @throws as {@link recommend}, and what the work throws.
    */
   async run<T>(
     kind: string,
     work: (current: InService, request: ResolvedRequest) => Promise<T>,
-    options?: RequestOptions,
+    options: RequestOptions & { readonly isTelling?: boolean } = {},
   ): Promise<T> {
-    const request = resolveRequest(options, this.#options.sloMs);
-    const { result } = await this.#perform(kind, request, async ({ value }) => ({
+    const { isTelling = true, ...given } = options;
+    const request = resolveRequest(given, this.#options.sloMs);
+    const { result } = await this.#perform(kind, { ...request, isTelling }, async ({ value }) => ({
       result: await withinTime(
         work(value as unknown as InService, request),
         Math.max(0, request.until - performance.now()),
@@ -176,6 +184,26 @@ export class Recommender {
       ),
     }));
     return result;
+  }
+
+  /**
+   * Whether a request would be refused now; it counts as refused then. For servers that want to know before they read the
+   * rest of it.
+   */
+  sheds(kind: string, { priority = 0, tenant = '' }: RequestOptions = {}): boolean {
+    if (this.isReady && !this.#admission.refuses(priority, tenant)) return false;
+    this.#outcomes.shed++;
+    this.#tell({ kind, outcome: 'shed', ms: 0, cache: undefined, steps: [], tenant });
+    return true;
+  }
+
+  /** Calls `listener` for each request that has ended, until what is returned is called. */
+  observe(listener: (event: RequestEvent) => void): () => void {
+    if (typeof listener !== 'function') {
+      throw badArgument(`listener must be a function, got ${shown(listener)}`);
+    }
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Forgets results that were kept, since items have changed. */
@@ -243,7 +271,7 @@ export class Recommender {
 
   async #perform<T extends object>(
     kind: string,
-    request: ResolvedRequest,
+    request: ResolvedRequest & { readonly isTelling?: boolean },
     work: (lease: Lease<Served>) => Promise<T & { readonly answer?: Answer }>,
   ): Promise<T> {
     const { tenant, signal, priority } = request;
@@ -276,8 +304,8 @@ export class Recommender {
       const ms = ended - started;
       const isAnswered = outcome === 'ok' || outcome === 'degraded';
       if (isIn) {
-        const isTelling = (isAnswered && answer?.cache !== 'result') || outcome === 'deadline';
-        this.#admission.leave(tenant, isTelling ? ms : undefined);
+        const isWork = (isAnswered && answer?.cache !== 'result') || outcome === 'deadline';
+        this.#admission.leave(tenant, isWork && request.isTelling !== false ? ms : undefined);
         if (--this.#requests === 0) this.#drained?.();
       }
       this.#outcomes[outcome]++;
@@ -295,11 +323,13 @@ export class Recommender {
     }
   }
 
-  #tell(event: Parameters<NonNullable<RecommenderOptions['onRequest']>>[0]): void {
-    try {
-      this.#options.onRequest?.(event);
-    } catch (error) {
-      process.emitWarning(`onRequest threw: ${String(error)}`);
+  #tell(event: RequestEvent): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        process.emitWarning(`a listener of requests threw: ${String(error)}`);
+      }
     }
   }
 

@@ -1,12 +1,14 @@
 import { Cascade } from '../cascade/cascade.js';
 import type { Candidates, StageReport, StageStatistics } from '../cascade/stage.js';
 import { MemoryCache, type MemoryCacheStatistics } from '../cache/memory-cache.js';
-import { LichenAbortError, LichenArgumentError, LichenError } from '../errors.js';
+import { badArgument } from '../cache/cache-limits.js';
+import { LichenAbortError, LichenArgumentError, LichenError, shown } from '../errors.js';
 import { toVector } from '../index/arguments.js';
 import type { Key, KeysInput, KeysOf } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
 import type { Where } from '../index/where.js';
 import type { Deployment, RankedQuery, UserQuery } from './deployment.js';
+import { GroupedSearch } from './grouped-search.js';
 import { ItemIds } from './item-ids.js';
 import type { CacheUse, ResolvedRecommenderOptions, ResolvedServe } from './recommender-options.js';
 import { cacheKeyOf, userKeyOf, UserVectorSource, type EncodeStatistics } from './user-vectors.js';
@@ -17,6 +19,8 @@ export interface Answer {
   readonly scores: Float64Array;
   /** The name of the step that scored each last. */
   readonly scoredBy: readonly string[];
+  /** Of each item, if they were asked for; null for what it does not have. */
+  readonly attributes: readonly Readonly<Record<string, unknown>>[] | undefined;
   readonly isDegraded: boolean;
   readonly cache: CacheUse;
   readonly steps: readonly StageReport[];
@@ -33,6 +37,7 @@ export interface Searched<K extends Key> {
 /** A query on its way through the cascade. */
 interface Asked<K extends Key> extends RankedQuery {
   readonly where: Where | undefined;
+  readonly whereText: string;
   readonly exclude: KeysInput<K> | undefined;
   retrieved?: KeysOf<K>;
   /** Why nothing was. */
@@ -43,6 +48,8 @@ interface Asked<K extends Key> extends RankedQuery {
 export interface DeploymentStatistics {
   readonly version: string;
   readonly items: number;
+  /** Names of what is known of each item. */
+  readonly attributes: readonly string[];
   readonly encode: EncodeStatistics;
   readonly stages: readonly StageStatistics[];
   readonly results: MemoryCacheStatistics | undefined;
@@ -52,6 +59,7 @@ export interface DeploymentStatistics {
 const MOST_VARIANTS = 8;
 const USUAL_CANDIDATES = 200;
 const WARM_AT_ONCE = 8;
+const UNRESTRICTED = { where: undefined, whereText: '', exclude: undefined };
 
 /** A deployment in service: batches, caches and the cascade that belong to it. */
 export class Served<K extends Key = Key> {
@@ -60,6 +68,7 @@ export class Served<K extends Key = Key> {
   readonly #deployment: Deployment<K>;
   readonly #options: ResolvedRecommenderOptions;
   readonly #vectors: UserVectorSource<K>;
+  readonly #search: GroupedSearch<K>;
   readonly #cascade: Cascade<Asked<K>, K>;
   readonly #results: MemoryCache<string, Map<string, Answer>> | undefined;
   readonly #usual: Float32Array | undefined;
@@ -76,13 +85,18 @@ export class Served<K extends Key = Key> {
     this.#options = options;
     this.ids = new ItemIds(index, items);
     this.#usual = usualVector && Float32Array.from(toVector('usualVector', usualVector, index.dim));
+    this.#search = new GroupedSearch(index, deployment.search);
     this.#cascade = new Cascade<Asked<K>, K>({
       retrieval: {
         name: 'retrieval',
         candidates: candidates ?? stages[0]?.candidates ?? options.k,
-        retrieve: async (asked, count, { signal }) => {
+        retrieve: async (asked, count) => {
           try {
-            return await this.#retrieve(asked, count, signal);
+            const { vector, where, whereText, exclude } = asked;
+            const wanted = { vector, count, where, whereText, exclude };
+            const found = await this.#search.find(wanted);
+            asked.retrieved = found.keys;
+            return found;
           } catch (error) {
             asked.error = error;
             throw error;
@@ -121,7 +135,8 @@ export class Served<K extends Key = Key> {
     const { vector, isKept } = await this.#vectorOf(asked, steps);
     const ranked: Asked<K> = {
       ...asked.query,
-      ...{ vector, where: asked.where, exclude: this.#exclusion(asked) },
+      ...{ vector, where: asked.where, whereText: asked.whereText },
+      exclude: this.#exclusion(asked),
     };
     const left = Math.max(0, asked.until - performance.now());
     const options = { k: asked.k, deadline: left, signal: asked.signal };
@@ -133,10 +148,12 @@ export class Served<K extends Key = Key> {
     if (ranked.retrieved !== undefined) {
       onSearched?.({ ...ranked, keys: ranked.retrieved.slice(0, asked.k) as KeysOf<K> });
     }
+    const { attributes } = asked;
     const answer: Answer = {
       items: Array.from(keys as Iterable<K>, (found) => this.ids.idOf(found)),
       scores,
       scoredBy: Array.from(scoredBy, (at) => stages[at]!.name),
+      attributes: attributes && this.#attributesOf(Array.from(keys as Iterable<K>), attributes),
       isDegraded: isDegraded || steps.some(({ outcome }) => outcome !== 'full'),
       cache: isKept ? 'vector' : 'none',
       steps: [...steps, ...stages],
@@ -164,7 +181,7 @@ export class Served<K extends Key = Key> {
         const query = queries[at]!;
         try {
           const vector = await this.#vectors.tryOf(query);
-          await this.#cascade.rank({ ...query, vector, where: undefined, exclude: undefined });
+          await this.#cascade.rank({ ...query, vector, ...UNRESTRICTED });
           answered++;
         } catch (error) {
           // That one user is unknown to the new model is nothing against it.
@@ -190,6 +207,7 @@ export class Served<K extends Key = Key> {
     return {
       version: this.version,
       items: this.index.size,
+      attributes: Object.keys(this.index.attributes),
       encode: this.#vectors.stats(),
       stages: this.#cascade.stats(),
       results: this.#results?.stats(),
@@ -241,23 +259,6 @@ export class Served<K extends Key = Key> {
     );
   }
 
-  async #retrieve(asked: Asked<K>, count: number, signal: AbortSignal): Promise<Candidates<K>> {
-    const { index } = this;
-    const { size } = index;
-    if (size === 0) return { keys: [] as unknown as KeysOf<K>, scores: [] };
-    const { vector, where, exclude } = asked;
-    const found = await index.search(vector, {
-      ...this.#deployment.search,
-      ...{ k: Math.min(count, size), signal },
-      ...(where !== undefined && { where }),
-      ...(exclude !== undefined && { exclude: exclude as ArrayLike<number> }),
-    });
-    asked.retrieved = found.keys;
-    return index.metric === 'l2'
-      ? { keys: found.keys, scores: found.scores.map((one) => -one) }
-      : found;
-  }
-
   /** What is popular, without what must not come. @throws if that cannot be told, or the request was wrong. */
   #fallback({ where, exclude, error }: Asked<K>, count: number): Candidates<K> {
     if (error instanceof LichenArgumentError) throw error;
@@ -277,6 +278,23 @@ export class Served<K extends Key = Key> {
     };
   }
 
+  /** @throws ERR_LICHEN_ARGUMENT for a name that is none of an attribute. */
+  #attributesOf(keys: readonly K[], names: readonly string[]): Record<string, unknown>[] {
+    const { index } = this;
+    const known = index.attributes;
+    const unknown = names.find((name) => !Object.hasOwn(known, name));
+    if (unknown !== undefined) {
+      const all = Object.keys(known).join(', ') || 'none';
+      throw badArgument(`attributes has ${shown(unknown)}, and the index has ${all}`);
+    }
+    return keys.map((key) => {
+      // An item may have been removed since it was found.
+      if (!index.has(key)) return Object.fromEntries(names.map((name) => [name, null]));
+      const values = index.attributesOf([key] as unknown as KeysInput<K>);
+      return Object.fromEntries(names.map((name) => [name, presentable(values[name]![0])]));
+    });
+  }
+
   #keep(user: string, key: string, answer: Answer): void {
     const variants = this.#results!.peek(user);
     if (variants === undefined) this.#results!.set(user, new Map([[key, answer]]));
@@ -284,8 +302,15 @@ export class Served<K extends Key = Key> {
   }
 }
 
+/** NaN is how numbers are absent. */
+function presentable(value: unknown): unknown {
+  return typeof value === 'number' && Number.isNaN(value) ? null : value;
+}
+
 /** What results of a user are kept by; undefined if they are for this request alone. */
-function resultKeyOf({ query, k, where, exclude }: ResolvedServe): string | undefined {
+function resultKeyOf(asked: ResolvedServe): string | undefined {
+  const { query, k, whereText, exclude, attributes } = asked;
   if (exclude !== undefined || cacheKeyOf(query) === undefined) return undefined;
-  return where === undefined ? String(k) : `${k} ${JSON.stringify(where)}`;
+  if (whereText === '' && attributes === undefined) return String(k);
+  return JSON.stringify([k, whereText, attributes ?? null]);
 }

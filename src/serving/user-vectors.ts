@@ -3,7 +3,8 @@ import { Breaker, type BreakerState } from '../cache/breaker.js';
 import { steadyClock } from '../cache/cache-limits.js';
 import { TieredCache } from '../cache/tiered-cache.js';
 import type { TieredCacheStatistics } from '../cache/tiered-options.js';
-import { LichenAbortError, LichenArgumentError, LichenError } from '../errors.js';
+import { withinTime } from '../cache/within-time.js';
+import { LichenAbortError, LichenArgumentError, LichenError, refusal } from '../errors.js';
 import { toVector } from '../index/arguments.js';
 import type { Key } from '../index/types.js';
 import type { Deployment, UserQuery, UserVectors } from './deployment.js';
@@ -20,6 +21,7 @@ export interface EncodeStatistics {
   readonly cache: TieredCacheStatistics | undefined;
 }
 
+const MOST_ENCODING_MS = 10_000;
 /** Errors that say nothing of whether the tower works. */
 const NOT_ITS_FAULT = new Set([
   'ERR_LICHEN_DEADLINE',
@@ -76,7 +78,12 @@ export class UserVectorSource<K extends Key> {
     const deadline = Math.max(0, until - performance.now());
     let vector: Float32Array;
     try {
-      vector = await this.#batcher.submit(query, { deadline, priority, tenant, signal });
+      // A batch that has begun may take too long.
+      vector = await withinTime(
+        this.#batcher.submit(query, { deadline, priority, tenant, signal }),
+        deadline,
+        () => refusal('ERR_LICHEN_DEADLINE', 'the user tower did not answer in time'),
+      );
       this.#breaker.succeeded();
     } catch (error) {
       this.#tellBreaker(error);
@@ -115,13 +122,20 @@ export class UserVectorSource<K extends Key> {
     signal: AbortSignal,
   ): Promise<(Float32Array | Error)[]> {
     const { features, encode, index } = this.#deployment;
-    const started = performance.now();
-    const known = await features?.(users, { signal });
-    const between = performance.now();
-    if (features !== undefined) this.#features.add(between - started);
-    const vectors = await encode(users, { features: known, signal });
-    this.#tower.add(performance.now() - between);
-    return rowsOf(vectors, users.length, index.dim);
+    const work = async (): Promise<(Float32Array | Error)[]> => {
+      const started = performance.now();
+      const known = await features?.(users, { signal });
+      const between = performance.now();
+      if (features !== undefined) this.#features.add(between - started);
+      const vectors = await encode(users, { features: known, signal });
+      this.#tower.add(performance.now() - between);
+      return rowsOf(vectors, users.length, index.dim);
+    };
+    // One that never answers must not keep the others waiting for ever.
+    return withinTime(work(), MOST_ENCODING_MS, () => {
+      const message = `features and the user tower took more than ${MOST_ENCODING_MS} ms`;
+      return new LichenError('ERR_LICHEN_WORKER', message);
+    });
   }
 
   /** A try of the breaker has to end one way or the other. */
