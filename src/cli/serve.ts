@@ -5,7 +5,7 @@ import { openRedisTier } from '../cache/redis-tier.js';
 import { makeCatalogue } from '../catalogue/catalogue.js';
 import { fileError, LichenArgumentError, LichenFileError } from '../errors.js';
 import type { HttpTelemetry } from '../http/plugin.js';
-import { createServer } from '../http/server.js';
+import { createServer, type ServerOptions } from '../http/server.js';
 import { HnswIndex } from '../index/hnsw.js';
 import { openIndex } from '../index/open.js';
 import type { Published } from '../index/published.js';
@@ -64,6 +64,7 @@ async function serve(flags: ServeFlags): Promise<void> {
   const stop = await putInService(recommender, config.served, terminal);
   const server = await createServer({
     ...config.server,
+    log: logOf(config.server.log),
     ...(flags.port !== undefined && { port: flags.port }),
     recommender,
     allowsWrites: config.served.durability !== undefined,
@@ -76,6 +77,13 @@ async function serve(flags: ServeFlags): Promise<void> {
   await server.close();
   await recommender.close();
   await redis?.close();
+}
+
+/** Logs go to stderr: stdout has what was asked for. */
+function logOf(log: ServerOptions['log'] = 'info'): ServerOptions['log'] {
+  if (log === false) return false;
+  const options = typeof log === 'string' ? { level: log } : log;
+  return { ...options, stream: process.stderr } as ServerOptions['log'];
 }
 
 /** Waits for Ctrl-C, or for the process to be told to end. */
