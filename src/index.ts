@@ -317,15 +317,16 @@ export type {
   RequestOptions,
   RequestOutcome,
   ServeOptions,
+  WorkOptions,
 } from './serving/recommender-options.js';
 export type {
   Deployment,
   DeploymentSearch,
   EncodeContext,
   RankedQuery,
-  UserQuery,
   UserVectors,
 } from './serving/deployment.js';
+export type { UserQuery } from './serving/query.js';
 export { modelDeployment, type ModelDeploymentOptions } from './serving/model-deployment.js';
 export { followPublished, type Following, type FollowOptions } from './serving/follow.js';
 export type { AdmissionStatistics } from './serving/admission.js';

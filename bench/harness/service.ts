@@ -40,7 +40,7 @@ export async function makeService(
   await index.add(items.data);
   const store = new EmbeddingStore({ ...kept, storage: 'f32' });
   store.append(items);
-  const users = await histories(index as never, items, USERS, HISTORY);
+  const users = await histories(index, items, USERS, HISTORY);
   const tower = await createTower({ vectors: items.data, dim: DIM, hidden });
   const recommender = new Compiled({ slo: sloMs, ...options });
   const deployment: Deployment = {

@@ -78,7 +78,9 @@ function resolveKey(options: ApiKeyOptions, at: number): ApiKey & { readonly has
   if (sha256 !== undefined && !/^[0-9a-f]{64}$/i.test(String(sha256))) {
     throw badArgument(`keys[${at}].sha256 must be 64 hexadecimal digits`);
   }
-  const isKnown = Array.isArray(allows) && allows.every((one) => PERMISSIONS.includes(one));
+  const list: unknown = allows;
+  const isKnown =
+    Array.isArray(list) && list.every((one: unknown) => PERMISSIONS.includes(one as Permission));
   if (!isKnown) throw badArgument(`keys[${at}].allows must be some of ${PERMISSIONS.join(', ')}`);
   if (ratePerSecond !== undefined) requirePositive(`keys[${at}].ratePerSecond`, ratePerSecond);
   const hash =

@@ -124,7 +124,7 @@ async function search(
 
 function emptyResult(rows: number): SearchBatchResult<Key> {
   const none = { keys: new Float64Array(0), scores: new Float32Array(0) };
-  return { ...none, counts: new Uint32Array(rows), rows, k: 0 } as SearchBatchResult<Key>;
+  return { ...none, counts: new Uint32Array(rows), rows, k: 0 };
 }
 
 function listsOf(
@@ -181,7 +181,7 @@ function addWriteRoutes(routes: Routes): void {
               vectors: body.vectors as number[][],
               attributes: body.attributes,
             };
-        await index.upsert(vectors, { keys: keys as never, attributes });
+        await index.upsert(vectors, { keys: keys, attributes });
         return { upserted: keys.length, size: index.size };
       }),
   );
@@ -192,7 +192,7 @@ function addWriteRoutes(routes: Routes): void {
       change(request, reply, async ({ index }) => {
         const { body } = request;
         const keys = Buffer.isBuffer(body) ? keysOf(body) : keysOfIds(body.ids);
-        await index.remove(keys as never);
+        await index.remove(keys);
         return { deleted: keys.length, size: index.size };
       }),
   );

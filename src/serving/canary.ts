@@ -1,17 +1,21 @@
 import { withinTime } from '../cache/within-time.js';
 import type { Key, KeysInput, KeysOf } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
-import type { Lease } from '../index/lease.js';
 import type { Where } from '../index/where.js';
+import type { DeploymentSearch } from './deployment.js';
+import { bothHold } from './grouped-search.js';
 
 /** A search that was answered, to be answered again exactly. */
 export interface CanarySample<K extends Key> {
-  readonly lease: Lease<{ readonly index: VectorIndex<K> }>;
+  readonly lease: { use<R>(request: (value: { readonly index: VectorIndex<K> }) => R): R };
   readonly vector: Float32Array;
   readonly where: Where | undefined;
   readonly exclude: KeysInput<K> | undefined;
-  /** What was found, best first. */
+  /** What was found, best first, and how many should have been. Default: as many. */
   readonly keys: KeysOf<K>;
+  readonly k?: number | undefined;
+  /** How all searches are done. */
+  readonly search?: DeploymentSearch | undefined;
 }
 
 /** How much of what is nearest searches found lately. */
@@ -104,14 +108,14 @@ export class RecallCanary<K extends Key> {
   }
 
   async #recallOf(
-    { vector, where, exclude, keys }: CanarySample<K>,
+    { vector, exclude, keys, search, ...sample }: CanarySample<K>,
     index: VectorIndex<K>,
   ): Promise<number> {
-    const k = Math.min(keys.length, index.size);
-    const { signal } = this.#ending;
-    const options = { k, exact: true, threads: 1, signal };
+    const where = bothHold(search?.where, sample.where);
     const exact = await index.search(vector, {
-      ...options,
+      ...search,
+      ...{ ef: undefined, recall: undefined, exact: true, threads: 1 },
+      ...{ k: Math.min(sample.k ?? keys.length, index.size), signal: this.#ending.signal },
       ...(where !== undefined && { where }),
       ...(exclude !== undefined && { exclude }),
     });

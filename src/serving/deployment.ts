@@ -2,20 +2,14 @@ import type { CascadeSearch } from '../cascade/stages.js';
 import type { Stage } from '../cascade/stage.js';
 import { badArgument } from '../cache/cache-limits.js';
 import { LichenArgumentError, shown } from '../errors.js';
-import { requireInteger, MAX_ROWS, toVector } from '../index/arguments.js';
+import { MAX_ROWS, requireInteger, requireOptions, toVector } from '../index/arguments.js';
+import { SEARCH_OPTIONS } from '../index/search-options.js';
 import type { Key, KeysInput, VectorInput } from '../index/types.js';
 import { VectorIndex } from '../index/vector-index.js';
 import type { Vocabulary } from '../interactions/vocabulary.js';
+import { queryOf, type UserQuery } from './query.js';
 
-/** For whom something is to be recommended. */
-export interface UserQuery {
-  /** Who it is; vectors and results are kept by it. */
-  readonly user?: string | number | undefined;
-  /** Ids of items that the user has met, oldest first; they are not recommended. */
-  readonly history?: readonly (string | number)[] | undefined;
-  /** Whatever else towers, features and stages of the caller's want to know. */
-  readonly context?: Readonly<Record<string, unknown>> | undefined;
-}
+export type { UserQuery } from './query.js';
 
 /** What is known when users are encoded. */
 export interface EncodeContext<F> {
@@ -79,12 +73,21 @@ export interface Deployment<K extends Key = number, F = unknown> {
   readonly close?: (() => PromiseLike<void> | void) | undefined;
 }
 
-/** @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_DIMENSION for a usual vector that does not fit. */
+const OF_A_REQUEST: readonly string[] = ['k', 'exclude', 'signal', 'threads', 'into'];
+const SEARCH = SEARCH_OPTIONS.filter((name) => !OF_A_REQUEST.includes(name)) as readonly Exclude<
+  (typeof SEARCH_OPTIONS)[number],
+  'k' | 'exclude' | 'signal' | 'threads' | 'into'
+>[];
+
+/**
+ * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_DIMENSION for a usual vector that does not fit, ERR_LICHEN_CLOSED for an index
+ * that is closed.
+ */
 export function requireDeployment<K extends Key, F>(deployment: Deployment<K, F>): void {
   if (deployment === null || typeof deployment !== 'object') {
     throw badArgument(`deployment must be an object, got ${shown(deployment)}`);
   }
-  const { version, index, usualVector, candidates, stages } = deployment;
+  const { version, index, usualVector, candidates, stages, samples, search } = deployment;
   if (typeof version !== 'string' || version === '') {
     throw badArgument(
       `deployment.version must be a string that is not empty, got ${shown(version)}`,
@@ -93,7 +96,16 @@ export function requireDeployment<K extends Key, F>(deployment: Deployment<K, F>
   if (!(index instanceof VectorIndex)) {
     throw badArgument(`deployment.index must be a FlatIndex or an HnswIndex, got ${shown(index)}`);
   }
+  // That it is open.
+  void index.size;
   requireFunction('encode', deployment.encode);
+  if (search !== undefined) requireOptions(search, SEARCH);
+  if (samples !== undefined) {
+    if (!Array.isArray(samples)) {
+      throw badArgument(`deployment.samples must be an array, got ${shown(samples)}`);
+    }
+    (samples as readonly UserQuery[]).forEach(queryOf);
+  }
   for (const name of ['features', 'seen', 'close'] as const) {
     if (deployment[name] !== undefined) requireFunction(name, deployment[name]);
   }

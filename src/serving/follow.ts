@@ -60,14 +60,18 @@ export async function followPublished<K extends Key = number>(
   const look = async (): Promise<boolean> => {
     if ((await readPublished(folder)).version === version) return false;
     const { index, published } = await openNewest<K>(folder, { map: true });
+    let made: Deployment<K> | undefined;
     try {
-      await recommender.deploy(await deployment(index, published));
+      made = await deployment(index, published);
+      await recommender.deploy(made);
     } catch (error) {
       index.close();
+      // Nobody else knows what it opened besides.
+      await made?.close?.();
       throw error;
     }
     ({ version } = published);
-    onDeployed?.(published);
+    tell(() => onDeployed?.(published));
     return true;
   };
   const refresh = (): Promise<boolean> => (looking ??= look().finally(() => (looking = undefined)));
@@ -81,7 +85,7 @@ export async function followPublished<K extends Key = number>(
           () => (failures = 0),
           (error: unknown) => {
             failures++;
-            onError?.(error);
+            tell(() => onError?.(error));
           },
         )
         .finally(poll);
@@ -98,4 +102,13 @@ export async function followPublished<K extends Key = number>(
       await looking?.catch(() => undefined);
     },
   };
+}
+
+/** A listener that throws ends nothing. */
+function tell(listener: () => void): void {
+  try {
+    listener();
+  } catch (error) {
+    process.emitWarning(`a listener of deployments threw: ${String(error)}`);
+  }
 }

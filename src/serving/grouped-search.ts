@@ -94,6 +94,7 @@ export class GroupedSearch<K extends Key> {
   }
 }
 
-function bothHold(one: Where | undefined, other: Where | undefined): Where | undefined {
+/** The condition that both hold. */
+export function bothHold(one: Where | undefined, other: Where | undefined): Where | undefined {
   return one !== undefined && other !== undefined ? { and: [one, other] } : (one ?? other);
 }

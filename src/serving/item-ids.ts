@@ -56,7 +56,9 @@ export class ItemIds<K extends Key> {
       return row < 0 ? undefined : row;
     }
     if (typeof id === 'number') return Number.isSafeInteger(id) ? id : undefined;
-    const key = canonicalInteger(id);
-    return key < 0 ? undefined : key;
+    const isNegative = id.startsWith('-');
+    const key = canonicalInteger(isNegative ? id.slice(1) : id);
+    if (key < 0 || (isNegative && key === 0)) return undefined;
+    return isNegative ? -key : key;
   }
 }

@@ -1,13 +1,15 @@
 import { badArgument } from '../cache/cache-limits.js';
 import type { Stage } from '../cascade/stage.js';
 import { LichenArgumentError, shown } from '../errors.js';
+import { requireOptions } from '../index/arguments.js';
 import type { Key, KeysInput } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
 import type { KnownItems } from '../interactions/known-items.js';
 import { KnownKeys } from '../pool/exclusion.js';
 import type { FeatureValues } from '../towers/features.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
-import type { Deployment, DeploymentSearch, RankedQuery, UserQuery } from './deployment.js';
+import type { Deployment, DeploymentSearch, RankedQuery } from './deployment.js';
+import type { UserQuery } from './query.js';
 
 /** Options of {@link modelDeployment}. */
 export interface ModelDeploymentOptions<K extends Key> {
@@ -25,6 +27,9 @@ export interface ModelDeploymentOptions<K extends Key> {
   readonly close?: (() => PromiseLike<void> | void) | undefined;
 }
 
+const OPTIONS = [
+  ...(['model', 'index', 'version', 'known', 'search', 'candidates', 'stages', 'close'] as const),
+] as const;
 const SAMPLES = 64;
 
 /**
@@ -36,7 +41,7 @@ const SAMPLES = 64;
 export async function modelDeployment<K extends Key = number>(
   options: ModelDeploymentOptions<K>,
 ): Promise<Deployment<K>> {
-  const { model, index, known, version, ...rest } = options;
+  const { model, index, known, version, ...rest } = requireOptions(options, OPTIONS);
   if (!(model instanceof TwoTowerModel)) {
     throw badArgument(`model must be a TwoTowerModel, got ${shown(model)}`);
   }
@@ -47,6 +52,7 @@ export async function modelDeployment<K extends Key = number>(
   const usual = await model.encodeNewUsers([{ history: [] }]);
   const knownKeys = known && new KnownKeys({ ...known, items: model.items }, index);
   const { users } = model;
+  const samples = Math.min(SAMPLES, users.size);
   const numberOf = ({ user }: UserQuery): number => (user === undefined ? -1 : users.indexOf(user));
   return {
     ...rest,
@@ -61,8 +67,8 @@ export async function modelDeployment<K extends Key = number>(
         return user < 0 ? undefined : (knownKeys.of(Int32Array.of(user)).keys as KeysInput<K>);
       },
     }),
-    samples: Array.from({ length: Math.min(SAMPLES, users.size) }, (_, at) => ({
-      user: users.idAt(Math.floor((at * users.size) / SAMPLES) % users.size),
+    samples: Array.from({ length: samples }, (_, at) => ({
+      user: users.idAt(Math.floor((at * users.size) / samples)),
     })),
   };
 }

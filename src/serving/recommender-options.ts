@@ -1,12 +1,13 @@
-import type { BatcherOptions } from '../batching/batcher-options.js';
+import { resolveBatcherOptions, type BatcherOptions } from '../batching/batcher-options.js';
 import { resolveDeadline } from '../batching/deadline.js';
 import { badArgument } from '../cache/cache-limits.js';
 import type { SharedTier } from '../cache/shared-tier.js';
+import { resolveTiered } from '../cache/tiered-options.js';
 import type { StageReport } from '../cascade/stage.js';
 import { shown } from '../errors.js';
 import { MAX_ROWS, requireInteger, requireOptions, requirePositive } from '../index/arguments.js';
 import type { Where } from '../index/where.js';
-import type { UserQuery } from './deployment.js';
+import { idsOf, queryOf, whereOf, type GivenWhere, type UserQuery } from './query.js';
 import type { OpenTelemetry } from './tracing.js';
 
 /** Options of {@link Recommender}. */
@@ -57,6 +58,12 @@ export interface RequestOptions {
   readonly tenant?: string | undefined;
   /** Gives the request up with ERR_LICHEN_ABORTED. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of {@link Recommender.run}. */
+export interface WorkOptions extends RequestOptions {
+  /** Whether how long it takes says what the service can do. Default true. */
+  readonly isTelling?: boolean | undefined;
 }
 
 /** Options of {@link Recommender.recommend}. */
@@ -110,7 +117,15 @@ export function resolveRecommenderOptions(options: RecommenderOptions | undefine
   const { initial = 64, least = 4, most = 4096 } = requireOptions(given.limit, LIMITS);
   requireInteger('limit.most', most, 1, MOST_AT_ONCE);
   requireInteger('limit.least', least, 1, most);
-  if (vectorCache !== undefined) requireOptions(vectorCache, VECTORS);
+  requireTelemetry(openTelemetry);
+  resolveBatcherOptions({ ...batching, slo });
+  if (vectorCache !== undefined) {
+    const { shared, sharedTimeoutMs, ...limits } = requireOptions(vectorCache, VECTORS);
+    resolveTiered({
+      ...{ name: 'vectors', ...limits, ...(shared && { shared }) },
+      ...(sharedTimeoutMs !== undefined && { sharedTimeoutMs }),
+    });
+  }
   if (resultCache !== undefined) {
     const { maxUsers, ttlMs } = requireOptions(resultCache, RESULTS);
     requireInteger('resultCache.maxUsers', maxUsers, 1, 2 ** 24);
@@ -139,8 +154,8 @@ export function resolveRecommenderOptions(options: RecommenderOptions | undefine
 export type ResolvedRecommenderOptions = ReturnType<typeof resolveRecommenderOptions>;
 
 const REQUEST_OPTIONS = ['deadline', 'priority', 'tenant', 'signal'] as const;
+const WORK_OPTIONS = [...REQUEST_OPTIONS, 'isTelling'] as const;
 const SERVE_OPTIONS = [...REQUEST_OPTIONS, 'k', 'where', 'exclude', 'attributes'] as const;
-const QUERY = ['user', 'history', 'context'] as const;
 const MOST_PRIORITY = 100;
 
 /** Options of a request, checked; `until` is a time as of `performance.now`. */
@@ -152,8 +167,9 @@ export interface ResolvedRequest {
 }
 
 /** @throws ERR_LICHEN_ARGUMENT */
-export function resolveRequest(options: RequestOptions | undefined, sloMs: number) {
-  return requestOf(requireOptions(options, REQUEST_OPTIONS), sloMs);
+export function resolveRequest(options: WorkOptions | undefined, sloMs: number) {
+  const given = requireOptions(options, WORK_OPTIONS);
+  return { ...requestOf(given, sloMs), isTelling: given.isTelling !== false };
 }
 
 function requestOf(options: RequestOptions, sloMs: number): ResolvedRequest {
@@ -168,56 +184,44 @@ function requestOf(options: RequestOptions, sloMs: number): ResolvedRequest {
 }
 
 /** A request for recommendations, checked. */
-export interface ResolvedServe extends ResolvedRequest {
+export interface ResolvedServe extends ResolvedRequest, GivenWhere {
   readonly query: UserQuery;
   readonly k: number;
-  readonly where: Where | undefined;
-  /** Conditions of the same text are the same; '' for none. */
-  readonly whereText: string;
   readonly exclude: readonly (string | number)[] | undefined;
   readonly attributes: readonly string[] | undefined;
 }
 
-/** @throws ERR_LICHEN_ARGUMENT */
+/** A copy of what was given, which may change meanwhile. @throws ERR_LICHEN_ARGUMENT */
 export function resolveServe(
   query: UserQuery,
   options: ServeOptions | undefined,
   { sloMs, k: usualK }: ResolvedRecommenderOptions,
 ): ResolvedServe {
   const given = requireOptions(options, SERVE_OPTIONS);
-  const { k = usualK, where, exclude, attributes } = given;
-  const request = requestOf(given, sloMs);
-  if (query === null || query === undefined) {
-    throw badArgument(`query must be { user, history, context }, got ${shown(query)}`);
-  }
-  const { user, history, context } = requireOptions(query, QUERY);
-  if (user !== undefined && typeof user !== 'string' && !Number.isSafeInteger(user)) {
-    throw badArgument(`query.user must be a string or an integer, got ${shown(user)}`);
-  }
-  if (history !== undefined) requireList('query.history', history);
-  if (exclude !== undefined) requireList('exclude', exclude);
-  if (context !== undefined && (context === null || typeof context !== 'object')) {
-    throw badArgument(`query.context must be an object, got ${shown(context)}`);
-  }
-  if (attributes !== undefined) requireList('attributes', attributes);
-  requireInteger('k', k, 1, MAX_ROWS);
-  const { until, priority, tenant, signal } = request;
-  const whereText = where === undefined ? '' : textOf(where);
-  return { until, priority, tenant, signal, query, k, where, whereText, exclude, attributes };
+  const { k = usualK, exclude, attributes } = given;
+  const { until, priority, tenant, signal } = requestOf(given, sloMs);
+  const { where, whereText } = whereOf(given.where);
+  return {
+    ...{ until, priority, tenant, signal, where, whereText },
+    query: queryOf(query),
+    k: requireInteger('k', k, 1, MAX_ROWS),
+    exclude: exclude === undefined ? undefined : idsOf('exclude', exclude),
+    attributes: attributes === undefined ? undefined : namesOf(attributes),
+  };
 }
 
-/** @throws ERR_LICHEN_ARGUMENT for what has no text: it is nested without end, say. */
-function textOf(where: Where): string {
-  try {
-    return JSON.stringify(where) ?? '';
-  } catch (cause) {
-    throw badArgument('where must be a condition that can be written as JSON', cause);
-  }
+function namesOf(attributes: unknown): string[] {
+  const names = idsOf('attributes', attributes);
+  const other = names.find((name) => typeof name !== 'string');
+  if (other === undefined) return names as string[];
+  throw badArgument(`attributes must be names, got ${shown(other)}`);
 }
 
-function requireList(name: string, ids: unknown): void {
-  if (!Array.isArray(ids)) throw badArgument(`${name} must be an array, got ${shown(ids)}`);
-  const at = ids.findIndex((id) => typeof id !== 'string' && !Number.isSafeInteger(id));
-  if (at < 0) return;
-  throw badArgument(`${name}[${at}] must be a string or an integer, got ${shown(ids[at])}`);
+function requireTelemetry(api: OpenTelemetry | undefined): void {
+  if (api === undefined) return;
+  const { trace, context } = (api ?? {}) as Partial<OpenTelemetry>;
+  const has = (owner: object | undefined, name: string): boolean =>
+    typeof (owner as Record<string, unknown> | undefined)?.[name] === 'function';
+  if (has(trace, 'getTracer') && has(trace, 'setSpan') && has(context, 'active')) return;
+  throw badArgument(`openTelemetry must be the package @opentelemetry/api, got ${shown(api)}`);
 }

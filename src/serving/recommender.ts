@@ -1,4 +1,5 @@
-import { LichenError, shown, throwIfAborted } from '../errors.js';
+import { LateError, withinRequest } from '../cascade/within.js';
+import { LichenError, refusal, shown, throwIfAborted } from '../errors.js';
 import { badArgument } from '../cache/cache-limits.js';
 import { withinTime } from '../cache/within-time.js';
 import type { LatencyPercentiles } from './recent-latency.js';
@@ -9,7 +10,8 @@ import type { Key } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
 import { Admission, type AdmissionStatistics } from './admission.js';
 import { RecallCanary, type CanaryStatistics } from './canary.js';
-import { requireDeployment, type Deployment, type UserQuery } from './deployment.js';
+import { requireDeployment, type Deployment } from './deployment.js';
+import type { UserQuery } from './query.js';
 import {
   resolveRecommenderOptions,
   resolveRequest,
@@ -21,6 +23,7 @@ import {
   type RequestOutcome,
   type ResolvedRequest,
   type ServeOptions,
+  type WorkOptions,
 } from './recommender-options.js';
 import { Served, type Answer, type DeploymentStatistics } from './served.js';
 import { Tracing } from './tracing.js';
@@ -95,6 +98,8 @@ export class Recommender {
     ...{ ok: 0, degraded: 0, shed: 0, deadline: 0, aborted: 0, invalid: 0, failed: 0 },
   };
   #lease: Lease<Served> | undefined;
+  /** How many deployments that are open have each index. */
+  readonly #indexes = new Map<VectorIndex<Key>, number>();
   /** What was left and is not closed yet. */
   readonly #ending = new Set<Promise<void>>();
   #deploying: Promise<unknown> = Promise.resolve();
@@ -143,7 +148,7 @@ export class Recommender {
    * vector to take instead.
    */
   async recommend(query: UserQuery, options?: ServeOptions): Promise<Recommendation> {
-    const asked = resolveServe(query, options, this.#options);
+    const asked = this.#checked('recommend', () => resolveServe(query, options, this.#options));
     const started = performance.now();
     const { lease, answer } = await this.#perform('recommend', asked, async (current) => {
       const onSearched = this.#canary.wants()
@@ -152,7 +157,7 @@ export class Recommender {
       const given = await current.value.answer(asked, onSearched);
       return { lease: current, answer: given };
     });
-    this.#remember(query);
+    this.#remember(asked.query);
     const { items, scores, attributes, cache, isDegraded, steps } = answer;
     const explanation = {
       ...{ version: lease.value.version, cache, isDegraded, steps },
@@ -171,18 +176,27 @@ export class Recommender {
    */
   async run<T>(
     kind: string,
-    work: (current: InService, request: ResolvedRequest) => Promise<T>,
-    options: RequestOptions & { readonly isTelling?: boolean } = {},
+    work: (current: InService, request: ResolvedRequest) => PromiseLike<T> | T,
+    options?: WorkOptions,
   ): Promise<T> {
-    const { isTelling = true, ...given } = options;
-    const request = resolveRequest(given, this.#options.sloMs);
-    const { result } = await this.#perform(kind, { ...request, isTelling }, async ({ value }) => ({
-      result: await withinTime(
-        work(value as unknown as InService, request),
-        Math.max(0, request.until - performance.now()),
-        () => new LichenError('ERR_LICHEN_DEADLINE', `the ${kind} was not done by the deadline`),
-      ),
-    }));
+    if (typeof kind !== 'string' || kind === '') {
+      throw badArgument(`kind must be a string that is not empty, got ${shown(kind)}`);
+    }
+    const request = this.#checked(kind, () => {
+      if (typeof work === 'function') return resolveRequest(options, this.#options.sloMs);
+      throw badArgument(`work must be a function, got ${shown(work)}`);
+    });
+    const { until, signal } = request;
+    const { result } = await this.#perform(kind, request, async ({ value }) => {
+      const left = Math.max(0, until - performance.now());
+      const made = (): PromiseLike<T> | T => work(value, request);
+      try {
+        return { result: await withinRequest(made, left, signal) };
+      } catch (error) {
+        if (!(error instanceof LateError)) throw error;
+        throw refusal('ERR_LICHEN_DEADLINE', `the ${kind} was not done by the deadline`);
+      }
+    });
     return result;
   }
 
@@ -244,6 +258,7 @@ export class Recommender {
     await this.#deploying;
     await this.#canary.close();
     this.#lease?.leave();
+    this.#lease = undefined;
     await Promise.all(this.#ending);
   }
 
@@ -258,15 +273,34 @@ export class Recommender {
       throw error;
     }
     const before = this.#lease;
-    this.#lease = new Lease(served, (ended) => {
-      const closed = ended.close().catch((error: unknown) => {
-        process.emitWarning(`a deployment could not be closed: ${String(error)}`);
-      });
-      this.#ending.add(closed);
-      void closed.finally(() => this.#ending.delete(closed));
-    });
+    const { index } = served;
+    this.#indexes.set(index, (this.#indexes.get(index) ?? 0) + 1);
+    this.#lease = new Lease(served, (ended) => this.#end(ended));
     this.#deployments++;
     before?.leave();
+  }
+
+  #end(served: Served): void {
+    const { index } = served;
+    const others = this.#indexes.get(index)! - 1;
+    if (others > 0) this.#indexes.set(index, others);
+    else this.#indexes.delete(index);
+    const closed = served.close(others === 0).catch((error: unknown) => {
+      process.emitWarning(`a deployment could not be closed: ${String(error)}`);
+    });
+    this.#ending.add(closed);
+    void closed.finally(() => this.#ending.delete(closed));
+  }
+
+  /** What arguments come to; a mistake in them counts as a request. */
+  #checked<T>(kind: string, resolve: () => T): T {
+    try {
+      return resolve();
+    } catch (error) {
+      this.#outcomes.invalid++;
+      this.#tell({ kind, outcome: 'invalid', ms: 0, cache: undefined, steps: [], tenant: '' });
+      throw error;
+    }
   }
 
   async #perform<T extends object>(
@@ -305,7 +339,10 @@ export class Recommender {
       const isAnswered = outcome === 'ok' || outcome === 'degraded';
       if (isIn) {
         const isWork = (isAnswered && answer?.cache !== 'result') || outcome === 'deadline';
-        this.#admission.leave(tenant, isWork && request.isTelling !== false ? ms : undefined);
+        const isTelling = isWork && request.isTelling !== false;
+        // An answer that was quick since it left out the user's part is no sign of room for more.
+        const counted = answer?.isCrowded === true ? Math.max(ms, this.#options.sloMs) : ms;
+        this.#admission.leave(tenant, isTelling ? counted : undefined);
         if (--this.#requests === 0) this.#drained?.();
       }
       this.#outcomes[outcome]++;
@@ -326,9 +363,10 @@ export class Recommender {
   #tell(event: RequestEvent): void {
     for (const listener of this.#listeners) {
       try {
-        listener(event);
+        const told: unknown = listener(event);
+        if (told instanceof Promise) told.catch(listenerFailed);
       } catch (error) {
-        process.emitWarning(`a listener of requests threw: ${String(error)}`);
+        listenerFailed(error);
       }
     }
   }
@@ -343,6 +381,10 @@ export class Recommender {
     if (this.#closing === undefined) return;
     throw new LichenError('ERR_LICHEN_CLOSED', 'the service is closed');
   }
+}
+
+function listenerFailed(error: unknown): void {
+  process.emitWarning(`a listener of requests failed: ${String(error)}`);
 }
 
 const OUTCOMES: Readonly<Record<string, RequestOutcome>> = {

@@ -7,11 +7,19 @@ import { toVector } from '../index/arguments.js';
 import type { Key, KeysInput, KeysOf } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
 import type { Where } from '../index/where.js';
-import type { Deployment, RankedQuery, UserQuery } from './deployment.js';
+import type { Deployment, DeploymentSearch, RankedQuery } from './deployment.js';
+import type { UserQuery } from './query.js';
+import { UnderWay } from './under-way.js';
 import { GroupedSearch } from './grouped-search.js';
 import { ItemIds } from './item-ids.js';
 import type { CacheUse, ResolvedRecommenderOptions, ResolvedServe } from './recommender-options.js';
-import { cacheKeyOf, userKeyOf, UserVectorSource, type EncodeStatistics } from './user-vectors.js';
+import {
+  cacheKeyOf,
+  isCrowding,
+  userKeyOf,
+  UserVectorSource,
+  type EncodeStatistics,
+} from './user-vectors.js';
 
 /** What a deployment answers a request. */
 export interface Answer {
@@ -22,6 +30,8 @@ export interface Answer {
   /** Of each item, if they were asked for; null for what it does not have. */
   readonly attributes: readonly Readonly<Record<string, unknown>>[] | undefined;
   readonly isDegraded: boolean;
+  /** Whether it is since there were too many requests. */
+  readonly isCrowded: boolean;
   readonly cache: CacheUse;
   readonly steps: readonly StageReport[];
 }
@@ -31,6 +41,9 @@ export interface Searched<K extends Key> {
   readonly vector: Float32Array;
   readonly where: Where | undefined;
   readonly exclude: KeysInput<K> | undefined;
+  /** Results wanted, and how all searches are done. */
+  readonly k: number;
+  readonly search: DeploymentSearch | undefined;
   readonly keys: KeysOf<K>;
 }
 
@@ -71,6 +84,7 @@ export class Served<K extends Key = Key> {
   readonly #search: GroupedSearch<K>;
   readonly #cascade: Cascade<Asked<K>, K>;
   readonly #results: MemoryCache<string, Map<string, Answer>> | undefined;
+  readonly #underWay = new UnderWay();
   readonly #usual: Float32Array | undefined;
   /** What is nearest to the usual vector, for when nothing else can be had. */
   #popular: Candidates<K> | undefined;
@@ -128,38 +142,51 @@ export class Served<K extends Key = Key> {
     onSearched?: (searched: Searched<K>) => void,
   ): Promise<Answer> {
     const key = this.#results && resultKeyOf(asked);
-    const user = key === undefined ? '' : userKeyOf(asked.query.user!);
-    const kept = key === undefined ? undefined : this.#results!.get(user)?.get(key);
-    if (kept !== undefined) return { ...kept, cache: 'result', steps: [] };
+    if (key === undefined) return this.#compute(asked, onSearched);
+    const user = userKeyOf(asked.query.user!);
+    const kept = this.#results!.get(user)?.get(key);
+    if (kept !== undefined) return { ...copyOf(kept), cache: 'result', steps: [] };
+    return this.#underWay.run(
+      user,
+      () => this.#compute(asked, onSearched),
+      (answer) => {
+        if (!answer.isDegraded) this.#keep(user, key, copyOf(answer));
+      },
+    );
+  }
+
+  async #compute(
+    asked: ResolvedServe,
+    onSearched: ((searched: Searched<K>) => void) | undefined,
+  ): Promise<Answer> {
     const steps: StageReport[] = [];
-    const { vector, isKept } = await this.#vectorOf(asked, steps);
+    const { vector, isKept, isCrowded } = await this.#vectorOf(asked, steps);
+    const { where, whereText, k, attributes } = asked;
     const ranked: Asked<K> = {
       ...asked.query,
-      ...{ vector, where: asked.where, whereText: asked.whereText },
-      exclude: this.#exclusion(asked),
+      ...{ vector, where, whereText, exclude: this.#exclusion(asked) },
     };
     const left = Math.max(0, asked.until - performance.now());
-    const options = { k: asked.k, deadline: left, signal: asked.signal };
+    const options = { k, deadline: left, signal: asked.signal };
     const { keys, scores, scoredBy, isDegraded, ms, stages } = await this.#cascade.rank(
       ranked,
       options,
     );
     this.#rankMs += (ms - this.#rankMs) / 16;
     if (ranked.retrieved !== undefined) {
-      onSearched?.({ ...ranked, keys: ranked.retrieved.slice(0, asked.k) as KeysOf<K> });
+      const { search } = this.#deployment;
+      onSearched?.({ ...ranked, k, search, keys: ranked.retrieved.slice(0, k) as KeysOf<K> });
     }
-    const { attributes } = asked;
-    const answer: Answer = {
+    return {
       items: Array.from(keys as Iterable<K>, (found) => this.ids.idOf(found)),
       scores,
       scoredBy: Array.from(scoredBy, (at) => stages[at]!.name),
       attributes: attributes && this.#attributesOf(Array.from(keys as Iterable<K>), attributes),
       isDegraded: isDegraded || steps.some(({ outcome }) => outcome !== 'full'),
+      isCrowded,
       cache: isKept ? 'vector' : 'none',
       steps: [...steps, ...stages],
     };
-    if (key !== undefined && !answer.isDegraded) this.#keep(user, key, answer);
-    return answer;
   }
 
   /**
@@ -171,7 +198,8 @@ export class Served<K extends Key = Key> {
     if (this.#usual !== undefined && this.index.size > 0) {
       const { candidates = USUAL_CANDIDATES } = this.#deployment;
       const k = Math.min(this.index.size, Math.max(candidates, this.#options.k));
-      this.#popular = await this.index.search(this.#usual, { ...this.#deployment.search, k });
+      const wanted = { vector: this.#usual, count: k, ...UNRESTRICTED };
+      this.#popular = await this.#search.find(wanted);
     }
     const queries = [...recent, ...samples].slice(0, this.#options.warmUp);
     let answered = 0;
@@ -195,11 +223,14 @@ export class Served<K extends Key = Key> {
 
   /** Results of all users, since items have changed. */
   forgetResults(): void {
+    this.#underWay.forgetAll();
     this.#results?.clear();
   }
 
   async forgetUser(user: string | number): Promise<void> {
-    this.#results?.delete(userKeyOf(user));
+    const key = userKeyOf(user);
+    this.#underWay.forget(key);
+    this.#results?.delete(key);
     await this.#vectors.forget(user);
   }
 
@@ -219,10 +250,10 @@ export class Served<K extends Key = Key> {
     await this.#vectors.close();
   }
 
-  /** Ends all that belongs to the deployment. */
-  async close(): Promise<void> {
+  /** Ends all that belongs to the deployment; the index too, unless another one has it as well. */
+  async close(isLastOfIndex: boolean): Promise<void> {
     await this.release();
-    this.index.close();
+    if (isLastOfIndex) this.index.close();
     await this.#deployment.close?.();
   }
 
@@ -237,7 +268,7 @@ export class Served<K extends Key = Key> {
       const { vector, isKept } = await this.#vectors.of(asked, asked.until - reserved);
       const ms = performance.now() - started;
       steps.push({ ...step, outcome: 'full', candidates: 1, ms });
-      return { vector, isKept };
+      return { vector, isKept, isCrowded: false };
     } catch (error) {
       const isCallers = error instanceof LichenArgumentError || error instanceof LichenAbortError;
       if (isCallers || this.#usual === undefined) throw error;
@@ -246,7 +277,7 @@ export class Served<K extends Key = Key> {
       const ms = performance.now() - started;
       const outcome = code === 'ERR_LICHEN_DEADLINE' ? 'late' : 'failed';
       steps.push({ ...step, outcome, candidates: 0, ms, reason });
-      return { vector: this.#usual, isKept: false };
+      return { vector: this.#usual, isKept: false, isCrowded: isCrowding(error) };
     }
   }
 
@@ -300,6 +331,17 @@ export class Served<K extends Key = Key> {
     if (variants === undefined) this.#results!.set(user, new Map([[key, answer]]));
     else if (variants.size < MOST_VARIANTS) variants.set(key, answer);
   }
+}
+
+/** Whoever has an answer may change it. */
+function copyOf(answer: Answer): Answer {
+  return {
+    ...answer,
+    items: [...answer.items],
+    scores: answer.scores.slice(),
+    scoredBy: [...answer.scoredBy],
+    attributes: answer.attributes?.map((values) => structuredClone(values)),
+  };
 }
 
 /** NaN is how numbers are absent. */

@@ -44,6 +44,7 @@ const ERROR = 2;
 /** Gives spans of requests and their steps to OpenTelemetry, once they have ended. */
 export class Tracing {
   readonly #api: OpenTelemetry;
+  #hasFailed = false;
   readonly #tracer: ReturnType<OpenTelemetry['trace']['getTracer']>;
 
   constructor(api: OpenTelemetry) {
@@ -53,10 +54,25 @@ export class Tracing {
 
   /** Whose part the request is; taken when it comes, since it is another when it has ended. */
   active(): unknown {
-    return this.#api.context.active();
+    return this.#attempt(() => this.#api.context.active());
   }
 
   record(request: TracedRequest, parent: unknown): void {
+    this.#attempt(() => this.#record(request, parent));
+  }
+
+  /** What fails here must not fail a request. */
+  #attempt<T>(work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      if (!this.#hasFailed) process.emitWarning(`spans could not be made: ${String(error)}`);
+      this.#hasFailed = true;
+      return undefined;
+    }
+  }
+
+  #record(request: TracedRequest, parent: unknown): void {
     const { kind, outcome, startedAt, endedAt, attributes, error } = request;
     const epoch = performance.timeOrigin;
     const span = this.#tracer.startSpan(

@@ -4,12 +4,24 @@ import { steadyClock } from '../cache/cache-limits.js';
 import { TieredCache } from '../cache/tiered-cache.js';
 import type { TieredCacheStatistics } from '../cache/tiered-options.js';
 import { withinTime } from '../cache/within-time.js';
-import { LichenAbortError, LichenArgumentError, LichenError, refusal } from '../errors.js';
+import { LichenAbortError, LichenArgumentError, LichenError, shown } from '../errors.js';
 import { toVector } from '../index/arguments.js';
-import type { Key } from '../index/types.js';
-import type { Deployment, UserQuery, UserVectors } from './deployment.js';
+import type { Key, VectorInput } from '../index/types.js';
+import { onAbort } from '../batching/abort-listeners.js';
+import type { Deployment, UserVectors } from './deployment.js';
+import type { UserQuery } from './query.js';
 import { RecentLatency, type LatencyPercentiles } from './recent-latency.js';
+import { UnderWay } from './under-way.js';
 import type { ResolvedRecommenderOptions, ResolvedServe } from './recommender-options.js';
+
+/** A batch had begun, and took too long: as opposed to a request that waited for others. */
+class SlowTowerError extends LichenError {}
+
+/** Whether an error says that there are more requests than the tower can take. */
+export function isCrowding(error: unknown): boolean {
+  if (!(error instanceof LichenError) || error instanceof SlowTowerError) return false;
+  return error.code === 'ERR_LICHEN_DEADLINE' || error.code === 'ERR_LICHEN_QUEUE_FULL';
+}
 
 /** What became of the vectors of users. */
 export interface EncodeStatistics {
@@ -21,7 +33,10 @@ export interface EncodeStatistics {
   readonly cache: TieredCacheStatistics | undefined;
 }
 
+const LATE = new Error('too late');
 const MOST_ENCODING_MS = 10_000;
+type ToEncode = Pick<ResolvedServe, 'query' | 'priority' | 'tenant' | 'signal'>;
+
 /** Errors that say nothing of whether the tower works. */
 const NOT_ITS_FAULT = new Set([
   'ERR_LICHEN_DEADLINE',
@@ -35,6 +50,7 @@ export class UserVectorSource<K extends Key> {
   readonly #batcher: Batcher<UserQuery, Float32Array>;
   readonly #breaker = new Breaker(steadyClock);
   readonly #cache: TieredCache<string, Float32Array> | undefined;
+  readonly #underWay = new UnderWay();
   readonly #features = new RecentLatency();
   readonly #tower = new RecentLatency();
 
@@ -63,43 +79,28 @@ export class UserVectorSource<K extends Key> {
    * @throws ERR_LICHEN_DEADLINE, ERR_LICHEN_QUEUE_FULL, ERR_LICHEN_ABORTED, ERR_LICHEN_IO while the tower is left alone
    * after failures, and what features or the tower throw.
    */
-  async of(
-    { query, priority, tenant, signal }: ResolvedServe,
-    until: number,
-  ): Promise<{ vector: Float32Array; isKept: boolean }> {
-    const key = this.#cache && cacheKeyOf(query);
-    if (key !== undefined) {
-      const kept = await this.#cache!.get(key, { ...(signal && { signal }) });
-      if (kept !== undefined) return { vector: kept, isKept: true };
-    }
-    if (!this.#breaker.tryPass()) {
-      throw new LichenError('ERR_LICHEN_IO', 'the user tower is left alone after failures');
-    }
-    const deadline = Math.max(0, until - performance.now());
-    let vector: Float32Array;
-    try {
-      // A batch that has begun may take too long.
-      vector = await withinTime(
-        this.#batcher.submit(query, { deadline, priority, tenant, signal }),
-        deadline,
-        () => refusal('ERR_LICHEN_DEADLINE', 'the user tower did not answer in time'),
-      );
-      this.#breaker.succeeded();
-    } catch (error) {
-      this.#tellBreaker(error);
-      throw error;
-    }
-    if (key !== undefined) this.#cache!.set(key, vector).catch(() => undefined);
+  async of(asked: ToEncode, until: number): Promise<{ vector: Float32Array; isKept: boolean }> {
+    const key = this.#cache && cacheKeyOf(asked.query);
+    if (key === undefined) return { vector: await this.#encoded(asked, until), isKept: false };
+    const kept = await this.#kept(key, until, asked.signal);
+    if (kept !== undefined) return { vector: kept, isKept: true };
+    const vector = await this.#underWay.run(
+      key,
+      () => this.#encoded(asked, until),
+      (made) => void this.#cache!.set(key, made).catch(() => undefined),
+    );
     return { vector, isKept: false };
   }
 
-  /** Of users one after the other, for trying: nothing is kept. */
+  /** For trying: nothing is kept. */
   async tryOf(query: UserQuery): Promise<Float32Array> {
     return this.#batcher.submit(query);
   }
 
   async forget(user: string | number): Promise<void> {
-    await this.#cache?.invalidate(userKeyOf(user));
+    const key = userKeyOf(user);
+    this.#underWay.forget(key);
+    await this.#cache?.invalidate(key);
   }
 
   stats(): EncodeStatistics {
@@ -115,6 +116,51 @@ export class UserVectorSource<K extends Key> {
   async close(): Promise<void> {
     await this.#batcher.close();
     await this.#cache?.close();
+  }
+
+  /** What caches have. A shared tier that is slow leaves the tower its time. */
+  async #kept(
+    key: string,
+    until: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Float32Array | undefined> {
+    const left = Math.max(0, until - performance.now());
+    const kept = this.#cache!.get(key, { ...(signal && { signal }) });
+    try {
+      return await withinTime(kept, left / 2, () => LATE);
+    } catch (error) {
+      if (error === LATE) return undefined;
+      throw error;
+    }
+  }
+
+  async #encoded(
+    { query, priority, tenant, signal }: ToEncode,
+    until: number,
+  ): Promise<Float32Array> {
+    if (!this.#breaker.tryPass()) {
+      throw new LichenError('ERR_LICHEN_IO', 'the user tower is left alone after failures');
+    }
+    const deadline = Math.max(0, until - performance.now());
+    // Tells the batch when nobody waits any more.
+    const giving = new AbortController();
+    const stopListening = signal && onAbort(signal, () => giving.abort(signal.reason));
+    try {
+      // A batch that has begun may take too long.
+      const vector = await withinTime(
+        this.#batcher.submit(query, { deadline, priority, tenant, signal: giving.signal }),
+        deadline,
+        () => new SlowTowerError('ERR_LICHEN_DEADLINE', 'the user tower did not answer in time'),
+      );
+      this.#breaker.succeeded();
+      return vector;
+    } catch (error) {
+      giving.abort(error);
+      this.#tellBreaker(error);
+      throw error;
+    } finally {
+      stopListening?.();
+    }
   }
 
   async #encode(
@@ -159,20 +205,41 @@ export function userKeyOf(user: string | number): string {
   return typeof user === 'number' ? `#${user}` : user.startsWith('#') ? `##${user}` : user;
 }
 
-/** @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_ARGUMENT for what are no vectors of so many users. */
+/** A vector, or why there is none, for each user. @throws ERR_LICHEN_WORKER for what are no vectors of so many users. */
 function rowsOf(vectors: UserVectors, count: number, dim: number): (Float32Array | Error)[] {
   if (vectors instanceof Float32Array) {
     if (vectors.length === count * dim) {
-      return Array.from({ length: count }, (_, at) => vectors.subarray(at * dim, (at + 1) * dim));
+      return Array.from({ length: count }, (_, at) =>
+        soundVector(vectors.subarray(at * dim, (at + 1) * dim), dim),
+      );
     }
-    const got = `${count} vectors of dim ${dim} have ${count * dim} values, got ${vectors.length}`;
-    throw new LichenError('ERR_LICHEN_WORKER', `the user tower gave no vectors: ${got}`);
+    const expected = `${count} vectors of dim ${dim} have ${count * dim} values`;
+    throw noVectors(`${expected}, got ${vectors.length}`);
   }
   const list: unknown = vectors;
   if (!Array.isArray(list) || list.length !== count) {
-    throw new LichenError('ERR_LICHEN_WORKER', `the user tower must give ${count} vectors`);
+    const got = Array.isArray(list) ? list.length : shown(list);
+    throw noVectors(`it must give ${count} vectors, got ${got}`);
   }
   return list.map((vector: unknown) =>
-    vector instanceof Error ? vector : toVector('a vector of the user tower', vector as [], dim),
+    vector instanceof Error ? vector : soundVector(vector as VectorInput, dim),
   );
+}
+
+/** It is the tower's fault, and not of whoever asked. */
+function soundVector(given: VectorInput, dim: number): Float32Array | Error {
+  let vector: Float32Array;
+  try {
+    vector = toVector('a vector', given, dim);
+  } catch (error) {
+    return noVectors((error as Error).message);
+  }
+  for (let at = 0; at < dim; at++) {
+    if (!Number.isFinite(vector[at])) return noVectors(`a value is ${vector[at]}`);
+  }
+  return vector;
+}
+
+function noVectors(why: string): LichenError {
+  return new LichenError('ERR_LICHEN_WORKER', `the user tower gave no vectors: ${why}`);
 }

@@ -152,7 +152,7 @@ describe('spans', () => {
       enable: () => manager,
       disable: () => manager,
     };
-    context.setGlobalContextManager(manager as never);
+    context.setGlobalContextManager(manager);
   });
   afterAll(() => {
     context.disable();
