@@ -40,6 +40,11 @@ export class Breaker {
     this.isTrying = false;
   }
 
+  /** What was tried says nothing of whether it works: it was given up, say. */
+  undecided(): void {
+    this.isTrying = false;
+  }
+
   failed(): void {
     this.failures++;
     if (this.failures < FAILURES) return;

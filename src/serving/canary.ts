@@ -18,7 +18,7 @@ export interface CanarySample<K extends Key> {
   readonly search?: DeploymentSearch | undefined;
 }
 
-/** How much of what is nearest searches found lately. */
+/** How much of what is nearest searches found lately; of several that are as near, others than those found count as missed. */
 export interface CanaryStatistics {
   /** Mean of the latest samples, up to 1,000; NaN if there are none. */
   readonly recall: number;

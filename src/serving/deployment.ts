@@ -59,7 +59,7 @@ export interface Deployment<K extends Key = number, F = unknown> {
   readonly usualVector?: VectorInput | undefined;
   /** How the index is searched, such as `ef`; a condition here must hold besides that of a request. */
   readonly search?: DeploymentSearch | undefined;
-  /** Candidates of the retrieval. Default: as many as the first stage scores; without stages, the results wanted. */
+  /** Candidates of the retrieval. Default: as many as the first stage scores; without stages, the `k` of the service. */
   readonly candidates?: number | undefined;
   /** Rank the candidates, from cheap to dear. */
   readonly stages?: readonly Stage<RankedQuery, K>[] | undefined;

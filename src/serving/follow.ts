@@ -74,7 +74,16 @@ export async function followPublished<K extends Key = number>(
     tell(() => onDeployed?.(published));
     return true;
   };
-  const refresh = (): Promise<boolean> => (looking ??= look().finally(() => (looking = undefined)));
+  // After one that is at work, which may have begun before what is looked for was published.
+  const refresh = async (): Promise<boolean> => {
+    const before = looking;
+    const next = (async () => {
+      const found = await before?.catch(() => false);
+      return !isClosed && ((await look()) || found === true);
+    })();
+    looking = next;
+    return next;
+  };
   const poll = (): void => {
     if (isClosed || pollInterval === 0) return;
     // What cannot be put in service is tried again, ever more seldom.

@@ -20,6 +20,9 @@ interface Waiting<K extends Key> extends WantedSearch<K> {
   readonly reject: (error: unknown) => void;
 }
 
+/** Of a batch. */
+const MOST_RESULTS = 2 ** 18;
+
 /**
  * Searches of requests that come together, such as those whose users were encoded in one batch, as one batch: a call
  * to native code and a promise cost more than many a search, and an exhaustive one reads its rows once for all of them.
@@ -46,9 +49,13 @@ export class GroupedSearch<K extends Key> {
     this.#waiting = [];
     const groups = new Map<string, Waiting<K>[]>();
     for (const one of all) {
-      const group = groups.get(one.whereText);
-      if (group === undefined) groups.set(one.whereText, [one]);
+      // The largest number of a group is that of all: so they must be alike.
+      const octave = Math.ceil(Math.log2(one.count));
+      const name = `${octave} ${one.whereText}`;
+      const group = groups.get(name);
+      if (group === undefined || group.length << octave >= MOST_RESULTS) groups.set(name, [one]);
       else group.push(one);
+      if (group !== undefined && groups.get(name) !== group) void this.#searchGroup(group);
     }
     for (const group of groups.values()) void this.#searchGroup(group);
   }

@@ -51,6 +51,11 @@ export async function modelDeployment<K extends Key = number>(
   }
   const usual = await model.encodeNewUsers([{ history: [] }]);
   const knownKeys = known && new KnownKeys({ ...known, items: model.items }, index);
+  const knownUsers = known && known.offsets.length - 1;
+  if (knownUsers !== undefined && knownUsers < model.users.size) {
+    const message = `known must be of the model's ${model.users.size} users, got ${knownUsers}`;
+    throw new LichenArgumentError('ERR_LICHEN_DIMENSION', message);
+  }
   const { users } = model;
   const samples = Math.min(SAMPLES, users.size);
   const numberOf = ({ user }: UserQuery): number => (user === undefined ? -1 : users.indexOf(user));

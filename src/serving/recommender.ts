@@ -73,6 +73,7 @@ export type InService = Pick<Served, 'version' | 'ids'> & { readonly index: Vect
 
 const MOST_RECENT = 64;
 const CLOSING_MS = 10_000;
+const WARMING_MS = 60_000;
 /** A canary runs while no more than this share of the limit is at work. */
 const IDLE_LOAD = 0.3;
 
@@ -266,7 +267,10 @@ export class Recommender {
     this.#requireOpen();
     const served = new Served<Key>(deployment, this.#options);
     try {
-      await served.warmUp(this.#recent);
+      await withinTime(served.warmUp(this.#recent), WARMING_MS, () => {
+        const message = `the deployment was not warm after ${WARMING_MS} ms`;
+        return new LichenError('ERR_LICHEN_DEADLINE', message);
+      });
       this.#requireOpen();
     } catch (error) {
       await served.release();

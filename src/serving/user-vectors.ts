@@ -186,11 +186,14 @@ export class UserVectorSource<K extends Key> {
 
   /** A try of the breaker has to end one way or the other. */
   #tellBreaker(error: unknown): void {
+    const isSlow = error instanceof SlowTowerError;
     const isNoFailure =
       error instanceof LichenArgumentError ||
       error instanceof LichenAbortError ||
       (error instanceof LichenError && NOT_ITS_FAULT.has(error.code));
-    if (!isNoFailure || this.#breaker.state !== 'closed') this.#breaker.failed();
+    // That a request had little time does not speak against a tower that works.
+    if (isNoFailure && !(isSlow && this.#breaker.state !== 'closed')) this.#breaker.undecided();
+    else this.#breaker.failed();
   }
 }
 
