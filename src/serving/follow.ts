@@ -75,12 +75,14 @@ export async function followPublished<K extends Key = number>(
     return true;
   };
   // After one that is at work, which may have begun before what is looked for was published.
-  const refresh = async (): Promise<boolean> => {
+  const refresh = (): Promise<boolean> => {
     const before = looking;
     const next = (async () => {
       const found = await before?.catch(() => false);
-      return !isClosed && ((await look()) || found === true);
-    })();
+      return (!isClosed && (await look())) || found === true;
+    })().finally(() => {
+      if (looking === next) looking = undefined;
+    });
     looking = next;
     return next;
   };
