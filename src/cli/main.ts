@@ -1,8 +1,7 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { LichenError } from '../errors.js';
+import { ownVersion } from '../vectors/packages.js';
 import { buildCommand } from './build.js';
 import { demoCommand } from './demo.js';
 import { embedCommand } from './embed.js';
@@ -18,15 +17,10 @@ import { trainCommand } from './train.js';
 /** Wrong usage, as opposed to a failure of the work itself. */
 const USAGE_STATUS = 2;
 
-function version(): string {
-  const text = readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
-
 function program(): Command {
   const root = new Command('lichen')
     .description('Embedding retrieval: train two towers, embed, build an index, search, evaluate.')
-    .version(version())
+    .version(ownVersion())
     .showHelpAfterError(false)
     .helpCommand(false);
   const commands = [

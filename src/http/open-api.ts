@@ -1,12 +1,5 @@
 import type { FastifyDynamicSwaggerOptions } from '@fastify/swagger';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-
-/** Of the package. */
-export function packageVersion(): string {
-  const text = readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
+import { ownVersion } from '../vectors/packages.js';
 
 /** What stands in the OpenAPI document besides the routes. */
 export function openApiOptions(needsKey: boolean): FastifyDynamicSwaggerOptions {
@@ -16,7 +9,7 @@ export function openApiOptions(needsKey: boolean): FastifyDynamicSwaggerOptions 
       info: {
         title: 'lichen',
         description: 'Recommendations and vector search.',
-        version: packageVersion(),
+        version: ownVersion(),
         license: { name: 'MIT', identifier: 'MIT' },
       },
       ...(needsKey && {

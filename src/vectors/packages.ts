@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { LichenError } from '../errors.js';
 
 /** Imports a package by its name. */
@@ -50,4 +52,10 @@ function firstLine(error: unknown): string {
   return String(error instanceof Error ? error.message : error)
     .split('\n', 1)[0]!
     .trim();
+}
+
+/** The version of lichen itself. */
+export function ownVersion(): string {
+  const text = readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }

@@ -44,9 +44,7 @@ describe('the OpenAPI document', () => {
     ]);
     for (const [path, operations] of Object.entries(body.paths)) {
       for (const [method, { summary, responses }] of Object.entries(operations)) {
-        expect(server.app.hasRoute({ url: path, method: method.toUpperCase() })).toBe(
-          true,
-        );
+        expect(server.app.hasRoute({ url: path, method: method.toUpperCase() })).toBe(true);
         expect(summary).toMatch(/\w/);
         expect(responses['200']).toBeDefined();
       }

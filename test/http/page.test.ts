@@ -111,7 +111,7 @@ describe.skipIf(CHROMIUM === undefined)('the page in a browser', () => {
   it('shows names that are code as text', async () => {
     const evil = '<img src=x onerror="window.harmed = true">';
     const keys = Array.from({ length: 30 }, (_, at) => `${evil}${at}`);
-    const { url } = await served({}, {}, { index: (await indexOf<string>(keys)) });
+    const { url } = await served({}, {}, { index: await indexOf<string>(keys) });
     const { page, complaints } = await open(url);
     await page.fill('#user', evil);
     await page.click('#ask button');

@@ -230,7 +230,7 @@ describe('POST /v1/upsert and /v1/delete', () => {
     const { url } = await served(
       { allowsWrites: true },
       {},
-      { index: (await indexOf<string>(keys, true)) },
+      { index: await indexOf<string>(keys, true) },
     );
     const vector = [...vectorOf(5)].map((value) => 50 * value);
     await post(`${url}/v1/upsert`, {

@@ -1,39 +1,21 @@
 import { pass } from '../batching/helpers.js';
 import { describe, expect, it, vi } from 'vitest';
-import { Recommender } from '../../src/serving/recommender.js';
-import type { Deployment } from '../../src/index.js';
-import type { RecommenderOptions } from '../../src/serving/recommender-options.js';
 import type { SharedEntry, SharedTier } from '../../src/cache/shared-tier.js';
 import {
   AMPLE,
   bestOf,
-  deploymentOf,
   DIM,
   gate,
-  heldOf,
-  randomVectors,
   rowsOf,
   settled,
   stopClock,
   until,
   vectorOf,
 } from './helpers.js';
+import { cacheOf, KEPT_ITEMS as items, keeping as serving } from './services.js';
 
-const items = randomVectors(100, 3);
 const vectorCache = { maxBytes: 1 << 20, ttlMs: AMPLE };
 const resultCache = { maxUsers: 1000, ttlMs: AMPLE };
-
-async function serving(options: RecommenderOptions, changes: Partial<Deployment> = {}) {
-  const index = await heldOf(items);
-  const { deployment, asked } = deploymentOf(index, changes);
-  const service = new Recommender({ slo: AMPLE, warmUp: 0, ...options });
-  await service.deploy(deployment);
-  index.searches = 0;
-  return { service, asked, index, deployment };
-}
-
-const cacheOf = async (service: Recommender, ...given: Parameters<Recommender['recommend']>) =>
-  (await service.recommend(...given)).explanation.cache;
 
 describe('vectors that are kept', () => {
   it('are not asked for again, and give the same', async () => {

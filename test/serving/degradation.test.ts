@@ -3,7 +3,6 @@ import { LichenArgumentError } from '../../src/errors.js';
 import type { SharedTier } from '../../src/cache/shared-tier.js';
 import { Recommender, type Recommendation } from '../../src/serving/recommender.js';
 import type { Deployment, EncodeContext, UserQuery, UserVectors } from '../../src/index.js';
-import type { Metric } from '../../src/vectors/metric.js';
 import { outcome, pass } from '../batching/helpers.js';
 import {
   after,
@@ -11,33 +10,24 @@ import {
   deploymentOf,
   DIM,
   heldOf,
-  randomVectors,
   rowsOf,
   settled,
   stopClock,
   vectorOf,
   wait,
 } from './helpers.js';
+import {
+  HASTY_ITEMS as items,
+  hasty as serving,
+  never,
+  usualItems,
+  usualVector,
+} from './services.js';
 
 beforeEach(stopClock);
 afterEach(() => {
   vi.useRealTimers();
 });
-
-const items = randomVectors(100, 5);
-const usualVector = vectorOf('the usual one');
-const never = (): Promise<never> => new Promise(() => undefined);
-
-async function serving(changes: Partial<Deployment> = {}, metric: Metric = 'dot') {
-  const index = await heldOf(items, metric);
-  const { deployment, asked } = deploymentOf(index, changes);
-  const service = new Recommender({ slo: 50, k: 5, warmUp: 0 });
-  await settled(service.deploy(deployment));
-  return { service, asked, index };
-}
-
-const usualItems = (k = 5, without: number[] = []): number[] =>
-  rowsOf(bestOf(items, usualVector, { k, without }));
 
 describe('a deadline that is over', () => {
   it.each([['no milliseconds', 0] as const, ['a time of before', -1000] as const])(

@@ -1,10 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
-import { Recommender } from '../../src/serving/recommender.js';
 import type { UserQuery } from '../../src/index.js';
-import type { RecommenderOptions } from '../../src/serving/recommender-options.js';
 import { outcome } from '../batching/helpers.js';
 import {
-  AMPLE,
   bestOf,
   breathe,
   deploymentOf,
@@ -17,11 +14,9 @@ import {
   until,
   vectorOf,
 } from './helpers.js';
+import { quiet } from './services.js';
 
 const items = randomVectors(50, 11);
-const quiet = (options: RecommenderOptions = {}) =>
-  new Recommender({ slo: AMPLE, k: 5, ...options });
-
 describe('a service without a model', () => {
   it('is not ready, and says so at once', async () => {
     const service = quiet();

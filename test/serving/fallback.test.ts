@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Recommender, type Recommendation } from '../../src/serving/recommender.js';
-import type { Deployment, EncodeContext } from '../../src/index.js';
+import type { EncodeContext } from '../../src/index.js';
 import type { Metric } from '../../src/vectors/metric.js';
 import { outcome } from '../batching/helpers.js';
 import {
@@ -10,7 +10,6 @@ import {
   flatOf,
   gate,
   heldOf,
-  randomVectors,
   rowsOf,
   settled,
   stopClock,
@@ -18,26 +17,18 @@ import {
   vectorOf,
   wait,
 } from './helpers.js';
+import {
+  HASTY_ITEMS as items,
+  hasty as serving,
+  never,
+  usualItems,
+  usualVector,
+} from './services.js';
 
 beforeEach(stopClock);
 afterEach(() => {
   vi.useRealTimers();
 });
-
-const items = randomVectors(100, 5);
-const usualVector = vectorOf('the usual one');
-const never = (): Promise<never> => new Promise(() => undefined);
-
-async function serving(changes: Partial<Deployment> = {}, metric: Metric = 'dot') {
-  const index = await heldOf(items, metric);
-  const { deployment, asked } = deploymentOf(index, changes);
-  const service = new Recommender({ slo: 50, k: 5, warmUp: 0 });
-  await settled(service.deploy(deployment));
-  return { service, asked, index };
-}
-
-const usualItems = (k = 5, without: number[] = []): number[] =>
-  rowsOf(bestOf(items, usualVector, { k, without }));
 
 describe('a stage', () => {
   it('that is not done in time leaves the order of the search', async () => {

@@ -1,6 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { Recommender } from '../../src/serving/recommender.js';
-import type { RecommenderOptions } from '../../src/serving/recommender-options.js';
 import {
   AMPLE,
   bestOf,
@@ -14,11 +12,9 @@ import {
   until,
   vectorOf,
 } from './helpers.js';
+import { quiet } from './services.js';
 
 const items = randomVectors(50, 11);
-const quiet = (options: RecommenderOptions = {}) =>
-  new Recommender({ slo: AMPLE, k: 5, ...options });
-
 describe('many requests while models change places', () => {
   const MARKS = [
     { version: 'A', mark: 1 },

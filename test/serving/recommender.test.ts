@@ -17,19 +17,10 @@ import {
   scoreOf,
   vectorOf,
 } from './helpers.js';
+import { batching as serving } from './services.js';
 
 const items = randomVectors(300, 7);
 const users = Array.from({ length: 10 }, (_, at) => `user ${at}`);
-
-async function serving(...given: Parameters<typeof deploymentOf<number>>) {
-  const { deployment, asked } = deploymentOf(...given);
-  // All that come in one turn are one batch.
-  const batching = { policy: 'fixed', maxDelayMs: 0 } as const;
-  const service = new Recommender({ slo: AMPLE, batching });
-  await service.deploy(deployment);
-  asked.length = 0;
-  return { service, asked };
-}
 
 describe('recommendations', () => {
   it.each<Metric>(['dot', 'cosine', 'l2'])('are the nearest by %s, best first', async (metric) => {

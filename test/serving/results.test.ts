@@ -1,36 +1,21 @@
 import { pass } from '../batching/helpers.js';
 import { describe, expect, it, vi } from 'vitest';
 import { Recommender } from '../../src/serving/recommender.js';
-import type { Deployment } from '../../src/index.js';
-import type { RecommenderOptions, ServeOptions } from '../../src/serving/recommender-options.js';
+import type { ServeOptions } from '../../src/serving/recommender-options.js';
 import {
   AMPLE,
   bestOf,
   deploymentOf,
   flatOf,
   gate,
-  heldOf,
-  randomVectors,
   rowsOf,
   vectorOf,
   settled,
   stopClock,
 } from './helpers.js';
+import { cacheOf, KEPT_ITEMS as items, keeping as serving } from './services.js';
 
-const items = randomVectors(100, 3);
 const resultCache = { maxUsers: 1000, ttlMs: AMPLE };
-
-async function serving(options: RecommenderOptions, changes: Partial<Deployment> = {}) {
-  const index = await heldOf(items);
-  const { deployment, asked } = deploymentOf(index, changes);
-  const service = new Recommender({ slo: AMPLE, warmUp: 0, ...options });
-  await service.deploy(deployment);
-  index.searches = 0;
-  return { service, asked, index, deployment };
-}
-
-const cacheOf = async (service: Recommender, ...given: Parameters<Recommender['recommend']>) =>
-  (await service.recommend(...given)).explanation.cache;
 
 describe('results that are kept', () => {
   it('are given without tower and search, and say so', async () => {

@@ -1,19 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { Recommender } from '../../src/serving/recommender.js';
 import type { Where } from '../../src/index/where.js';
 import { outcome } from '../batching/helpers.js';
-import { AMPLE, bestOf, deploymentOf, flatOf, randomVectors, rowsOf, vectorOf } from './helpers.js';
+import { bestOf, flatOf, randomVectors, rowsOf, vectorOf } from './helpers.js';
+import { batching as serving } from './services.js';
 
 const items = randomVectors(300, 7);
-async function serving(...given: Parameters<typeof deploymentOf<number>>) {
-  const { deployment, asked } = deploymentOf(...given);
-  // All that come in one turn are one batch.
-  const batching = { policy: 'fixed', maxDelayMs: 0 } as const;
-  const service = new Recommender({ slo: AMPLE, batching });
-  await service.deploy(deployment);
-  asked.length = 0;
-  return { service, asked };
-}
 
 describe('requests that come together', () => {
   const years = items.map((_, at) => at);
