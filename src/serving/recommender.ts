@@ -104,6 +104,8 @@ export class Recommender {
   /** What was left and is not closed yet. */
   readonly #ending = new Set<Promise<void>>();
   #deploying: Promise<unknown> = Promise.resolve();
+  /** Fires when the service is closed. */
+  readonly #stopping = new AbortController();
   #deployments = 0;
   #requests = 0;
   #closing: Promise<void> | undefined;
@@ -253,6 +255,7 @@ export class Recommender {
   }
 
   async #close(): Promise<void> {
+    this.#stopping.abort();
     const drained = new Promise<void>((resolve) => (this.#drained = resolve));
     if (this.#requests > 0)
       await withinTime(drained, CLOSING_MS, () => new Error()).catch(() => {});
@@ -267,14 +270,13 @@ export class Recommender {
     this.#requireOpen();
     const served = new Served<Key>(deployment, this.#options);
     try {
-      await withinTime(served.warmUp(this.#recent), WARMING_MS, () => {
-        const message = `the deployment was not warm after ${WARMING_MS} ms`;
-        return new LichenError('ERR_LICHEN_DEADLINE', message);
-      });
-      this.#requireOpen();
+      await withinRequest(() => served.warmUp(this.#recent), WARMING_MS, this.#stopping.signal);
     } catch (error) {
       await served.release();
-      throw error;
+      this.#requireOpen();
+      if (!(error instanceof LateError)) throw error;
+      const message = `the deployment was not warm after ${WARMING_MS} ms`;
+      throw new LichenError('ERR_LICHEN_DEADLINE', message, { cause: error });
     }
     const before = this.#lease;
     const { index } = served;
