@@ -3,6 +3,10 @@ import { itemsOf, type Interactions, type Matrix } from '../../src/index.js';
 /** Items of a history that similarities are taken with, the last ones. */
 const MOST_HISTORY = 50;
 
+/** Candidates that features are measured by. */
+const NEAREST = 50;
+const LEAST_SQUARE = 1e-12;
+
 /** Values of a candidate. */
 export const RANKING_FEATURES = 6;
 
@@ -60,8 +64,34 @@ export class RankingFeatures {
     return { number, vector, history: history.slice(-MOST_HISTORY), together };
   }
 
-  /** Rows of features, one a candidate. */
-  of({ vector, history, together }: RankedUser, candidates: ArrayLike<number>): Float32Array {
+  /**
+   * Rows of features, one a candidate, as the request's own nearest candidates have them: of mean 0 and variance 1 over
+   * those. What a feature is at all differs between users, and between training and serving, more than what it tells.
+   */
+  of(user: RankedUser, candidates: ArrayLike<number>): Float32Array {
+    const features = this.plain(user, candidates);
+    const nearest = Uint32Array.from(candidates, (_, at) => at)
+      .sort((a, b) => features[b * RANKING_FEATURES]! - features[a * RANKING_FEATURES]!)
+      .subarray(0, NEAREST);
+    for (let d = 0; d < RANKING_FEATURES; d++) {
+      let mean = 0;
+      let square = 0;
+      for (const at of nearest) mean += features[at * RANKING_FEATURES + d]! / nearest.length;
+      for (const at of nearest) {
+        square += (features[at * RANKING_FEATURES + d]! - mean) ** 2 / nearest.length;
+      }
+      const scale = square > LEAST_SQUARE ? 1 / Math.sqrt(square) : 0;
+      for (let at = d; at < features.length; at += RANKING_FEATURES) {
+        features[at] = (features[at]! - mean) * scale;
+      }
+    }
+    return features;
+  }
+
+  private plain(
+    { vector, history, together }: RankedUser,
+    candidates: ArrayLike<number>,
+  ): Float32Array {
     const { data, dim } = this.items;
     const { unit } = this;
     const out = new Float32Array(candidates.length * RANKING_FEATURES);

@@ -40,6 +40,8 @@ export interface CascadeTuning {
   readonly best: TuningPoint | undefined;
   /** With all candidates in all stages. */
   readonly full: TuningPoint;
+  /** All that were tried. */
+  readonly points: readonly TuningPoint[];
   /** The points that no other is better than at the same cost or less, from cheap to dear. */
   readonly front: readonly TuningPoint[];
   /** What the retrieval and each stage cost. */
@@ -182,6 +184,7 @@ export async function tuneCascade<Q, K extends Key = number>(
     }
     return {
       best: front.findLast(({ costMs }) => costMs <= maxCostMs),
+      points: results,
       full: results.findLast(({ candidates }) => !candidates.includes(0))!,
       front,
       costs: all.map(({ name }, at) => ({

@@ -74,6 +74,11 @@ describe('tuneCascade', () => {
     const { full, front } = tuning;
     expect(full.candidates).toEqual([200, 200, 200]);
     expect(full.ndcg).toBeCloseTo(await measured([200, 200, 200]), 9);
+    expect(tuning.points).toEqual(expect.arrayContaining([full, ...front]));
+    const tried = tuning.points.map(({ candidates }) => candidates.join());
+    expect(new Set(tried).size).toBe(tried.length);
+    const best = Math.max(...tuning.points.map(({ ndcg }) => ndcg));
+    expect(front.at(-1)!.ndcg).toBe(best);
     // From cheap to dear, and each better than the one before.
     for (let at = 1; at < front.length; at++) {
       expect(front[at]!.costMs).toBeGreaterThanOrEqual(front[at - 1]!.costMs);
