@@ -31,10 +31,17 @@ export class LatencyModel implements BatchLatency {
   private readonly times = new Float64Array(BUCKETS);
   private readonly counts = new Uint32Array(BUCKETS);
   private readonly ratios = new Float64Array(RATIO_BINS);
+  private readonly seenAt = new Float64Array(BUCKETS);
   private ratioWeight = 0;
 
-  /** @param slowerShare of the slowest batches, in requests, that `slack` does not allow for */
-  constructor(private readonly slowerShare = SLOWER_SHARE) {}
+  /**
+   * @param slowerShare of the slowest batches, in requests, that `slack` does not allow for
+   * @param keptMs how long a size counts that was not seen any more
+   */
+  constructor(
+    private readonly slowerShare = SLOWER_SHARE,
+    private readonly keptMs = Infinity,
+  ) {}
 
   /** Whether anything is known. */
   get isFitted(): boolean {
@@ -76,7 +83,18 @@ export class LatencyModel implements BatchLatency {
     this.weights[bucket]!++;
     this.sizes[bucket]! += (size - this.sizes[bucket]!) * gain;
     this.times[bucket]! += (counted - this.times[bucket]!) * gain;
+    this.seenAt[bucket] = performance.now();
+    if (this.keptMs < Infinity) this.forget();
     this.fit();
+  }
+
+  private forget(): void {
+    const oldest = performance.now() - this.keptMs;
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      if (this.seenAt[bucket]! >= oldest) continue;
+      this.counts[bucket] = 0;
+      this.weights[bucket] = 0;
+    }
   }
 
   /** Counted by requests: small batches, which something always comes between, say little about large ones. */

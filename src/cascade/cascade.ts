@@ -115,8 +115,11 @@ export class Cascade<Q, K extends Key = number> {
     const record = this.#records[0]!;
     // Not fewer than there shall be results.
     const wanted = Math.max(record.most, k);
-    const count = Math.max(k, this.#plan(0, run.until - performance.now(), wanted));
-    const attempt = await this.#attempt(record, run, count, async (context) => {
+    const now = performance.now();
+    // Some there must be, also if no number seems to fit.
+    const planned = Math.max(k, this.#plan(0, run.until - now, wanted) || record.least);
+    const count = record.isDueInFull(now) ? wanted : planned;
+    const attempt = await this.#attempt(record, run, [count, wanted], async (context) => {
       const ranking = Ranking.of(await retrieve(run.query, count, context));
       if (ranking === undefined) throw notCandidates('retrieve');
       return ranking;
@@ -164,7 +167,7 @@ export class Cascade<Q, K extends Key = number> {
       return ranking;
     }
     const { keys, scores } = ranking.first(count);
-    const attempt = await this.#attempt(record, run, count, async (context) => {
+    const attempt = await this.#attempt(record, run, [count, wanted], async (context) => {
       const result = await stage.score(run.query, { keys, scores }, context);
       const order = orderOf(result, count);
       return ranking.reordered(order, count, result, at);
@@ -188,10 +191,11 @@ export class Cascade<Q, K extends Key = number> {
   #countFor(at: number, available: number, leftMs: number): number | string {
     if (leftMs <= 0) return 'no time was left';
     const count = this.#plan(at, leftMs, available);
-    if (count > 0) return count;
     const record = this.#records[at]!;
+    const now = performance.now();
+    if (count > 0) return record.isDueInFull(now) ? Math.min(record.most, available) : count;
     const least = Math.min(record.least, available);
-    if (record.isDue(performance.now())) return least;
+    if (record.isDue(now)) return least;
     const takes = record.expected(least).toFixed(1);
     return `${least} candidates take ${takes} ms, and ${leftMs.toFixed(1)} ms were left`;
   }
@@ -211,11 +215,11 @@ export class Cascade<Q, K extends Key = number> {
   async #attempt<T>(
     record: StageRecord,
     run: Run<Q>,
-    count: number,
+    [count, wanted]: readonly [number, number],
     work: (context: StageContext) => Promise<T>,
   ): Promise<Attempt<T>> {
     const begun = performance.now();
-    record.begins(begun);
+    record.begins(begun, count >= wanted);
     try {
       const result = await withinRequest(work, run.until - begun, run.signal);
       const ms = performance.now() - begun;

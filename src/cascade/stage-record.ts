@@ -7,16 +7,19 @@ import type { StageCost, StageOutcome, StageStatistics } from './stage.js';
 
 /** After so long without a run, a stage that is thought too dear is tried once more. */
 const TRIED_EVERY_MS = 1000;
+/** What was slow in a crowd, with numbers of candidates that are not asked for any more, must not count for ever. */
+const KEPT_MS = 5000;
 
 /** What a cascade knows of one of its stages: what it costs, whether it works. */
 export class StageRecord implements PlannedStage {
   readonly breaker = new Breaker(steadyClock);
-  private readonly model = new LatencyModel();
+  private readonly model = new LatencyModel(undefined, KEPT_MS);
   private readonly latencies = new LatencyRecord();
   private readonly outcomes: Record<StageOutcome, number> = {
     ...{ full: 0, reduced: 0, skipped: 0, failed: 0, late: 0 },
   };
   private ranAt = -Infinity;
+  private wholeAt = performance.now();
 
   constructor(
     readonly name: string,
@@ -36,9 +39,15 @@ export class StageRecord implements PlannedStage {
     return now - this.ranAt > TRIED_EVERY_MS;
   }
 
-  /** It is begun. */
-  begins(now: number): void {
+  /** Whether it should have all candidates although there seems to be no time: the same, of one that has had fewer. */
+  isDueInFull(now: number): boolean {
+    return now - this.wholeAt > TRIED_EVERY_MS;
+  }
+
+  /** It is begun, with all that it should have or with fewer. */
+  begins(now: number, isWhole: boolean): void {
     this.ranAt = now;
+    if (isWhole) this.wholeAt = now;
   }
 
   /** It took so long for so many candidates. */

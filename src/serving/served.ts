@@ -99,11 +99,14 @@ export class Served<K extends Key = Key> {
     this.#options = options;
     this.ids = new ItemIds(index, items);
     this.#usual = usualVector && Float32Array.from(toVector('usualVector', usualVector, index.dim));
+    const retrieved = candidates ?? stages[0]?.candidates ?? options.k;
     this.#search = new GroupedSearch(index, deployment.search);
     this.#cascade = new Cascade<Asked<K>, K>({
       retrieval: {
         name: 'retrieval',
-        candidates: candidates ?? stages[0]?.candidates ?? options.k,
+        candidates: retrieved,
+        // A search for fewer takes hardly less; what it seems to take, in a crowd, is waiting.
+        leastCandidates: retrieved,
         retrieve: async (asked, count) => {
           try {
             const { vector, where, whereText, exclude } = asked;
