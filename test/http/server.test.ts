@@ -96,6 +96,30 @@ describe('a server', () => {
   });
 });
 
+describe('logs', () => {
+  it('are lines of JSON that say what failed within, and nothing of what did not', async () => {
+    const lines: string[] = [];
+    const stream = { write: (line: string) => void lines.push(line) };
+    const { url } = await served(
+      { log: { level: 'warn', stream } as never },
+      {},
+      {
+        encode: (users) => {
+          if (users.some(({ user }) => user === 'bad')) throw new Error('no weights');
+          return users.map(({ user }) => vectorOf(user));
+        },
+      },
+    );
+    await post(`${url}/v1/recommend`, { user: 'good' });
+    await post(`${url}/v1/recommend`, { user: 'good', k: -1 });
+    expect(lines).toEqual([]);
+    expect((await post(`${url}/v1/recommend`, { user: 'bad' })).status).toBe(500);
+    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { level: 50, msg: 'a request failed', err: { message: 'no weights' } },
+    ]);
+  });
+});
+
 describe('the plugin', () => {
   it('lives within an app of the user’s, under a prefix, and leaves the rest alone', async () => {
     const { recommender } = await served();
