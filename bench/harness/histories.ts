@@ -24,3 +24,16 @@ export async function histories(
     ),
   };
 }
+
+/** Those of some users, for a batch; all are of one length. */
+export function historiesOf(all: UserHistories, numbers: readonly number[]): UserHistories {
+  const length = all.offsets[1]!;
+  const rows = new Uint32Array(numbers.length * length);
+  for (const [at, number] of numbers.entries()) {
+    rows.set(all.rows.subarray(number * length, (number + 1) * length), at * length);
+  }
+  return {
+    offsets: Uint32Array.from({ length: numbers.length + 1 }, (_, at) => at * length),
+    rows,
+  };
+}

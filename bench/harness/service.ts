@@ -7,7 +7,7 @@ import type { Deployment, Recommender, RecommenderOptions } from '../../src/inde
 import type * as http from '../../src/http/index.js';
 import { sharedMatrix } from '../../src/pool/user-tower.js';
 import { compiled } from './compiled.js';
-import { histories } from './histories.js';
+import { histories, historiesOf } from './histories.js';
 import { createTower } from './mlp-tower.js';
 import { mixture } from './vectors.js';
 
@@ -46,15 +46,14 @@ export async function makeService(
   const deployment: Deployment = {
     version: 'bench',
     index,
-    encode: async (queries) => {
-      const histories = new Uint32Array(queries.length * HISTORY);
-      queries.forEach(({ user }, at) => {
-        const from = (user as number) * HISTORY;
-        histories.set(users.rows.subarray(from, from + HISTORY), at * HISTORY);
-      });
-      const offsets = Uint32Array.from({ length: queries.length + 1 }, (_, at) => at * HISTORY);
-      return tower({ rows: queries.length, history: { offsets, rows: histories } });
-    },
+    encode: (queries) =>
+      tower({
+        rows: queries.length,
+        history: historiesOf(
+          users,
+          queries.map(({ user }) => user as number),
+        ),
+      }),
     usualVector: items.data.slice(0, DIM),
     stages: [
       storeStage({ name: 'rescoring', store, candidates: 200, vector: ({ vector }) => vector }),

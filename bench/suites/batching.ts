@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { HnswIndex, matrix, Random } from '../../src/index.js';
 import type { Batcher } from '../../src/batching/batcher.js';
 import type { BatcherOptions } from '../../src/batching/batcher-options.js';
-import { sharedMatrix, type UserHistories } from '../../src/pool/user-tower.js';
+import { sharedMatrix } from '../../src/pool/user-tower.js';
 import { ratioText, spread } from '../harness/alternate.js';
 import {
   bursty,
@@ -14,7 +14,7 @@ import {
   type Arrivals,
 } from '../harness/arrivals.js';
 import { compiled } from '../harness/compiled.js';
-import { histories } from '../harness/histories.js';
+import { histories, historiesOf } from '../harness/histories.js';
 import type { MlpTowerData } from '../harness/mlp-tower.js';
 import { openLoop, type OpenLoop } from '../harness/open-loop.js';
 import { ratioFields } from '../harness/report.js';
@@ -108,24 +108,13 @@ async function retrieval(context: SuiteContext) {
   });
   const retrieve = async (numbers: readonly number[]): Promise<Float64Array[]> => {
     const { keys, counts } = await pool.retrieve(
-      { history: batchOf(users, numbers) },
+      { history: historiesOf(users, numbers) },
       { k: 20, ef: 64 },
     );
     const k = keys.length / counts.length;
     return numbers.map((_, at) => keys.subarray(at * k, (at + 1) * k));
   };
   return { retrieve, close: () => pool.close() };
-}
-
-function batchOf({ rows }: UserHistories, numbers: readonly number[]): UserHistories {
-  const all = new Uint32Array(numbers.length * HISTORY);
-  for (const [at, number] of numbers.entries()) {
-    all.set(rows.subarray(number * HISTORY, (number + 1) * HISTORY), at * HISTORY);
-  }
-  return {
-    offsets: Uint32Array.from({ length: numbers.length + 1 }, (_, at) => at * HISTORY),
-    rows: all,
-  };
 }
 
 type Retrieve = (users: readonly number[]) => Promise<Float64Array[]>;

@@ -83,13 +83,15 @@ export class LatencyModel implements BatchLatency {
     this.weights[bucket]!++;
     this.sizes[bucket]! += (size - this.sizes[bucket]!) * gain;
     this.times[bucket]! += (counted - this.times[bucket]!) * gain;
-    this.seenAt[bucket] = performance.now();
-    if (this.keptMs < Infinity) this.forget();
+    if (this.keptMs < Infinity) this.forget(bucket);
     this.fit();
   }
 
-  private forget(): void {
-    const oldest = performance.now() - this.keptMs;
+  /** Of sizes that were not seen any more; one was now. */
+  private forget(seen: number): void {
+    const now = performance.now();
+    this.seenAt[seen] = now;
+    const oldest = now - this.keptMs;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
       if (this.seenAt[bucket]! >= oldest) continue;
       this.counts[bucket] = 0;

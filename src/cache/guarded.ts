@@ -86,15 +86,20 @@ export class LatencyRecord {
   private readonly histogram: RecordableHistogram = createHistogram();
 
   add(ms: number): void {
-    this.histogram.record(Math.max(1, Math.round(ms * 1e6)));
+    recordMs(this.histogram, ms);
   }
 
-  /** In microseconds; 0 before anything was added. */
   percentiles(): { p50us: number; p99us: number } {
-    if (this.histogram.count === 0) return { p50us: 0, p99us: 0 };
-    return {
-      p50us: this.histogram.percentile(50) / 1000,
-      p99us: this.histogram.percentile(99) / 1000,
-    };
+    return percentilesOf(this.histogram);
   }
+}
+
+export function recordMs(histogram: RecordableHistogram, ms: number): void {
+  histogram.record(Math.max(1, Math.round(ms * 1e6)));
+}
+
+/** Of what {@link recordMs} recorded, in microseconds; 0 before anything was. */
+export function percentilesOf(histogram: RecordableHistogram): { p50us: number; p99us: number } {
+  if (histogram.count === 0) return { p50us: 0, p99us: 0 };
+  return { p50us: histogram.percentile(50) / 1000, p99us: histogram.percentile(99) / 1000 };
 }

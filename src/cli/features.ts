@@ -1,5 +1,3 @@
-import { pathToFileURL } from 'node:url';
-import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { LichenArgumentError, LichenFileError, shown } from '../errors.js';
 import type { BatchView, FeatureService, FeatureView } from '../features/definitions.js';
@@ -10,6 +8,7 @@ import { OnlineFeatures } from '../features/online.js';
 import { openFeatureStore } from '../features/open-store.js';
 import type { OnlineStore } from '../features/store.js';
 import { storeStatistics } from '../features/store-report.js';
+import { importModule } from './modules.js';
 import { grouped, openTerminal, table, type Terminal } from './terminal.js';
 import { json } from './usage.js';
 
@@ -177,18 +176,7 @@ async function ready(store: OnlineStore): Promise<void> {
 }
 
 async function readDefinitions(path: string): Promise<Definitions> {
-  let exported: Record<string, unknown>;
-  try {
-    exported = (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>;
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const isAbsent = (cause as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND';
-    throw new LichenFileError(
-      isAbsent ? 'ERR_LICHEN_NOT_FOUND' : 'ERR_LICHEN_FORMAT',
-      `cannot load ${path}: ${reason}`,
-      { cause },
-    );
-  }
+  const exported = await importModule(path);
   const all = new Set(Object.values(exported).flatMap(parts));
   const views = [...all].filter((part): part is FeatureView => 'tier' in part);
   const services = [...all].filter((part): part is FeatureService => 'signature' in part);

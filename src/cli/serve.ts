@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises';
-import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
 import { openRedisTier } from '../cache/redis-tier.js';
 import { makeCatalogue } from '../catalogue/catalogue.js';
@@ -18,6 +17,7 @@ import { modelDeployment } from '../serving/model-deployment.js';
 import { Recommender } from '../serving/recommender.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
 import { importPackage } from '../vectors/packages.js';
+import { importModule } from './modules.js';
 import { builtInConfig, readServeConfig, type WhatIsServed } from './serve-config.js';
 import { grouped, openTerminal, type Terminal } from './terminal.js';
 import { integer } from './usage.js';
@@ -169,16 +169,13 @@ async function deploymentOf(
   });
 }
 
-/** @throws ERR_LICHEN_FORMAT for a module that gives none. */
+/** @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_FORMAT for a module that gives none. */
 async function moduleDeployment(
   path: string,
   index: VectorIndex<Key>,
   published: Published | undefined,
 ): Promise<Deployment<Key>> {
-  const loaded = (await import(pathToFileURL(path).href).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new LichenFileError('ERR_LICHEN_FORMAT', `cannot load ${path}: ${reason}`, { cause });
-  })) as { default?: unknown };
+  const loaded = await importModule(path);
   const make = (loaded.default as { default?: unknown } | undefined)?.default ?? loaded.default;
   if (typeof make !== 'function') {
     throw new LichenFileError('ERR_LICHEN_FORMAT', `${path} must export a function as default`);

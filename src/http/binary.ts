@@ -10,13 +10,14 @@ export const BINARY = 'application/octet-stream';
  * Vectors of a body: float32 after float32.
  * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_EMPTY
  */
-export function vectorsOf(body: Buffer, dim: number): Float32Array {
+export function vectorsOf(body: Buffer, dim: number, most: number): Float32Array {
   const bytes = 4 * dim;
   if (body.length === 0) throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'the body is empty');
   if (body.length % bytes !== 0) {
     const message = `the body must hold vectors of ${dim} float32 values, ${bytes} bytes each, got ${body.length} bytes`;
     throw new LichenArgumentError('ERR_LICHEN_DIMENSION', message);
   }
+  requireCount('vectors', body.length / bytes, most);
   return new Float32Array(copied(body));
 }
 
@@ -27,6 +28,7 @@ export function vectorsOf(body: Buffer, dim: number): Float32Array {
 export function keyedVectorsOf(
   body: Buffer,
   dim: number,
+  most: number,
 ): { readonly keys: Float64Array; readonly vectors: Float32Array } {
   const bytes = 8 + 4 * dim;
   if (body.length === 0) throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'the body is empty');
@@ -35,6 +37,7 @@ export function keyedVectorsOf(
     throw new LichenArgumentError('ERR_LICHEN_DIMENSION', message);
   }
   const rows = body.length / bytes;
+  requireCount('vectors', rows, most);
   const memory = copied(body);
   return {
     keys: new Float64Array(memory, 0, rows),
@@ -43,10 +46,17 @@ export function keyedVectorsOf(
 }
 
 /** Keys of a body: float64 after float64. @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_EMPTY */
-export function keysOf(body: Buffer): Float64Array {
+export function keysOf(body: Buffer, most: number): Float64Array {
   if (body.length === 0) throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'the body is empty');
-  if (body.length % 8 === 0) return new Float64Array(copied(body));
-  throw badArgument(`the body must hold float64 keys, 8 bytes each, got ${body.length} bytes`);
+  if (body.length % 8 !== 0) {
+    throw badArgument(`the body must hold float64 keys, 8 bytes each, got ${body.length} bytes`);
+  }
+  requireCount('keys', body.length / 8, most);
+  return new Float64Array(copied(body));
+}
+
+function requireCount(what: string, count: number, most: number): void {
+  if (count > most) throw badArgument(`a request may have ${most} ${what}, got ${count}`);
 }
 
 /**

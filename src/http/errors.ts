@@ -65,6 +65,6 @@ const RETRY_AFTER = '1';
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const { status, code, message } = httpErrorOf(error);
   if (status === 500) request.log.error({ err: error }, 'a request failed');
-  if (status === 503) reply.header('retry-after', RETRY_AFTER);
+  if (status === 503 || status === 429) reply.header('retry-after', RETRY_AFTER);
   void reply.code(status).type('application/json').send({ error: { code, message } });
 }

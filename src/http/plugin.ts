@@ -187,7 +187,6 @@ async function addGate(
     if (hasRates) {
       const { isAllowed, ...limit } = await rate(request);
       if (!isAllowed && (limit as { isExceeded?: boolean }).isExceeded === true) {
-        reply.header('retry-after', '1');
         throw new RequestError(429, 'more requests than may be in a second');
       }
     }

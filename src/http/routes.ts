@@ -111,9 +111,9 @@ async function search(
   const isBinary = Buffer.isBuffer(body);
   const { where, exclude } = isBinary ? {} : body;
   const { k = 10, ef, recall, exact } = isBinary ? query : body;
-  const vectors = isBinary ? vectorsOf(body, index.dim) : (body.vectors as number[][]);
+  // Of JSON the schema has counted them.
+  const vectors = isBinary ? vectorsOf(body, index.dim, maxVectors) : (body.vectors as number[][]);
   const rows = isBinary ? (vectors as Float32Array).length / index.dim : vectors.length;
-  if (rows > maxVectors) throw badArgument(`a request may have ${maxVectors} vectors, got ${rows}`);
   const left = exclude && ids.keysOf(exclude);
   if (index.size === 0) return emptyResult(rows);
   return index.searchBatch(vectors, {
@@ -147,7 +147,7 @@ interface UpsertBody {
 }
 
 function addWriteRoutes(routes: Routes): void {
-  const { app, recommender, schemas, requestOptions, within, writeDeadlineMs } = routes;
+  const { app, recommender, schemas, requestOptions, within, writeDeadlineMs, limits } = routes;
   const config = { lichenNeeds: 'write', lichenKind: 'write' } as const;
   const change = <T>(
     request: FastifyRequest,
@@ -175,7 +175,7 @@ function addWriteRoutes(routes: Routes): void {
       change(request, reply, async ({ index }) => {
         const { body } = request;
         const { keys, vectors, attributes } = Buffer.isBuffer(body)
-          ? { ...keyedVectorsOf(body, index.dim), attributes: undefined }
+          ? { ...keyedVectorsOf(body, index.dim, limits.maxVectors), attributes: undefined }
           : {
               keys: keysOfIds(body.ids),
               vectors: body.vectors as number[][],
@@ -191,7 +191,7 @@ function addWriteRoutes(routes: Routes): void {
     async (request, reply) =>
       change(request, reply, async ({ index }) => {
         const { body } = request;
-        const keys = Buffer.isBuffer(body) ? keysOf(body) : keysOfIds(body.ids);
+        const keys = Buffer.isBuffer(body) ? keysOf(body, limits.maxIds) : keysOfIds(body.ids);
         await index.remove(keys);
         return { deleted: keys.length, size: index.size };
       }),

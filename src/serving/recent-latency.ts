@@ -1,4 +1,5 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { percentilesOf, recordMs } from '../cache/guarded.js';
 
 /** How long something took lately. */
 export interface LatencyPercentiles {
@@ -17,7 +18,7 @@ export class RecentLatency {
 
   add(ms: number): void {
     this.#turn();
-    this.#current.record(Math.max(1, Math.round(ms * 1e6)));
+    recordMs(this.#current, ms);
   }
 
   percentiles(): LatencyPercentiles {
@@ -25,8 +26,7 @@ export class RecentLatency {
     const both = createHistogram();
     both.add(this.#current);
     both.add(this.#before);
-    if (both.count === 0) return { p50us: 0, p99us: 0 };
-    return { p50us: both.percentile(50) / 1000, p99us: both.percentile(99) / 1000 };
+    return percentilesOf(both);
   }
 
   #turn(): void {

@@ -1,4 +1,8 @@
-import { resolveBatcherOptions, type BatcherOptions } from '../batching/batcher-options.js';
+import {
+  resolveBatcherOptions,
+  resolveSubmitOptions,
+  type BatcherOptions,
+} from '../batching/batcher-options.js';
 import { resolveDeadline } from '../batching/deadline.js';
 import { badArgument } from '../cache/cache-limits.js';
 import type { SharedTier } from '../cache/shared-tier.js';
@@ -156,7 +160,6 @@ export type ResolvedRecommenderOptions = ReturnType<typeof resolveRecommenderOpt
 const REQUEST_OPTIONS = ['deadline', 'priority', 'tenant', 'signal'] as const;
 const WORK_OPTIONS = [...REQUEST_OPTIONS, 'isTelling'] as const;
 const SERVE_OPTIONS = [...REQUEST_OPTIONS, 'k', 'where', 'exclude', 'attributes'] as const;
-const MOST_PRIORITY = 100;
 
 /** Options of a request, checked; `until` is a time as of `performance.now`. */
 export interface ResolvedRequest {
@@ -173,14 +176,15 @@ export function resolveRequest(options: WorkOptions | undefined, sloMs: number) 
 }
 
 function requestOf(options: RequestOptions, sloMs: number): ResolvedRequest {
-  const { deadline = sloMs, priority = 0, tenant = '', signal } = options;
-  requireInteger('priority', priority, -MOST_PRIORITY, MOST_PRIORITY);
-  if (typeof tenant !== 'string')
-    throw badArgument(`tenant must be a string, got ${shown(tenant)}`);
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw badArgument(`signal must be an AbortSignal, got ${shown(signal)}`);
-  }
-  return { until: resolveDeadline(deadline)!, priority, tenant, signal };
+  const { deadline = sloMs } = options;
+  const { priority, tenant, signal } = options;
+  const resolved = resolveSubmitOptions({ deadline, priority, tenant, signal });
+  return {
+    until: resolveDeadline(deadline)!,
+    priority: resolved.priority,
+    tenant: resolved.tenant,
+    signal: resolved.signal,
+  };
 }
 
 /** A request for recommendations, checked. */

@@ -2,8 +2,7 @@ import { LateError, withinRequest } from '../cascade/within.js';
 import { LichenError, refusal, shown, throwIfAborted } from '../errors.js';
 import { badArgument } from '../cache/cache-limits.js';
 import { withinTime } from '../cache/within-time.js';
-import type { LatencyPercentiles } from './recent-latency.js';
-import { RecentLatency } from './recent-latency.js';
+import { RecentLatency, type LatencyPercentiles } from './recent-latency.js';
 import type { StageReport } from '../cascade/stage.js';
 import { Lease } from '../index/lease.js';
 import type { Key } from '../index/types.js';
@@ -107,7 +106,6 @@ export class Recommender {
   /** Fires when the service is closed. */
   readonly #stopping = new AbortController();
   #deployments = 0;
-  #requests = 0;
   #closing: Promise<void> | undefined;
   #drained: (() => void) | undefined;
 
@@ -257,7 +255,7 @@ export class Recommender {
   async #close(): Promise<void> {
     this.#stopping.abort();
     const drained = new Promise<void>((resolve) => (this.#drained = resolve));
-    if (this.#requests > 0)
+    if (this.#admission.inFlight > 0)
       await withinTime(drained, CLOSING_MS, () => new Error()).catch(() => {});
     await this.#deploying;
     await this.#canary.close();
@@ -330,7 +328,6 @@ export class Recommender {
       }
       this.#admission.enter(priority, tenant);
       isIn = true;
-      this.#requests++;
       const result = await lease.use(() => work(lease));
       ({ answer } = result);
       if (answer?.isDegraded === true) outcome = 'degraded';
@@ -349,7 +346,7 @@ export class Recommender {
         // An answer that was quick since it left out the user's part is no sign of room for more.
         const counted = answer?.isCrowded === true ? Math.max(ms, this.#options.sloMs) : ms;
         this.#admission.leave(tenant, isTelling ? counted : undefined);
-        if (--this.#requests === 0) this.#drained?.();
+        if (this.#admission.inFlight === 0) this.#drained?.();
       }
       this.#outcomes[outcome]++;
       if (isAnswered) this.#latency.add(ms);

@@ -265,6 +265,24 @@ describe('POST /v1/upsert and /v1/delete', () => {
     expect(await gone.json()).toEqual({ deleted: 1, size: ROWS });
   });
 
+  it('keep to the limits with binary bodies too, and change nothing beyond', async () => {
+    const index = await indexOf(VECTORS.map((_, row) => row));
+    const { url } = await served({ allowsWrites: true, maxVectors: 2, maxIds: 3 }, {}, { index });
+    for (const [path, bytes] of [
+      ['upsert', 3 * (8 + 16)],
+      ['delete', 4 * 8],
+    ] as const) {
+      const response = await fetch(`${url}/v1/${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/octet-stream' },
+        body: new Uint8Array(bytes),
+      });
+      const { error } = (await response.json()) as { error: { code: string } };
+      expect([response.status, error.code]).toEqual([400, 'ERR_LICHEN_ARGUMENT']);
+    }
+    expect(index.size).toBe(ROWS);
+  });
+
   it.each([
     ['upsert', { ids: [1, 2], vectors: [[1, 2, 3, 4]] }, [400, 'ERR_LICHEN_ARGUMENT']],
     [
