@@ -1,5 +1,7 @@
-// Puts the files of the service's page, which are not compiled, beside what is.
+// Puts what pages are made of, which is not compiled, beside what is.
 
 import { cpSync } from 'node:fs';
 
-cpSync('src/http/page', 'dist/http/page', { recursive: true });
+for (const folder of ['http/page', 'evaluation/report']) {
+  cpSync(`src/${folder}`, `dist/${folder}`, { recursive: true });
+}

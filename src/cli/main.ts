@@ -12,6 +12,7 @@ import { publishCommand } from './publish.js';
 import { recommendCommand } from './recommend.js';
 import { searchCommand } from './search.js';
 import { serveCommand } from './serve.js';
+import { sweepCommand } from './sweep.js';
 import { trainCommand } from './train.js';
 
 /** Wrong usage, as opposed to a failure of the work itself. */
@@ -29,6 +30,7 @@ function program(): Command {
     buildCommand(),
     searchCommand(),
     evalCommand(),
+    sweepCommand(),
     recommendCommand(),
     publishCommand(),
     serveCommand(),

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { LichenError } from '../errors.js';
 
 // Parsers of option values. Commander turns what they throw into a usage error, exit status 2.
 
@@ -62,4 +63,19 @@ export function json<T extends object>(text: string): T {
   }
   if (value !== null && typeof value === 'object') return value as T;
   throw new InvalidArgumentError('Expected a JSON object.');
+}
+
+/** Parses some of the words, separated by commas. */
+export function listOf<T extends string>(words: readonly T[]): (text: string) => T[] {
+  return (text) => [...new Set(text.split(',').map((part) => oneOf(words)(part.trim())))];
+}
+
+/** What a parser of the library gives; what it refuses is wrong usage. */
+export function argument<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof LichenError) throw new InvalidArgumentError(`${error.message}.`);
+    throw error;
+  }
 }

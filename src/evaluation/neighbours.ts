@@ -60,6 +60,16 @@ export function recallAtKByScore(
   truth: Neighbours<number>,
   options: ScoreRecallOptions,
 ): number {
+  const recalls = recallsByScore(found, truth, options);
+  return meanOverRows(recalls.length, (row) => recalls[row]!);
+}
+
+/** The recall of each query, as {@link recallAtKByScore} takes the mean of. */
+export function recallsByScore(
+  found: Neighbours<number>,
+  truth: Neighbours<number>,
+  options: ScoreRecallOptions,
+): Float64Array {
   const { k, metric, tolerance = 1e-5 } = options;
   requireSameQueries(found, truth, k);
   if (!(tolerance >= 0 && tolerance < Infinity)) {
@@ -69,7 +79,7 @@ export function recallAtKByScore(
     );
   }
   const sign = higherIsBetter(parseMetric(metric)) ? 1 : -1;
-  return meanOverRows(found.rows, (row) => {
+  return Float64Array.from({ length: found.rows }, (_, row) => {
     let last = k;
     while (last > 0 && Number.isNaN(truth.values[row * truth.width + last - 1])) last--;
     if (last === 0) return 1;

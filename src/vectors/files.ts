@@ -4,6 +4,7 @@ import { withBytes, writeChunks, type FileOptions } from './bytes.js';
 import { isWholeDtype, type Dtype } from './dtype.js';
 import { floatToHalf } from './half.js';
 import { requireFinite, type IntMatrix, type Matrix } from './matrix.js';
+import { withHdf5 } from './hdf5.js';
 import { npyHeader, readNpy } from './npy.js';
 import { readParquetVectors } from './parquet.js';
 import { bytesOf, pieces, type Allocate, type ValueReader } from './values.js';
@@ -13,7 +14,16 @@ import { vecsChunks, vecsReader } from './vecs.js';
 export interface ReadMatrixOptions extends FileOptions {
   /** Lets NaN and infinite values through; they are an error by default. */
   allowNonFinite?: boolean | undefined;
-  /** Of a .parquet file: the column of vectors, needed if there are several. */
+  /**
+   * Of a .parquet file: the column of vectors, needed if there are several. Of a file of HDF5: the data set, by default
+   * `train`, the base vectors as ann-benchmarks calls them.
+   */
+  column?: string | undefined;
+}
+
+/** Options of {@link readIntMatrix}. */
+export interface ReadIntMatrixOptions extends FileOptions {
+  /** Of a file of HDF5: the data set. Default `neighbors`. */
   column?: string | undefined;
 }
 
@@ -42,46 +52,65 @@ const READERS: Readonly<Record<string, ValueReader>> = {
   '.ibin': binReader('i32'),
 };
 const PARQUET = '.parquet';
-const LATER = ['.hdf5', '.h5', '.arrow', '.feather'];
+const HDF5 = ['.hdf5', '.h5'];
+const LATER = ['.arrow', '.feather'];
 
 /**
  * Reads the vectors of a file as f32, whatever its value type. The kind is read from the name: .npy .fvecs .ivecs
- * .bvecs .fbin .u8bin .i8bin .ibin .parquet, each also with .gz.
+ * .bvecs .fbin .u8bin .i8bin .ibin .parquet, each also with .gz, and .hdf5 .h5.
  * @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_ABORTED; ERR_LICHEN_UNSUPPORTED for another kind of file
  * or value; ERR_LICHEN_FORMAT for a corrupt, ragged or truncated file; ERR_LICHEN_EMPTY for one without vectors;
- * ERR_LICHEN_NOT_FINITE naming row and column; ERR_LICHEN_ARGUMENT for a column that does not suit; for .parquet
- * ERR_LICHEN_MISSING_PACKAGE without the package hyparquet.
+ * ERR_LICHEN_NOT_FINITE naming row and column; ERR_LICHEN_ARGUMENT for a column that does not suit; for .parquet and
+ * .hdf5 ERR_LICHEN_MISSING_PACKAGE without the package hyparquet, or h5wasm.
  */
 export async function readMatrix(path: string, options: ReadMatrixOptions = {}): Promise<Matrix> {
-  const kind = requireKind(path, 'read', [...Object.keys(READERS), PARQUET]);
-  if (options.column !== undefined && kind !== PARQUET) {
-    throw new LichenArgumentError(
-      'ERR_LICHEN_ARGUMENT',
-      `column belongs to .parquet files, but the file is ${path}`,
+  const kind = requireKind(path, 'read', [...Object.keys(READERS), PARQUET, ...HDF5]);
+  const { column } = options;
+  if (kind !== PARQUET) requireNoColumn(path, kind, column);
+  let vectors: Matrix;
+  if (HDF5.includes(kind)) {
+    vectors = await withHdf5(path, (file) => file.vectors(column ?? 'train', options));
+  } else if (kind === PARQUET) {
+    vectors = await readParquetVectors(path, options);
+  } else {
+    vectors = await withBytes(path, options, (source) =>
+      READERS[kind]!(source, (length) => new Float32Array(length)),
     );
   }
-  const vectors: Matrix =
-    kind === PARQUET
-      ? await readParquetVectors(path, options)
-      : await withBytes(path, options, (source) =>
-          READERS[kind]!(source, (length) => new Float32Array(length)),
-        );
   if (options.allowNonFinite !== true) requireFinite(vectors, path);
   return vectors;
 }
 
 /**
  * Reads whole numbers, such as the keys of exact neighbours: .ivecs .ibin .bvecs .u8bin .i8bin and .npy of an integer
- * type, each also with .gz.
+ * type, each also with .gz, and .hdf5 .h5.
  * @throws as {@link readMatrix}; ERR_LICHEN_FORMAT for floats and for values beyond 32 bits.
  */
-export async function readIntMatrix(path: string, options: FileOptions = {}): Promise<IntMatrix> {
-  const read = READERS[requireKind(path, 'read', Object.keys(READERS))]!;
+export async function readIntMatrix(
+  path: string,
+  options: ReadIntMatrixOptions = {},
+): Promise<IntMatrix> {
+  const kind = requireKind(path, 'read', [...Object.keys(READERS), ...HDF5]);
+  const { column } = options;
+  requireNoColumn(path, kind, column);
+  if (HDF5.includes(kind)) {
+    return withHdf5(path, (file) => file.integers(column ?? 'neighbors', options));
+  }
+  const read = READERS[kind]!;
   const allocate: Allocate<Int32Array> = (length, dtype) => {
     requireWhole(path, dtype);
     return new Int32Array(length);
   };
   return withBytes(path, options, (source) => read(source, allocate));
+}
+
+/** Only files that hold several tables have columns, or data sets. */
+function requireNoColumn(path: string, kind: string, column: string | undefined): void {
+  if (column === undefined || HDF5.includes(kind)) return;
+  throw new LichenArgumentError(
+    'ERR_LICHEN_ARGUMENT',
+    `column belongs to .parquet and .hdf5 files, but the file is ${path}`,
+  );
 }
 
 function requireWhole(path: string, dtype: Dtype): void {

@@ -12,6 +12,7 @@ export const importPackage: ImportPackage = (name) => import(name) as Promise<un
  * An optional package. What Node makes of a CommonJS package lists only the names that it can guess, so the package's
  * own exports are taken.
  * @param version its major version, for the message.
+ * @param entry what of it is imported. Default: the package itself.
  * @throws ERR_LICHEN_MISSING_PACKAGE if it is not installed, ERR_LICHEN_UNSUPPORTED if it is and cannot be loaded (a
  * library that it needs is missing, say).
  */
@@ -19,10 +20,11 @@ export async function requirePackage<T>(
   load: ImportPackage,
   name: string,
   version: number,
+  entry = name,
 ): Promise<T> {
   let loaded: unknown;
   try {
-    loaded = await load(name);
+    loaded = await load(entry);
   } catch (cause) {
     throw isAbsent(name, cause)
       ? new LichenError(

@@ -115,7 +115,8 @@ describe('files', () => {
     ['r.fbin', [int32(0, 2)], 'EMPTY', /0 x 2/],
     ['r.fbin', [int32(2, 1), float32(1, NaN)], 'NOT_FINITE', /r\.fbin: row 1, column 0 is NaN/],
     ['r.csv', [int32(1)], 'UNSUPPORTED', /must end in \.npy, \.fvecs.* with \.gz/],
-    ['r.hdf5', [int32(1)], 'UNSUPPORTED', /\.hdf5 is not supported yet/],
+    ['r.hdf5', [int32(1)], 'FORMAT', /r\.hdf5 is no whole HDF5 file: it does not begin as one/],
+    ['r.hdf5.gz', [int32(1)], 'UNSUPPORTED', /compressed inside, unpack it first/],
     ['r.arrow.gz', [int32(1)], 'UNSUPPORTED', /\.arrow is not supported yet/],
     ['r.parquet.gz', [int32(1)], 'FORMAT', /is no whole parquet file/],
   ])('refuses %s (%#)', async (name, parts, code, message) => {
