@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { parseMetric, readMatrix, type Matrix, type Metric, Random } from '../../src/index.js';
+import { parseMetric, readMatrix, type Matrix, type Metric } from '../../src/index.js';
 import { grouped } from '../../src/cli/terminal.js';
+import { madeVectors } from '../../src/vectors/made.js';
 import { integerOption, type SuiteContext } from './suite.js';
 
 /** What {@link vectorsOf} makes unless options say otherwise. */
@@ -103,24 +104,5 @@ export function dataFolder(): string {
 
 /** `rows * dim` values of the seeded mixture, each row of length 1. */
 export function mixture(seed: number, rows: number, dim: number): Float32Array {
-  const random = new Random(seed);
-  const rank = Math.max(2, Math.round(dim / 4));
-  const centres = 64;
-  const gaussians = (count: number): Float32Array =>
-    Float32Array.from({ length: count }, () => random.gaussian());
-  const directions = gaussians(rank * dim);
-  const centre = gaussians(centres * dim);
-  const data = new Float32Array(rows * dim);
-  for (let row = 0; row < rows; row++) {
-    const vector = data.subarray(row * dim, (row + 1) * dim);
-    const from = random.below(centres) * dim;
-    for (let d = 0; d < dim; d++) vector[d] = centre[from + d]! + 0.3 * random.gaussian();
-    for (let r = 0; r < rank; r++) {
-      const weight = random.gaussian();
-      for (let d = 0; d < dim; d++) vector[d]! += weight * directions[r * dim + d]!;
-    }
-    const length = Math.hypot(...vector);
-    for (let d = 0; d < dim; d++) vector[d]! /= length;
-  }
-  return data;
+  return madeVectors(rows, dim, seed).data;
 }

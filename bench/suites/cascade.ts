@@ -5,7 +5,7 @@ import type { CascadeOptions } from '../../src/cascade/cascade-options.js';
 import type { RankingGroup } from '../../src/towers/ranker.js';
 import { ratioText, spread } from '../harness/alternate.js';
 import { compiled } from '../harness/compiled.js';
-import { RANKING_FEATURES, RankingFeatures } from '../harness/ranking-features.js';
+import { RANKING_FEATURES, RankingFeatures } from '../../src/towers/ranking-features.js';
 import { integerOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
 import { dataFolder } from '../harness/vectors.js';
 

@@ -36,7 +36,7 @@ export interface ByteCacheStatistics extends CacheTableStatistics {
 }
 
 /** What the rows of the table, the index and the history take for an entry, with what growing arrays have to spare. */
-const ENTRY_COST = 144;
+export const ENTRY_COST = 144;
 
 /**
  * A cache of values as bytes in this process: typed arrays, texts, whatever can be cloned. The bytes lie in chunks that

@@ -5,8 +5,11 @@ import type { Terminal } from './terminal.js';
 /** Says on stderr which backend of TensorFlow.js computes, whenever one is chosen; nothing if JSON is wanted. */
 export function tellBackend({ json }: Pick<Terminal, 'json'>): void {
   if (json) return;
+  let told: string | undefined;
   subscribe(BACKEND_CHANNEL, (message) => {
-    process.stderr.write(`${notice(message as BackendChoice)}\n`);
+    const line = notice(message as BackendChoice);
+    if (line !== told) process.stderr.write(`${line}\n`);
+    told = line;
   });
 }
 

@@ -3,11 +3,14 @@ import { Command, CommanderError } from 'commander';
 import { LichenError } from '../errors.js';
 import { ownVersion } from '../vectors/packages.js';
 import { buildCommand } from './build.js';
+import { codesignCommand } from './codesign.js';
 import { demoCommand } from './demo.js';
 import { embedCommand } from './embed.js';
 import { evalCommand } from './eval.js';
 import { featuresCommand } from './features.js';
 import { inspectCommand } from './inspect.js';
+import { planCommand } from './plan.js';
+import { profileCommand } from './profile.js';
 import { publishCommand } from './publish.js';
 import { recommendCommand } from './recommend.js';
 import { searchCommand } from './search.js';
@@ -31,6 +34,9 @@ function program(): Command {
     searchCommand(),
     evalCommand(),
     sweepCommand(),
+    profileCommand(),
+    planCommand(),
+    codesignCommand(),
     recommendCommand(),
     publishCommand(),
     serveCommand(),

@@ -79,3 +79,13 @@ export function argument<T>(parse: () => T): T {
     throw error;
   }
 }
+
+/** Parses numbers above 0, separated by commas. */
+export function numbers(text: string): number[] {
+  return text.split(',').map((part) => positiveNumber(part));
+}
+
+/** Parses whole numbers of at least 0, separated by commas; `all` is Infinity. */
+export function counts(text: string): number[] {
+  return text.split(',').map((part) => (part.trim() === 'all' ? Infinity : integer(0)(part.trim())));
+}

@@ -104,3 +104,10 @@ export function pairedRatio(
   const at = (share: number): number => ratios[Math.round(share * (resamples - 1))]!;
   return { mean, low: at(0.025), high: at(0.975) };
 }
+
+/** The mean; NaN without values. */
+export function mean(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let at = 0; at < values.length; at++) sum += values[at]!;
+  return sum / values.length;
+}

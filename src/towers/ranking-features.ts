@@ -1,4 +1,6 @@
-import { itemsOf, type Interactions, type Matrix } from '../../src/index.js';
+import { LichenArgumentError } from '../errors.js';
+import { itemsOf, type Interactions } from '../interactions/interactions.js';
+import type { Matrix } from '../vectors/matrix.js';
 
 /** Items of a history that similarities are taken with, the last ones. */
 const MOST_HISTORY = 50;
@@ -19,17 +21,34 @@ export interface RankedUser {
   readonly together: Float32Array;
 }
 
-/** What a second stage knows of a user and an item beside their vectors: history, neighbours, popularity. */
+/**
+ * What a second stage knows of a user and an item beside their vectors, of interactions alone: {@link RANKING_FEATURES}
+ * values a candidate. Score, nearest and mean cosine to the user's items, how much users with the same items have met it
+ * (walks from the user's items to other users and on), the same less its popularity, popularity.
+ */
 export class RankingFeatures {
   private readonly unit: Float32Array;
   private readonly logPopularity: Float32Array;
   private readonly byItem: Uint32Array[];
 
+  /**
+   * @param known what users have met.
+   * @param users vectors, a row a user of `known`.
+   * @param items vectors, a row an item of `known`.
+   * @throws ERR_LICHEN_DIMENSION when they do not go together.
+   */
   constructor(
     private readonly known: Interactions,
     private readonly users: Matrix,
     private readonly items: Matrix,
   ) {
+    const fits = users.rows === known.users.size && items.rows === known.items.size;
+    if (!fits || users.dim !== items.dim) {
+      throw new LichenArgumentError(
+        'ERR_LICHEN_DIMENSION',
+        `users and items must be vectors of one dim for ${known.users.size} users and ${known.items.size} items, got ${users.rows} x ${users.dim} and ${items.rows} x ${items.dim}`,
+      );
+    }
     const { data, dim, rows } = items;
     this.unit = data.slice();
     for (let row = 0; row < rows; row++) {

@@ -1,0 +1,95 @@
+import { MemoryCache } from '../cache/memory-cache.js';
+import { reuseProfile, sampleTrace, type CacheShape, type ReuseProfile } from './reuse.js';
+import type { Trace } from './trace.js';
+
+/** Options of {@link cacheability}. */
+export interface CacheabilityOptions {
+  /** Sizes in entries. Default: 1, 3, 10, 30 and 100 of a hundred keys. */
+  readonly entries?: readonly number[] | undefined;
+  /** Times to live in milliseconds. Default: none, a minute, an hour. */
+  readonly ttlsMs?: readonly number[] | undefined;
+  readonly publishEveryMs?: number | undefined;
+  /** Bytes of an entry with what the cache needs for it, for the bytes of each size. */
+  readonly entryBytes?: number | undefined;
+  /** Share of the keys that are looked at. Default: what leaves about 300,000 requests. */
+  readonly sampleShare?: number | undefined;
+}
+
+/** How well requests can be cached. */
+export interface Cacheability {
+  readonly requests: number;
+  readonly keys: number;
+  readonly sampleShare: number;
+  /** Share of requests that were asked for before: no cache can have more hits. */
+  readonly repeats: number;
+  readonly points: readonly CachePoint[];
+}
+
+/** A cache of one size and time to live. */
+export interface CachePoint {
+  readonly entries: number;
+  readonly bytes: number | undefined;
+  /** Infinity: none. */
+  readonly ttlMs: number;
+  /** Predicted by reuse distances for a cache that gives up what was used longest ago. */
+  readonly lruHits: number;
+  /** Of lichen's own cache, by replaying the trace (a miniature of it, where it is sampled). */
+  readonly hits: number;
+}
+
+const SHARES = [0.01, 0.03, 0.1, 0.3, 1];
+const MINUTE_MS = 60_000;
+const ENOUGH_REQUESTS = 300_000;
+
+/** Predicts what caches of several sizes and times to live would answer of a trace. @throws ERR_LICHEN_ARGUMENT */
+export function cacheability(trace: Trace, options: CacheabilityOptions = {}): Cacheability {
+  const { publishEveryMs, entryBytes } = options;
+  const { sampleShare = Math.min(1, ENOUGH_REQUESTS / trace.keys.length) } = options;
+  const sizes =
+    options.entries ??
+    [...new Set(SHARES.map((share) => Math.max(1, Math.round(share * trace.keyCount))))];
+  const ttls = options.ttlsMs ?? [Infinity, 60 * MINUTE_MS, MINUTE_MS];
+  const profile = reuseProfile(trace, { sampleShare });
+  const sample = sampleTrace(trace, sampleShare);
+  const points = ttls.flatMap((ttlMs) =>
+    sizes.map((entries): CachePoint => {
+      const shape = { entries, ttlMs, publishEveryMs };
+      return {
+        ...{ entries, ttlMs, bytes: entryBytes === undefined ? undefined : entries * entryBytes },
+        lruHits: profile.hitRatio(shape),
+        hits: replayedHits(sample, { ...shape, entries: entries * sampleShare }),
+      };
+    }),
+  );
+  const { mostHits: repeats } = profile;
+  return { requests: trace.keys.length, keys: trace.keyCount, sampleShare, repeats, points };
+}
+
+/** The share of requests that lichen's cache answers. */
+export function replayedHits(trace: Trace, shape: CacheShape): number {
+  const { keys, times } = trace;
+  const { entries, ttlMs = Infinity, publishEveryMs = Infinity } = shape;
+  if (keys.length === 0 || entries === 0) return 0;
+  let now = times[0]!;
+  const make = () =>
+    new MemoryCache<number, true>({
+      maxEntries: Math.max(1, Math.min(Math.round(entries), trace.keyCount)),
+      ...(ttlMs !== Infinity && { ttlMs }),
+      now: () => now,
+    });
+  let cache = make();
+  let until = now + publishEveryMs;
+  let hits = 0;
+  for (let at = 0; at < keys.length; at++) {
+    now = times[at]!;
+    if (now >= until) {
+      cache = make();
+      until += publishEveryMs * Math.ceil((now - until + 1) / publishEveryMs);
+    }
+    if (cache.get(keys[at]!) === true) hits++;
+    else cache.set(keys[at]!, true);
+  }
+  return hits / keys.length;
+}
+
+export type { ReuseProfile };

@@ -1,0 +1,161 @@
+import { LichenArgumentError, throwIfAborted } from '../errors.js';
+import { FlatIndex } from '../index/flat.js';
+import { HnswIndex } from '../index/hnsw.js';
+import type { IndexCandidate } from '../evaluation/candidate.js';
+import { recallAtKByScore } from '../evaluation/neighbours.js';
+import { exactTruthAmong } from '../evaluation/truth.js';
+import { madeVectors } from '../vectors/made.js';
+import { matrixRow, type Matrix } from '../vectors/matrix.js';
+import type { Metric } from '../vectors/metric.js';
+
+/** Options of {@link measureCapacity}. */
+export interface CapacityOptions {
+  readonly candidate: IndexCandidate;
+  readonly dim: number;
+  readonly metric: Metric;
+  readonly k: number;
+  /** Beam of searches. */
+  readonly ef?: number | undefined;
+  /** Numbers of vectors that are measured, at least two. Default 20,000, 60,000 and 180,000. */
+  readonly rows?: readonly number[] | undefined;
+  /** Vectors of one's own instead of made ones; the first so many of them are taken. */
+  readonly vectors?: Matrix | undefined;
+  readonly queries?: Matrix | undefined;
+  readonly seed?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+/** An index of one size. */
+export interface CapacityPoint {
+  readonly rows: number;
+  readonly meanUs: number;
+  readonly bytesPerVector: number;
+  readonly recall: number;
+  readonly buildSeconds: number;
+}
+
+/** What was measured of small indexes, and follows for large ones. */
+export interface Capacity {
+  readonly points: readonly CapacityPoint[];
+  /** Mean time of a search: `fixedUs + growthUs × g(rows)`, g being the logarithm for a graph and the number itself flat. */
+  readonly fixedUs: number;
+  readonly growthUs: number;
+  readonly grows: 'logarithmically' | 'linearly';
+  readonly bytesPerVector: number;
+  /** Times of searches in the largest index, in microseconds. */
+  readonly samplesUs: readonly number[];
+}
+
+const ROWS = [20_000, 60_000, 180_000];
+const QUERIES = 1000;
+const PASSES = 3;
+
+/**
+ * Measures how fast an index is, and how large, at several sizes on this machine, one search at a time on one thread, and
+ * fits how its time grows: a graph's with the logarithm of the number of vectors (Malkov and Yashunin, 2018), a scan's with
+ * the number. What is beyond the sizes measured is extrapolated; where an index outgrows the caches of the processor, a
+ * graph of many millions is slower by some tens of percent than this says.
+ * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_DIMENSION, ERR_LICHEN_ABORTED
+ */
+export async function measureCapacity(options: CapacityOptions): Promise<Capacity> {
+  const { candidate, dim, metric, k, ef, seed = 42, signal, onProgress } = options;
+  const rows = [...new Set(options.rows ?? ROWS)].sort((a, b) => a - b);
+  if (rows.length < 2 || !(rows[0]! >= k)) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `rows must be at least two numbers of vectors, each at least k = ${k}`,
+    );
+  }
+  const most = rows.at(-1)!;
+  const made = options.vectors ? undefined : madeVectors(most + QUERIES, dim, seed);
+  const all = options.vectors ?? first(made!, most);
+  if (all.rows < most || all.dim !== dim) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_DIMENSION',
+      `vectors must be at least ${most} of dim ${dim}, got ${all.rows} of dim ${all.dim}`,
+    );
+  }
+  const queries = options.queries ?? {
+    ...{ data: made!.data.subarray(most * dim), rows: QUERIES, dim },
+  };
+  const points: CapacityPoint[] = [];
+  let samplesUs: number[] = [];
+  for (const [at, count] of rows.entries()) {
+    throwIfAborted(signal, 'measuring');
+    const base = first(all, count);
+    const { index: kind, m, efConstruction, ...stored } = candidate;
+    using index =
+      kind === 'hnsw'
+        ? new HnswIndex({ dim, metric, m, efConstruction, ...stored })
+        : new FlatIndex({ dim, metric, ...stored });
+    const started = performance.now();
+    await index.add(base, { signal });
+    const buildSeconds = (performance.now() - started) / 1000;
+    const search = { k, ...(kind === 'hnsw' && ef !== undefined && { ef }) };
+    const micros: number[] = [];
+    // The first pass warms up.
+    for (let pass = 0; pass <= PASSES; pass++) {
+      for (let query = 0; query < queries.rows; query++) {
+        const vector = matrixRow(queries, query);
+        const begun = performance.now();
+        index.searchSync(vector, search);
+        if (pass > 0) micros.push((performance.now() - begun) * 1000);
+      }
+    }
+    const truth = await exactTruthAmong(base, index, queries, k, signal);
+    const found = await index.searchBatch(queries, { ...search, signal });
+    if (truth.by !== 'score') throw new Error('expected scores');
+    const values = truth.scoresOf?.(found) ?? found.scores;
+    const recall = recallAtKByScore({ values, rows: queries.rows, width: k }, truth.neighbours, {
+      ...{ k, metric },
+    });
+    const meanUs = micros.reduce((sum, value) => sum + value, 0) / micros.length;
+    points.push({ rows: count, meanUs, bytesPerVector: index.bytes / count, recall, buildSeconds });
+    samplesUs = micros;
+    onProgress?.(at + 1, rows.length);
+  }
+  return { ...fitted(points, candidate.index), points, samplesUs };
+}
+
+/** Times of searches in an index of so many vectors: those measured, scaled by how their mean grows. */
+export function samplesAt(capacity: Capacity, rows: number): Float64Array {
+  const { samplesUs, points } = capacity;
+  const measured = points.at(-1)!;
+  const factor = meanUsAt(capacity, rows) / measured.meanUs;
+  return Float64Array.from(samplesUs, (value) => value * factor);
+}
+
+/** The mean time of a search among so many vectors, in microseconds. */
+export function meanUsAt({ fixedUs, growthUs, grows, points }: Capacity, rows: number): number {
+  const least = points[0]!;
+  const expected = fixedUs + growthUs * (grows === 'linearly' ? rows : Math.log(rows));
+  // Below what was measured a line may fall under 0.
+  return rows >= least.rows ? expected : Math.max(expected, (least.meanUs * rows) / least.rows);
+}
+
+function fitted(
+  points: readonly CapacityPoint[],
+  kind: 'flat' | 'hnsw',
+): Pick<Capacity, 'fixedUs' | 'growthUs' | 'grows' | 'bytesPerVector'> {
+  const x = points.map(({ rows }) => (kind === 'flat' ? rows : Math.log(rows)));
+  const meanX = x.reduce((sum, value) => sum + value, 0) / x.length;
+  const meanY = points.reduce((sum, { meanUs }) => sum + meanUs, 0) / x.length;
+  let product = 0;
+  let square = 0;
+  for (const [at, { meanUs }] of points.entries()) {
+    product += (x[at]! - meanX) * (meanUs - meanY);
+    square += (x[at]! - meanX) ** 2;
+  }
+  const growthUs = Math.max(0, product / square);
+  return {
+    ...{ fixedUs: meanY - growthUs * meanX, growthUs },
+    grows: kind === 'flat' ? 'linearly' : 'logarithmically',
+    bytesPerVector: points.at(-1)!.bytesPerVector,
+  };
+}
+
+function first(vectors: Matrix, rows: number): Matrix {
+  const { data, dim } = vectors;
+  return { data: data.subarray(0, rows * dim), rows, dim };
+}

@@ -1,0 +1,178 @@
+import { LichenError, throwIfAborted } from '../errors.js';
+import { FlatIndex } from '../index/flat.js';
+import { HnswIndex } from '../index/hnsw.js';
+import type { VectorIndex } from '../index/vector-index.js';
+import { matrixRow, type Matrix } from '../vectors/matrix.js';
+import type { Metric } from '../vectors/metric.js';
+import { indexKey, type Design } from './design.js';
+
+/** A request, and what turned out to be relevant to it. */
+export interface DesignRequest {
+  /** The row of the user's vector. */
+  readonly user: number;
+  /** Rows of items that were met later. */
+  readonly relevant: Iterable<number>;
+  /** Rows of items that are not wanted. */
+  readonly exclude?: Uint32Array | undefined;
+}
+
+/** Scores of items for a user, one an item, the higher the better. */
+export type DesignRanker = (
+  user: number,
+  items: Uint32Array,
+) => ArrayLike<number> | Promise<ArrayLike<number>>;
+
+/** What designs are made of. */
+export interface DesignParts {
+  readonly items: Matrix;
+  readonly users: Matrix;
+  readonly metric: Metric;
+  readonly k: number;
+  readonly ranker: DesignRanker | undefined;
+}
+
+/** What a design did with some requests, in their order. */
+export interface DesignMeasurement {
+  /** nDCG@k of each. */
+  readonly ndcg: number[];
+  /** Microseconds of the search and of the ranker, each. */
+  readonly searchUs: number[];
+  readonly rankUs: number[];
+}
+
+/** Builds what designs share, once, and lets them serve requests. */
+export class DesignBench {
+  private readonly indexes = new Map<string, VectorIndex>();
+  private readonly prefixes = new Map<string, Matrix>();
+
+  constructor(private readonly parts: DesignParts) {}
+
+  /** Memory of the design's index; 0 without one. */
+  async bytesOf(design: Design, signal?: AbortSignal): Promise<number> {
+    return design.candidates === Infinity ? 0 : (await this.indexOf(design, signal)).bytes;
+  }
+
+  /** Serves requests one after another, with the times taken, and adds what came of it. */
+  async serve(
+    design: Design,
+    requests: readonly DesignRequest[],
+    into: DesignMeasurement,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const { k } = this.parts;
+    const index = design.candidates === Infinity ? undefined : await this.indexOf(design, signal);
+    const users = this.prefixOf('users', design.dim);
+    for (const request of requests) {
+      throwIfAborted(signal, 'measuring');
+      const started = performance.now();
+      const vector = matrixRow(users, request.user);
+      let found = index === undefined ? this.all() : search(index, vector, design, request, k);
+      const searched = performance.now();
+      if (design.candidates > 0) found = await this.ranked(request, found);
+      into.searchUs.push((searched - started) * 1000);
+      into.rankUs.push((performance.now() - searched) * 1000);
+      into.ndcg.push(ndcgOf(found, request.relevant, k));
+    }
+  }
+
+  /** Frees the indexes of designs that are not among these. */
+  keepOnly(designs: readonly Design[]): void {
+    const kept = new Set(designs.map(indexKey));
+    for (const [key, index] of this.indexes) {
+      if (kept.has(key)) continue;
+      index.close();
+      this.indexes.delete(key);
+    }
+  }
+
+  close(): void {
+    this.keepOnly([]);
+  }
+
+  private async indexOf(design: Design, signal: AbortSignal | undefined): Promise<VectorIndex> {
+    const key = indexKey(design);
+    const there = this.indexes.get(key);
+    if (there !== undefined) return there;
+    const { dim } = design;
+    const { index: kind, m, efConstruction, ...stored } = design.index;
+    const { metric } = this.parts;
+    const made =
+      kind === 'hnsw'
+        ? new HnswIndex({ dim, metric, m, efConstruction, ...stored })
+        : new FlatIndex({ dim, metric, ...stored });
+    try {
+      await made.add(this.prefixOf('items', dim), { signal });
+    } catch (error) {
+      made.close();
+      throw error;
+    }
+    this.indexes.set(key, made);
+    return made;
+  }
+
+  private prefixOf(which: 'items' | 'users', dim: number): Matrix {
+    const whole = this.parts[which];
+    if (dim === whole.dim) return whole;
+    const key = `${which} ${dim}`;
+    const there = this.prefixes.get(key);
+    if (there !== undefined) return there;
+    const data = new Float32Array(whole.rows * dim);
+    for (let row = 0; row < whole.rows; row++) {
+      data.set(matrixRow(whole, row).subarray(0, dim), row * dim);
+    }
+    const made = { data, rows: whole.rows, dim };
+    this.prefixes.set(key, made);
+    return made;
+  }
+
+  private all(): Uint32Array {
+    return Uint32Array.from({ length: this.parts.items.rows }, (_, row) => row);
+  }
+
+  private async ranked({ user, exclude }: DesignRequest, found: Uint32Array): Promise<Uint32Array> {
+    const { ranker, k } = this.parts;
+    const given = ranker!(user, found);
+    const scores = given instanceof Promise ? await given : given;
+    if (scores.length !== found.length) {
+      throw new LichenError(
+        'ERR_LICHEN_DIMENSION',
+        `ranker must give a score for each of ${found.length} items, got ${scores.length}`,
+      );
+    }
+    const values = Float64Array.from(scores);
+    // A search has left them out already.
+    if (found.length === this.parts.items.rows) {
+      for (const row of exclude ?? []) values[row] = -Infinity;
+    }
+    const order = Uint32Array.from(values, (_, at) => at).sort((a, b) => values[b]! - values[a]!);
+    return order.subarray(0, k).map((at) => found[at]!);
+  }
+}
+
+function search(
+  index: VectorIndex,
+  vector: Float32Array,
+  { candidates, ef }: Design,
+  { exclude }: DesignRequest,
+  k: number,
+): Uint32Array {
+  const wanted = Math.min(index.size, Math.max(k, candidates));
+  const { keys } = index.searchSync(vector, {
+    k: wanted,
+    ...(ef !== undefined && { ef }),
+    ...(exclude !== undefined && exclude.length > 0 && { exclude }),
+  });
+  return Uint32Array.from(keys);
+}
+
+function ndcgOf(found: Uint32Array, relevant: Iterable<number>, k: number): number {
+  const wanted = new Set(relevant);
+  let gain = 0;
+  let ideal = 0;
+  for (let rank = 0; rank < k; rank++) {
+    const worth = 1 / Math.log2(rank + 2);
+    if (rank < wanted.size) ideal += worth;
+    if (rank < found.length && wanted.has(found[rank]!)) gain += worth;
+  }
+  return ideal === 0 ? 0 : gain / ideal;
+}

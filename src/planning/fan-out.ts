@@ -1,0 +1,65 @@
+import { LichenArgumentError } from '../errors.js';
+
+/** The latency of a request that waits for several shards, predicted from that of one. */
+export interface FanOut {
+  readonly shards: number;
+  readonly p50us: number;
+  readonly p90us: number;
+  readonly p99us: number;
+  /** Whether so few measurements lie beyond the quantile that p99 leans on that it is a guess: fewer than five. */
+  readonly isGuess: boolean;
+}
+
+const ENOUGH_BEYOND = 5;
+
+/**
+ * Predicts the latency of waiting for the slowest of `shards`, each drawn independently from what was measured of one: the
+ * quantile q of the greatest of s draws is the quantile q^(1/s) of one (Dean and Barroso, The Tail at Scale, 2013).
+ * @throws ERR_LICHEN_EMPTY without measurements, ERR_LICHEN_ARGUMENT for fewer shards than one.
+ */
+export function fanOut(latenciesUs: ArrayLike<number>, shards: number): FanOut {
+  if (latenciesUs.length === 0) {
+    throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'latenciesUs: none');
+  }
+  if (!Number.isSafeInteger(shards) || shards < 1) {
+    const message = `shards must be an integer of at least 1, got ${String(shards)}`;
+    throw new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
+  }
+  const sorted = Float64Array.from(latenciesUs).sort();
+  const at = (share: number): number => quantile(sorted, share ** (1 / shards));
+  return {
+    ...{ shards, p50us: at(0.5), p90us: at(0.9), p99us: at(0.99) },
+    isGuess: (1 - 0.99 ** (1 / shards)) * sorted.length < ENOUGH_BEYOND,
+  };
+}
+
+/** The smallest of ascending values that so large a share of them does not exceed. */
+export function quantile(ascending: ArrayLike<number>, share: number): number {
+  const at = Math.ceil(share * ascending.length) - 1;
+  return ascending[Math.min(ascending.length - 1, Math.max(0, at))]!;
+}
+
+/** Bytes on the network of a request that goes to every shard, in both directions. */
+export interface NetworkBytes {
+  /** From the gateway to all shards. */
+  readonly requests: number;
+  /** Back from them. */
+  readonly responses: number;
+  readonly total: number;
+}
+
+/** Headers of TCP and IP, and what frames a message. */
+const MESSAGE_BYTES = 80;
+
+/**
+ * What a search of `shards` sends: the vector to each, and k keys and scores back from each.
+ * @param keyBytes of a key: 8 for numbers.
+ */
+export function networkBytes(
+  shards: number,
+  { dim, k, keyBytes = 8 }: { dim: number; k: number; keyBytes?: number },
+): NetworkBytes {
+  const requests = shards * (4 * dim + MESSAGE_BYTES);
+  const responses = shards * (k * (keyBytes + 4) + MESSAGE_BYTES);
+  return { requests, responses, total: requests + responses };
+}

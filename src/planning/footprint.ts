@@ -1,0 +1,116 @@
+import type { Key } from '../index/types.js';
+import type { SnapshotReport } from '../index/snapshot.js';
+import type { VectorIndex } from '../index/vector-index.js';
+import type { TwoTowerModel } from '../towers/two-tower-model.js';
+
+/** A part of what is held in memory. */
+export interface FootprintPart {
+  readonly name: string;
+  readonly what: string;
+  readonly bytes: number;
+  /** Whether it grows with the number of rows. */
+  readonly grows: boolean;
+}
+
+/** Memory of an index. */
+export interface IndexFootprint {
+  readonly rows: number;
+  /** Rows that were removed or replaced and still take memory. */
+  readonly dead: number;
+  /** Of memory, and of its file. */
+  readonly bytes: number;
+  readonly fileBytes: number;
+  readonly bytesPerRow: number;
+  readonly parts: readonly FootprintPart[];
+}
+
+const WHAT: Readonly<Record<string, string>> = {
+  vectors: 'codes of the vectors',
+  scales: 'of scalar codes',
+  offsets: 'of scalar codes',
+  factors: 'of codes with a rotation',
+  factorPairs: 'of codes with a rotation',
+  learned: 'what a codec has learned',
+  fineVectors: 'finer codes to rescore by',
+  fineScales: 'of finer codes',
+  fineOffsets: 'of finer codes',
+  fineFactorPairs: 'of finer codes',
+  fineLearned: 'what the finer codec has learned',
+  keys: 'integer keys',
+  keyOffsets: 'where keys begin',
+  keyCharacters: 'characters of keys',
+  keySlots: 'rows by key',
+  attributeSchema: 'names and kinds of attributes',
+  attributeValues: 'attributes',
+  levels: 'levels of the graph',
+  baseLinks: 'links of the lowest level',
+  upperLinks: 'links of the levels above',
+  norms: 'lengths of vectors',
+  hubs: 'where searches begin',
+  calibration: 'recall by beam',
+};
+const FIXED: ReadonlySet<string> = new Set([
+  ...['learned', 'fineLearned', 'attributeSchema', 'calibration'],
+]);
+
+/** What an index takes, by the sections of its file and its own count. */
+export function indexFootprint(index: VectorIndex<Key>, report: SnapshotReport): IndexFootprint {
+  const parts = report.sections
+    .filter(({ bytes }) => bytes > 0)
+    .map(({ name, bytes }) => ({
+      ...{ name, what: WHAT[name] ?? 'other', bytes, grows: !FIXED.has(name) },
+    }));
+  const stored = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+  const { bytes, size, dead } = index;
+  const beside = bytes - stored;
+  if (beside > 0) {
+    const what = 'what a file does not need: lookups by key, room to grow';
+    parts.push({ name: 'beside the file', what, bytes: beside, grows: true });
+  }
+  const rows = size + dead;
+  return {
+    ...{ rows: size, dead, bytes, fileBytes: report.bytes },
+    bytesPerRow: rows === 0 ? 0 : bytes / rows,
+    parts,
+  };
+}
+
+/** The memory that such an index of so many rows would take. */
+export function predictBytes({ parts, rows, dead }: IndexFootprint, wanted: number): number {
+  const factor = wanted / Math.max(1, rows + dead);
+  return parts.reduce((sum, { bytes, grows }) => sum + (grows ? bytes * factor : bytes), 0);
+}
+
+/** Memory of a model. */
+export interface ModelFootprint {
+  readonly users: number;
+  readonly items: number;
+  readonly bytes: number;
+  readonly bytesPerUser: number;
+  readonly bytesPerItem: number;
+  readonly parts: readonly FootprintPart[];
+}
+
+/** What the arrays of a model take. Ids are texts of V8, of which there is no exact count: they are left out. */
+export function modelFootprint(model: TwoTowerModel): ModelFootprint {
+  const { userVectors, itemVectors, weights, users, items } = model;
+  // Some models share their vectors with the table.
+  const seen = new Set<ArrayBufferLike>();
+  const part = (name: string, what: string, array: Float32Array): FootprintPart => {
+    const bytes = seen.has(array.buffer) ? 0 : array.byteLength;
+    seen.add(array.buffer);
+    return { name, what, bytes, grows: true };
+  };
+  const parts = [
+    part('userVectors', 'a vector a user', userVectors.data),
+    part('itemVectors', 'a vector an item', itemVectors.data),
+    part('table', 'rows of users, items and features', weights.table.data),
+    part('itemSums', 'what histories are means of', weights.itemSums.data),
+  ].filter(({ bytes }) => bytes > 0);
+  return {
+    ...{ users: users.size, items: items.size, parts },
+    bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    bytesPerUser: 4 * model.dim,
+    bytesPerItem: 4 * model.dim,
+  };
+}

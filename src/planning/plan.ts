@@ -1,0 +1,164 @@
+import { LichenArgumentError } from '../errors.js';
+import { requireInteger } from '../index/arguments.js';
+import { meanUsAt, samplesAt, type Capacity } from './capacity.js';
+import { networkBytes } from './fan-out.js';
+import {
+  costOf,
+  resolveDemand,
+  sizeFleets,
+  type Demand,
+  type Fleet,
+  type ServedWork,
+  type Unfit,
+} from './fleet.js';
+import { DEFAULT_PRICES, type PriceTable } from './prices.js';
+import { simulateFleet, type SimulatedFleet } from './simulate.js';
+
+/** Options of {@link planCapacity}. */
+export interface PlanOptions {
+  /** Vectors. */
+  readonly items: number;
+  readonly dim: number;
+  readonly k?: number | undefined;
+  readonly demand: Demand;
+  /** Measured on this machine, as `measureCapacity` does. */
+  readonly capacity: Capacity;
+  readonly prices?: PriceTable | undefined;
+  /**
+   * What a request costs the machine that takes it beside the search, in microseconds of its processor. Default 250: HTTP,
+   * JSON and admission.
+   */
+  readonly overheadUs?: number | undefined;
+  /** What a message to a shard costs that shard, in microseconds. Default 40. */
+  readonly messageUs?: number | undefined;
+  /** Memory of a machine beside its shard: the process, caches, a model. Default 512 MiB. */
+  readonly fixedBytes?: number | undefined;
+  /** By how much the items may grow before machines are added, as a share. Default 0.2. */
+  readonly growth?: number | undefined;
+  /** Requests a simulated run. Default 20,000. */
+  readonly requests?: number | undefined;
+  readonly seed?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What {@link planCapacity} proposes. */
+export interface CapacityPlan {
+  readonly items: number;
+  readonly bytes: number;
+  readonly bytesPerVector: number;
+  /** Mean time of a search in a shard of the fleet chosen, in microseconds, and whether it is beyond what was measured. */
+  readonly searchUs: number;
+  readonly isExtrapolated: boolean;
+  /** The cheapest; with more replicas than the formula asks for, if the simulation wanted them. */
+  readonly fleet: Fleet;
+  readonly addedReplicas: number;
+  /** With all machines at work, and with one replica of a shard down. */
+  readonly simulated: SimulatedFleet;
+  readonly degraded: SimulatedFleet | undefined;
+  readonly isWithinSlo: boolean;
+  readonly isWithinSloDegraded: boolean;
+  /** The cheapest fleet of each other kind of machine. */
+  readonly alternatives: readonly Fleet[];
+  readonly unfit: readonly Unfit[];
+  readonly prices: Pick<PriceTable, 'asOf' | 'source'>;
+}
+
+/** Where putting together the answers of a shard costs the gateway, in microseconds a shard. */
+const MERGE_US = 15;
+const MOST_ADDED = 8;
+const MIB = 2 ** 20;
+
+/**
+ * Plans machines for so many vectors and requests: by formula for every kind of machine, then the cheapest by simulation,
+ * with replicas added until it keeps to the SLO there too.
+ * @throws ERR_LICHEN_ARGUMENT; ERR_LICHEN_UNSUPPORTED when no machine bears the demand, with the reasons.
+ */
+export function planCapacity(options: PlanOptions): CapacityPlan {
+  const { items, demand, capacity, prices = DEFAULT_PRICES, growth = 0.2, seed = 1 } = options;
+  requireInteger('items', items, 1, Number.MAX_SAFE_INTEGER);
+  requireDemand(demand);
+  const work = workOf(options);
+  const { fleets, unfit } = sizeFleets(work, demand, prices);
+  const [cheapest, ...alternatives] = fleets;
+  if (cheapest === undefined) {
+    const reasons = unfit.map(({ machine, reason }) => `${machine}: ${reason}`);
+    throw new LichenArgumentError(
+      'ERR_LICHEN_UNSUPPORTED',
+      `no machine bears the demand: ${[...new Set(reasons)].join('; ')}`,
+    );
+  }
+  const { sloMs, percentile, networkUs, qps } = resolveDemand(demand);
+  const simulate = ({ machine, shards, replicas }: Fleet, down: number) =>
+    simulateFleet({
+      ...{ shards, replicas, down, rate: qps, servers: machine.vcpus, seed },
+      serviceUs: Float64Array.from(work.serviceUs(shards), (us) => us / (machine.speed ?? 1)),
+      networkUs: shards > 1 ? networkUs : 0,
+      mergeUs: work.gatewayUs(shards) / (machine.speed ?? 1),
+      requests: options.requests,
+      signal: options.signal,
+    });
+  const tail = ({ p99us, p999us, p50us }: SimulatedFleet) =>
+    percentile > 99 ? p999us : percentile > 50 ? p99us : p50us;
+  const isInTime = (result: SimulatedFleet) => tail(result).mean <= sloMs * 1000;
+  let fleet = cheapest;
+  let simulated = simulate(fleet, 0);
+  let addedReplicas = 0;
+  while (!isInTime(simulated) && addedReplicas < MOST_ADDED) {
+    addedReplicas++;
+    const replicas = fleet.replicas + 1;
+    const machines = replicas * fleet.shards;
+    const count = machines + fleet.gateways;
+    const cost = costOf(work, demand, prices, fleet.machine, fleet.shards, count);
+    const utilization = (fleet.utilization * fleet.replicas) / replicas;
+    fleet = { ...fleet, replicas, machines, utilization, ...cost };
+    simulated = simulate(fleet, 0);
+  }
+  const degraded = fleet.replicas > 1 ? simulate(fleet, 1) : undefined;
+  const rows = Math.ceil(items / fleet.shards);
+  return {
+    ...{ items, bytes: items * capacity.bytesPerVector, bytesPerVector: capacity.bytesPerVector },
+    searchUs: meanUsAt(capacity, rows * (1 + growth)),
+    isExtrapolated: rows > capacity.points.at(-1)!.rows,
+    ...{ fleet, addedReplicas, simulated, degraded, alternatives, unfit },
+    isWithinSlo: isInTime(simulated),
+    isWithinSloDegraded: degraded !== undefined && isInTime(degraded),
+    prices: { asOf: prices.asOf, source: prices.source },
+  };
+}
+
+function workOf(options: PlanOptions): ServedWork {
+  const { items, dim, k = 10, capacity, growth = 0.2, fixedBytes = 512 * MIB } = options;
+  const { overheadUs = 250, messageUs = 40 } = options;
+  const grown = items * (1 + growth);
+  return {
+    ...{ bytes: grown * capacity.bytesPerVector, fixedBytes },
+    mostShards: Math.max(1, Math.min(10_000, Math.floor(items / 1000))),
+    serviceUs: (shards) => {
+      const beside = shards === 1 ? overheadUs : messageUs;
+      return samplesAt(capacity, grown / shards).map((us) => us + beside);
+    },
+    gatewayUs: (shards) => (shards === 1 ? 0 : overheadUs + shards * MERGE_US),
+    networkBytes: (shards) => networkBytes(shards, { dim, k }).total,
+  };
+}
+
+function requireDemand(demand: Demand): void {
+  const { qps, sloMs, percentile, availability, utilization, memoryShare, meanShare } =
+    resolveDemand(demand);
+  const checks: [string, number, number, number][] = [
+    ['qps', qps, Number.MIN_VALUE, 1e12],
+    ['sloMs', sloMs, Number.MIN_VALUE, 1e9],
+    ['percentile', percentile, 1, 99.9],
+    ['availability', availability, 0, 0.9999999],
+    ['utilization', utilization, 0.01, 0.99],
+    ['memoryShare', memoryShare, 0.01, 1],
+    ['meanShare', meanShare, 1e-6, 1],
+  ];
+  for (const [name, value, low, high] of checks) {
+    if (typeof value === 'number' && value >= low && value <= high) continue;
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `${name} must be a number from ${low} to ${high}, got ${String(value)}`,
+    );
+  }
+}
