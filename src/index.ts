@@ -141,6 +141,12 @@ export {
   type RankingGroup,
   type TrainedRanker,
 } from './towers/ranker.js';
+export {
+  InteractionRanker,
+  type InteractionRankerOptions,
+  type InteractionRankerSource,
+} from './towers/interaction-ranker.js';
+export { RANKING_FEATURES, RankingFeatures, type RankedUser } from './towers/ranking-features.js';
 export { OnnxTower, type OnnxEncodeOptions, type OnnxTowerOptions } from './towers/onnx-tower.js';
 export type { OnnxInput, OnnxInputSchema } from './towers/onnx-runtime.js';
 
@@ -357,6 +363,116 @@ export {
   type MeasureOptions,
   type SearchPoint,
 } from './evaluation/search-points.js';
+
+export {
+  crossCandidates,
+  parseStored,
+  type IndexCandidate,
+  type StoredAs,
+} from './evaluation/candidate.js';
+export { describeMachine, type MachineDescription } from './evaluation/machine.js';
+export { loadedLatency } from './evaluation/loaded-latency.js';
+export { paretoFront, paretoRanks, type Objective } from './evaluation/pareto.js';
+export {
+  meanInterval,
+  pairedRatio,
+  spreadOf,
+  type Interval,
+  type Spread,
+} from './evaluation/statistics.js';
+export { readAnnBenchmarks, type AnnBenchmarksData } from './evaluation/ann-benchmarks.js';
+export { sweep, type SweepPoint, type SweepResult } from './evaluation/sweep.js';
+export type { SweepOptions } from './evaluation/sweep-options.js';
+export type { SweepPeer } from './evaluation/sweep-peers.js';
+export { sweepReport } from './evaluation/sweep-report.js';
+export {
+  reportHtml,
+  writeReport,
+  type Report,
+  type ReportAxis,
+  type ReportPoint,
+} from './evaluation/report.js';
+
+export { makeTrace, readTrace, type ReadTraceOptions, type Trace } from './planning/trace.js';
+export {
+  reuseProfile,
+  type CacheShape,
+  type ReuseOptions,
+  type ReuseProfile,
+} from './planning/reuse.js';
+export {
+  cacheability,
+  replayedHits,
+  type Cacheability,
+  type CacheabilityOptions,
+  type CachePoint,
+} from './planning/cacheability.js';
+export { fanOut, networkBytes, type FanOut, type NetworkBytes } from './planning/fan-out.js';
+export {
+  indexFootprint,
+  modelFootprint,
+  predictBytes,
+  type FootprintPart,
+  type IndexFootprint,
+  type ModelFootprint,
+} from './planning/footprint.js';
+export {
+  serializationCosts,
+  type SerializationCost,
+  type SerializationSample,
+} from './planning/serialization.js';
+export { measureCost, type Cost, type MeasureCostOptions } from './planning/measure.js';
+export {
+  profileInfrastructure,
+  type Coordination,
+  type InfrastructureProfile,
+  type ProfileOptions,
+  type StageProfile,
+} from './planning/profile.js';
+export {
+  measureCapacity,
+  type Capacity,
+  type CapacityOptions,
+  type CapacityPoint,
+} from './planning/capacity.js';
+export {
+  atLeastWorking,
+  erlangC,
+  queueLatency,
+  squareRootStaffing,
+  type QueueLatency,
+  type QueueLoad,
+} from './planning/queueing.js';
+export {
+  simulateFleet,
+  type FleetShape,
+  type Routing,
+  type SimulatedFleet,
+  type SimulateOptions,
+} from './planning/simulate.js';
+export {
+  DEFAULT_PRICES,
+  parsePrices,
+  readPrices,
+  type MachinePrice,
+  type PriceTable,
+} from './planning/prices.js';
+export type { Demand, Fleet, Unfit } from './planning/fleet.js';
+export { planCapacity, type CapacityPlan, type PlanOptions } from './planning/plan.js';
+export { codesign, type CodesignResult, type DesignResult } from './planning/codesign.js';
+export type { CodesignOptions } from './planning/codesign-options.js';
+export {
+  codesignReport,
+  codesignSummary,
+  type CodesignReportContext,
+} from './planning/codesign-report.js';
+export type { DesignItemAttributes, DesignRanker, DesignRequest } from './planning/design-bench.js';
+export {
+  designName,
+  type Design,
+  type DesignSpace,
+  type ResultCacheDesign,
+} from './planning/design.js';
 
 export {
   makeCatalogue,

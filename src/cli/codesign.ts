@@ -72,7 +72,11 @@ export function codesignCommand(): Command {
     .option('--requests <n>', 'test users that designs are chosen by', integer(10), 2000)
     .option('--report-requests <n>', 'others that judge the chosen one', integer(0), 2000)
     .option('--k <n>', 'results a request', integer(1), 20)
-    .option('--dims <n,n,…>', "leading values of the vectors (default: the model's prefixes)", integers)
+    .option(
+      '--dims <n,n,…>',
+      "leading values of the vectors (default: the model's prefixes)",
+      integers,
+    )
     .option('--storage <list>', 'storage[/pca][+rerank], commas between', words)
     .option('--index <list>', 'hnsw, flat', listOf(['flat', 'hnsw'] as const))
     .option('--m <n,n,…>', 'links a vector', integers)
@@ -196,7 +200,16 @@ function sayResult({ say }: Terminal, { front, results, chosen }: CodesignResult
     one.usdPerMillion.toPrecision(3),
     one.reason,
   ];
-  const head = ['', 'design', `nDCG@${k}`, 'of best', 'processor µs', 'alone ms', 'MiB', '$/million'];
+  const head = [
+    '',
+    'design',
+    `nDCG@${k}`,
+    'of best',
+    'processor µs',
+    'alone ms',
+    'MiB',
+    '$/million',
+  ];
   const shown = new Set<DesignResult>([...front, ...(chosen ? [chosen] : [])]);
   const others = results.filter((one) => !shown.has(one));
   say(

@@ -170,7 +170,17 @@ function sayPlan(
   );
   say(
     table([
-      ['machines', 'shards', 'replicas', 'memory', 'used', 'p50 ms', 'tail ms', '$/month', '$/million'],
+      [
+        'machines',
+        'shards',
+        'replicas',
+        'memory',
+        'used',
+        'p50 ms',
+        'tail ms',
+        '$/month',
+        '$/million',
+      ],
       ...[fleet, ...alternatives.slice(0, 7)].map((one) => [
         `${one.machines}${one.gateways > 0 ? ` + ${one.gateways}` : ''} x ${one.machine.name}`,
         ...[String(one.shards), String(one.replicas)],
@@ -180,7 +190,8 @@ function sayPlan(
       ]),
     ]),
   );
-  if (addedReplicas > 0) say(`\nThe simulation asked for ${addedReplicas} replicas more than the formula.`);
+  if (addedReplicas > 0)
+    say(`\nThe simulation asked for ${addedReplicas} replicas more than the formula.`);
   const rows = [
     ['simulated', 'p50 ms', 'p99 ms', 'p99.9 ms', 'used', `within ${flags.slo} ms`],
     ['all at work', ...simulatedCells(simulated), result.isWithinSlo ? 'yes' : 'NO'],
@@ -194,13 +205,21 @@ function sayPlan(
   say(`Prices: ${prices.source}, as of ${prices.asOf}. Replace them with --prices.`);
 }
 
-function simulatedCells({ p50us, p99us, p999us, utilization }: CapacityPlan['simulated']): string[] {
+function simulatedCells({
+  p50us,
+  p99us,
+  p999us,
+  utilization,
+}: CapacityPlan['simulated']): string[] {
   const cell = ({ mean, low, high }: { mean: number; low: number; high: number }) =>
     `${(mean / 1000).toFixed(2)} (${(low / 1000).toFixed(2)}–${(high / 1000).toFixed(2)})`;
   return [cell(p50us), cell(p99us), cell(p999us), percent(utilization.mean)];
 }
 
-function availabilityText({ replicas, availability, networkUsdPerMonth }: Fleet, flags: PlanFlags): string {
+function availabilityText(
+  { replicas, availability, networkUsdPerMonth }: Fleet,
+  flags: PlanFlags,
+): string {
   const network =
     networkUsdPerMonth > 0
       ? ` Of the cost ${grouped(networkUsdPerMonth)} $/month are for traffic between zones.`

@@ -1,8 +1,5 @@
 import { Command } from 'commander';
-import {
-  profileInfrastructure,
-  type InfrastructureProfile,
-} from '../planning/profile.js';
+import { profileInfrastructure, type InfrastructureProfile } from '../planning/profile.js';
 import type { Cacheability } from '../planning/cacheability.js';
 import { predictBytes } from '../planning/footprint.js';
 import { readTrace } from '../planning/trace.js';
@@ -34,10 +31,15 @@ const GIB = 2 ** 30;
 /** `lichen profile` */
 export function profileCommand(): Command {
   return new Command('profile')
-    .description('Tell what a model and an index cost: memory, messages, shards, caches, processor.')
+    .description(
+      'Tell what a model and an index cost: memory, messages, shards, caches, processor.',
+    )
     .requiredOption('--index <file>', 'a snapshot that lichen build saved')
     .option('--model <folder>', 'the model of its vectors, by lichen train')
-    .option('--queries <file>', "vectors to search for (default: the model's users, or the index's own)")
+    .option(
+      '--queries <file>',
+      "vectors to search for (default: the model's users, or the index's own)",
+    )
     .option('--trace <file>', 'requests by user: a line `user` or `user seconds` each, or .i32')
     .option('--rate <n>', 'requests a second, for a trace without times', positiveNumber, 100)
     .option('--k <n>', 'results a request (default: 10)', integer(1))
@@ -94,13 +96,23 @@ function sayFootprint({ say }: Terminal, { footprint }: InfrastructureProfile): 
     table([
       ['part', 'what it is', 'bytes', 'a row'],
       ...parts.map(({ name, what, bytes, grows }) => [
-        ...[name, what, grouped(bytes), grows ? grouped(bytes / (index.rows + index.dead), 2) : '-'],
+        ...[
+          name,
+          what,
+          grouped(bytes),
+          grows ? grouped(bytes / (index.rows + index.dead), 2) : '-',
+        ],
       ]),
       ['index', 'all of it', grouped(index.bytes), grouped(index.bytesPerRow, 2)],
       ...(model === undefined
         ? []
         : [
-            ...model.parts.map(({ name, what, bytes }) => [`model, ${name}`, what, grouped(bytes), '']),
+            ...model.parts.map(({ name, what, bytes }) => [
+              `model, ${name}`,
+              what,
+              grouped(bytes),
+              '',
+            ]),
             ['model', 'all of it, but ids', grouped(model.bytes), ''],
           ]),
     ]),

@@ -87,5 +87,7 @@ export function numbers(text: string): number[] {
 
 /** Parses whole numbers of at least 0, separated by commas; `all` is Infinity. */
 export function counts(text: string): number[] {
-  return text.split(',').map((part) => (part.trim() === 'all' ? Infinity : integer(0)(part.trim())));
+  return text
+    .split(',')
+    .map((part) => (part.trim() === 'all' ? Infinity : integer(0)(part.trim())));
 }

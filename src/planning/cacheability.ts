@@ -45,9 +45,9 @@ const ENOUGH_REQUESTS = 300_000;
 export function cacheability(trace: Trace, options: CacheabilityOptions = {}): Cacheability {
   const { publishEveryMs, entryBytes } = options;
   const { sampleShare = Math.min(1, ENOUGH_REQUESTS / trace.keys.length) } = options;
-  const sizes =
-    options.entries ??
-    [...new Set(SHARES.map((share) => Math.max(1, Math.round(share * trace.keyCount))))];
+  const sizes = options.entries ?? [
+    ...new Set(SHARES.map((share) => Math.max(1, Math.round(share * trace.keyCount)))),
+  ];
   const ttls = options.ttlsMs ?? [Infinity, 60 * MINUTE_MS, MINUTE_MS];
   const profile = reuseProfile(trace, { sampleShare });
   const sample = sampleTrace(trace, sampleShare);

@@ -3,7 +3,7 @@ import { requireInteger } from '../index/arguments.js';
 import type { Matrix } from '../vectors/matrix.js';
 import { parseMetric, type Metric } from '../vectors/metric.js';
 import { requireSeed } from '../vectors/random.js';
-import type { DesignRanker, DesignRequest } from './design-bench.js';
+import type { DesignItemAttributes, DesignRanker, DesignRequest } from './design-bench.js';
 import type { DesignSpace } from './design.js';
 import type { Demand } from './fleet.js';
 import { DEFAULT_PRICES, type PriceTable } from './prices.js';
@@ -24,6 +24,8 @@ export interface CodesignOptions {
   readonly reportRequests?: readonly DesignRequest[] | undefined;
   /** Scores what a search found; without it the order of the search stands. */
   readonly ranker?: DesignRanker | undefined;
+  /** What conditions of requests are on. */
+  readonly attributes?: DesignItemAttributes | undefined;
   /** Memory of the ranker on each machine, in bytes. Default 0. */
   readonly rankerBytes?: number | undefined;
   /** Computes the vectors of so many users, as the service would; only its time counts. */
@@ -61,8 +63,14 @@ const TURNS = 3;
 export function resolveCodesign(options: CodesignOptions) {
   const { items, users, k = 20, requests, reportRequests = [], ranker, encoder, trace } = options;
   const { space = {}, demand, prices = DEFAULT_PRICES, minQuality = 0.99, seed = 42 } = options;
-  const { maxDesigns = 300, firstRung = 48, factor = 4, overheadUs = 250, rankerBytes = 0 } = options;
-  const { maxSecondsADesign = 60, signal, onProgress } = options;
+  const {
+    maxDesigns = 300,
+    firstRung = 48,
+    factor = 4,
+    overheadUs = 250,
+    rankerBytes = 0,
+  } = options;
+  const { attributes, maxSecondsADesign = 60, signal, onProgress } = options;
   if (items.rows === 0 || users.rows === 0 || requests.length === 0) {
     const message = 'items, users and requests must not be empty';
     throw new LichenArgumentError('ERR_LICHEN_EMPTY', message);
@@ -84,11 +92,17 @@ export function resolveCodesign(options: CodesignOptions) {
   requireRange('rankerBytes', rankerBytes, 0, 1e15);
   requireRange('demand.qps', demand.qps, Number.MIN_VALUE, 1e12);
   requireRange('demand.sloMs', demand.sloMs, Number.MIN_VALUE, 1e9);
-  for (const list of [requests, reportRequests]) {
-    for (const { user } of list) requireInteger('user of a request', user, 0, users.rows - 1);
+  for (const { user, where } of [...requests, ...reportRequests]) {
+    requireInteger('user of a request', user, 0, users.rows - 1);
+    if (where !== undefined && attributes === undefined) {
+      throw new LichenArgumentError(
+        'ERR_LICHEN_ARGUMENT',
+        'a request has a condition, but the items have no attributes',
+      );
+    }
   }
   return {
-    parts: { items, users, metric: parseMetric(options.metric), k, ranker },
+    parts: { items, users, metric: parseMetric(options.metric), k, ranker, attributes },
     scope: {
       ...{ dim: items.dim, k, items: items.rows },
       ...{ hasRanker: ranker !== undefined, hasEncoder: encoder !== undefined },

@@ -94,12 +94,15 @@ export function codesignSummary(
   const { sloMs, percentile } = resolveDemand(demand);
   const ndcg = `nDCG@${k}`;
   const ms = (value: number) => Number(value.toPrecision(3)).toLocaleString('en-US');
-  const interval = ({ mean, low, high }: { mean: number; low: number; high: number }, digits: number) =>
-    `${mean.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
+  const interval = (
+    { mean, low, high }: { mean: number; low: number; high: number },
+    digits: number,
+  ) => `${mean.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
   const costOf = ({ aloneMs, fleet, processorUs }: DesignResult) => {
     const alone = `p${percentile} ${ms(aloneMs)} ms without any waiting`;
     const each = `${ms(processorUs / 1000)} ms of a processor a request`;
-    if (fleet === undefined) return `${each}; it cannot be served: ${alone}, the SLO is ${sloMs} ms`;
+    if (fleet === undefined)
+      return `${each}; it cannot be served: ${alone}, the SLO is ${sloMs} ms`;
     const usd = Math.round(fleet.usdPerMonth).toLocaleString('en-US');
     return `${each}; ${fleet.machines} x ${fleet.machine.name}, ${usd} $ a month (${alone})`;
   };
@@ -118,11 +121,13 @@ export function codesignSummary(
     ...(saved!.ofWhole === undefined
       ? []
       : [`${ms(saved!.ofWhole)} beside the ranker over all items`]),
-    ...(chosen === best ? [] : [`${ms(saved!.ofBest)} beside the best`]),
+    ...(chosen === best || whole === best ? [] : [`${ms(saved!.ofBest)} beside the best`]),
   ];
   lines.push(
     `The cheapest that keeps at least ${100 * minQuality}% of the best within all constraints is ${over(chosen)}, ${(100 * chosen.ofBest.mean).toFixed(1)}% of the best (${(100 * chosen.ofBest.low).toFixed(1)} to ${(100 * chosen.ofBest.high).toFixed(1)}); ${costOf(chosen)}, ${ms(chosen.usdPerMillion)} $ of processor a million requests.` +
-      (factors.length > 0 ? ` It saves a factor of ${factors.join(', and of ')} in processor time.` : ''),
+      (factors.length > 0
+        ? ` It saves a factor of ${factors.join(', and of ')} in processor time.`
+        : ''),
   );
   if (report !== undefined) {
     const percent = {

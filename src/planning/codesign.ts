@@ -2,7 +2,11 @@ import { setImmediate } from 'node:timers/promises';
 import { describeMachine, type MachineDescription } from '../evaluation/machine.js';
 import { paretoRanks, type Objective } from '../evaluation/pareto.js';
 import { mean, meanInterval, pairedRatio, type Interval } from '../evaluation/statistics.js';
-import { resolveCodesign, type CodesignOptions, type ResolvedCodesign } from './codesign-options.js';
+import {
+  resolveCodesign,
+  type CodesignOptions,
+  type ResolvedCodesign,
+} from './codesign-options.js';
 import { DesignBench, type DesignMeasurement, type DesignRequest } from './design-bench.js';
 import { DesignCosts, type DesignCost } from './design-cost.js';
 import { designName, designsOf, indexKey, sampleDesigns, type Design } from './design.js';
@@ -121,7 +125,11 @@ export async function codesign(options: CodesignOptions): Promise<CodesignResult
 /** Numbers of requests that designs have served at the end of each rung. */
 function rungEnds({ requests, firstRung, factor }: ResolvedCodesign): number[] {
   const ends: number[] = [];
-  for (let end = Math.min(firstRung, requests.length); ; end = Math.min(requests.length, end * factor)) {
+  for (
+    let end = Math.min(firstRung, requests.length);
+    ;
+    end = Math.min(requests.length, end * factor)
+  ) {
     ends.push(end);
     if (end === requests.length) return ends;
   }

@@ -1,7 +1,9 @@
 import { LichenError, throwIfAborted } from '../errors.js';
 import { FlatIndex } from '../index/flat.js';
 import { HnswIndex } from '../index/hnsw.js';
+import type { AttributeSchema, AttributesInput } from '../index/attributes.js';
 import type { VectorIndex } from '../index/vector-index.js';
+import type { Where } from '../index/where.js';
 import { matrixRow, type Matrix } from '../vectors/matrix.js';
 import type { Metric } from '../vectors/metric.js';
 import { indexKey, type Design } from './design.js';
@@ -14,6 +16,14 @@ export interface DesignRequest {
   readonly relevant: Iterable<number>;
   /** Rows of items that are not wanted. */
   readonly exclude?: Uint32Array | undefined;
+  /** A condition on attributes, where items have some. */
+  readonly where?: Where | undefined;
+}
+
+/** Attributes of all items, in the order of rows. */
+export interface DesignItemAttributes {
+  readonly schema: AttributeSchema;
+  readonly values: AttributesInput;
 }
 
 /** Scores of items for a user, one an item, the higher the better. */
@@ -29,6 +39,7 @@ export interface DesignParts {
   readonly metric: Metric;
   readonly k: number;
   readonly ranker: DesignRanker | undefined;
+  readonly attributes: DesignItemAttributes | undefined;
 }
 
 /** What a design did with some requests, in their order. */
@@ -49,7 +60,7 @@ export class DesignBench {
 
   /** Memory of the design's index; 0 without one. */
   async bytesOf(design: Design, signal?: AbortSignal): Promise<number> {
-    return design.candidates === Infinity ? 0 : (await this.indexOf(design, signal)).bytes;
+    return this.searches(design) ? (await this.indexOf(design, signal)).bytes : 0;
   }
 
   /** Serves requests one after another, with the times taken, and adds what came of it. */
@@ -60,7 +71,7 @@ export class DesignBench {
     signal?: AbortSignal,
   ): Promise<void> {
     const { k } = this.parts;
-    const index = design.candidates === Infinity ? undefined : await this.indexOf(design, signal);
+    const index = this.searches(design) ? await this.indexOf(design, signal) : undefined;
     const users = this.prefixOf('users', design.dim);
     for (const request of requests) {
       throwIfAborted(signal, 'measuring');
@@ -73,6 +84,11 @@ export class DesignBench {
       into.rankUs.push((performance.now() - searched) * 1000);
       into.ndcg.push(ndcgOf(found, request.relevant, k));
     }
+  }
+
+  /** A ranker over all items needs a search only to keep to conditions. */
+  private searches({ candidates }: Design): boolean {
+    return candidates !== Infinity || this.parts.attributes !== undefined;
   }
 
   /** Frees the indexes of designs that are not among these. */
@@ -95,13 +111,13 @@ export class DesignBench {
     if (there !== undefined) return there;
     const { dim } = design;
     const { index: kind, m, efConstruction, ...stored } = design.index;
-    const { metric } = this.parts;
+    const { metric, attributes } = this.parts;
+    const options = { dim, metric, ...stored, attributes: attributes?.schema };
     const made =
-      kind === 'hnsw'
-        ? new HnswIndex({ dim, metric, m, efConstruction, ...stored })
-        : new FlatIndex({ dim, metric, ...stored });
+      kind === 'hnsw' ? new HnswIndex({ ...options, m, efConstruction }) : new FlatIndex(options);
     try {
-      await made.add(this.prefixOf('items', dim), { signal });
+      const items = this.prefixOf('items', dim);
+      await made.add(items, { signal, attributes: attributes?.values });
     } catch (error) {
       made.close();
       throw error;
@@ -153,7 +169,7 @@ function search(
   index: VectorIndex,
   vector: Float32Array,
   { candidates, ef }: Design,
-  { exclude }: DesignRequest,
+  { exclude, where }: DesignRequest,
   k: number,
 ): Uint32Array {
   const wanted = Math.min(index.size, Math.max(k, candidates));
@@ -161,6 +177,7 @@ function search(
     k: wanted,
     ...(ef !== undefined && { ef }),
     ...(exclude !== undefined && exclude.length > 0 && { exclude }),
+    ...(where !== undefined && { where }),
   });
   return Uint32Array.from(keys);
 }

@@ -76,7 +76,12 @@ export function designsOf(space: DesignSpace, scope: DesignScope): Design[] {
   );
   const efs = checked('efs', space.efs ?? [16, 32, 64, 128], 1, 2 ** 31 - 1);
   const candidates = candidatesOf(space, scope);
-  const batches = checked('batches', space.batches ?? (hasEncoder ? [1, 4, 16, 64] : [1]), 1, 65_536);
+  const batches = checked(
+    'batches',
+    space.batches ?? (hasEncoder ? [1, 4, 16, 64] : [1]),
+    1,
+    65_536,
+  );
   if (!hasEncoder && batches.some((batch) => batch > 1)) {
     throw bad('batches: there is no encoder that batches would be for');
   }

@@ -120,7 +120,8 @@ export function sizeFleet(
 ): Fleet | string {
   const { memoryShare } = resolveDemand(demand);
   const room = machine.memoryGiB * GIB * memoryShare - work.fixedBytes;
-  if (room <= 0) return `its memory has no room beside ${mebibytes(work.fixedBytes)} of the process`;
+  if (room <= 0)
+    return `its memory has no room beside ${mebibytes(work.fixedBytes)} of the process`;
   const least = Math.max(1, Math.ceil(work.bytes / room));
   if (least > work.mostShards) return `its memory would need ${least} shards`;
   let best: Fleet | undefined;

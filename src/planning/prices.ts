@@ -109,7 +109,8 @@ function requireMachine(value: unknown, at: number): MachinePrice {
 }
 
 function requireNumber(name: string, value: unknown, low: number, high: number): number {
-  if (typeof value === 'number' && value >= low && value <= high && value !== Infinity) return value;
+  if (typeof value === 'number' && value >= low && value <= high && value !== Infinity)
+    return value;
   throw bad(`${name} must be a number from ${low} to ${high}, got ${shown(value)}`);
 }
 

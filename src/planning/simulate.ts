@@ -80,7 +80,8 @@ export function simulateFleet(options: SimulateOptions): SimulatedFleet {
     throwIfAborted(signal, 'simulating');
     return oneRun(options, new Random(seed + run));
   });
-  const of = (pick: (result: RunResult) => number) => meanInterval(results.map(pick), [0, Infinity]);
+  const of = (pick: (result: RunResult) => number) =>
+    meanInterval(results.map(pick), [0, Infinity]);
   return {
     p50us: of(({ sorted }) => quantile(sorted, 0.5)),
     p99us: of(({ sorted }) => quantile(sorted, 0.99)),
@@ -92,7 +93,14 @@ export function simulateFleet(options: SimulateOptions): SimulatedFleet {
   };
 }
 
-function requireShape({ shards, replicas, servers, down = 0, rate, ...rest }: SimulateOptions): void {
+function requireShape({
+  shards,
+  replicas,
+  servers,
+  down = 0,
+  rate,
+  ...rest
+}: SimulateOptions): void {
   requireInteger('shards', shards, 1, 100_000);
   requireInteger('replicas', replicas, 1, 100_000);
   requireInteger('servers', servers, 1, 100_000);

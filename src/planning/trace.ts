@@ -39,7 +39,8 @@ export function makeTrace(
   if (list.length === 0) throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'keys: none');
   return {
     keys: Uint32Array.from(list),
-    times: typeof times === 'number' ? evenTimes(list.length, times) : requireTimes(times, list.length),
+    times:
+      typeof times === 'number' ? evenTimes(list.length, times) : requireTimes(times, list.length),
     keyCount: numbers.size,
   };
 }
@@ -105,11 +106,17 @@ export async function readTrace(path: string, options: ReadTraceOptions = {}): P
   await forEachLine(path, take, options);
   if (times.length === 0) return requireSome(path, keys, rate);
   if (times.length !== keys.length) {
-    throw corrupt(path, `${times.length} of ${keys.length} lines have a time, expected all or none`);
+    throw corrupt(
+      path,
+      `${times.length} of ${keys.length} lines have a time, expected all or none`,
+    );
   }
   const order = Uint32Array.from(times, (_, at) => at).sort((a, b) => times[a]! - times[b]!);
   const inOrder = Array.from(order, (at) => keys[at]!);
-  return makeTrace(inOrder, Float64Array.from(order, (at) => times[at]!));
+  return makeTrace(
+    inOrder,
+    Float64Array.from(order, (at) => times[at]!),
+  );
 }
 
 function requireSome(path: string, keys: ArrayLike<string | number>, rate: number): Trace {
