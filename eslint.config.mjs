@@ -74,6 +74,6 @@ export default tseslint.config(
       'max-lines': ['error', { max: 450, skipBlankLines: false, skipComments: false }],
     },
   },
-  { files: ['src/cli/**', 'bench/**'], rules: { 'no-console': 'off' } },
+  { files: ['src/cli/**', 'bench/**', 'examples/**'], rules: { 'no-console': 'off' } },
   ...layering,
 );

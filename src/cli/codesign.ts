@@ -188,7 +188,11 @@ function splitUsers(later: Interactions, flags: CodesignFlags) {
 
 const SHOWN_REJECTED = 12;
 
-function sayResult({ say }: Terminal, { front, results, chosen }: CodesignResult, k: number): void {
+function sayResult(
+  terminal: Terminal,
+  { front, results, chosen }: CodesignResult,
+  k: number,
+): void {
   const row = (one: DesignResult) => [
     one.verdict === 'chosen' ? '>' : one.verdict === 'front' ? '*' : '',
     one.name,
@@ -212,7 +216,7 @@ function sayResult({ say }: Terminal, { front, results, chosen }: CodesignResult
   ];
   const shown = new Set<DesignResult>([...front, ...(chosen ? [chosen] : [])]);
   const others = results.filter((one) => !shown.has(one));
-  say(
+  terminal.say(
     table([
       [...head, 'why not'],
       ...[...shown].sort((a, b) => a.usdPerMillion - b.usdPerMillion).map(row),
@@ -220,7 +224,7 @@ function sayResult({ say }: Terminal, { front, results, chosen }: CodesignResult
     ]),
   );
   if (others.length > SHOWN_REJECTED) {
-    say(
+    terminal.say(
       `${others.length - SHOWN_REJECTED} more were rejected; --report and --json have all, with reasons.`,
     );
   }

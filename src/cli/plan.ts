@@ -92,8 +92,7 @@ async function plan(flags: PlanFlags): Promise<void> {
     ...{ overheadUs: flags.overhead, signal: terminal.signal },
   });
   sayPlan(terminal, flags, capacity, result);
-  const { samplesUs: _, ...measured } = capacity;
-  terminal.result({ ...result, capacity: measured });
+  terminal.result({ ...result, capacity: { ...capacity, samplesUs: undefined } });
 }
 
 async function capacityOf(flags: PlanFlags, terminal: Terminal): Promise<Capacity> {
@@ -134,13 +133,18 @@ async function readCapacity(path: string): Promise<Capacity> {
   const isWhole =
     isNumbers(found?.samplesUs) &&
     Array.isArray(found?.points) &&
-    isNumbers(found.points.flatMap((point) => [point?.rows, point?.meanUs])) &&
+    isNumbers(found.points.flatMap(numbersOf)) &&
     isNumbers([found.fixedUs, found.growthUs, found.bytesPerVector]);
   if (isWhole) return found as Capacity;
   throw new LichenFileError(
     'ERR_LICHEN_FORMAT',
     `${path} holds no measurements of lichen plan --save-capacity`,
   );
+}
+
+function numbersOf(point: unknown): unknown[] {
+  const { rows, meanUs, recall } = (point ?? {}) as Partial<Record<string, unknown>>;
+  return [rows, meanUs, recall];
 }
 
 function sayPlan(
@@ -150,8 +154,7 @@ function sayPlan(
   result: CapacityPlan,
 ): void {
   const { fleet, simulated, degraded, alternatives, addedReplicas, prices } = result;
-  const { say } = terminal;
-  say(
+  terminal.say(
     table([
       ['measured here', 'search µs', `recall@${flags.k}`, 'bytes a vector', 'build s'],
       ...points.map(({ rows, meanUs, recall, bytesPerVector, buildSeconds }) => [
@@ -162,13 +165,13 @@ function sayPlan(
     ]),
   );
   const growth = grows === 'linearly' ? `${growthUs.toExponential(2)} µs a vector` : '';
-  say(
-    `\nA search takes ${grows} longer with more vectors (${growth || `${growthUs.toFixed(1)} µs for e times as many`}); in a shard of this plan ${grouped(result.searchUs, 1)} µs${result.isExtrapolated ? ', which is extrapolated' : ''}.`,
+  terminal.say(
+    `\nA search takes ${grows} longer with more vectors (${growth || `${growthUs.toFixed(1)} µs for e times as many`}); in a shard of this plan ${grouped(result.searchUs, 1)} µs, with a recall@${flags.k} of ${result.recall.toFixed(3)}${result.isExtrapolated ? ': both are extrapolated' : ''}.`,
   );
-  say(
+  terminal.say(
     `${grouped(flags.items)} vectors of dim ${flags.dim} are ${gib(result.bytes)}, ${grouped(result.bytesPerVector)} bytes each.\n`,
   );
-  say(
+  terminal.say(
     table([
       [
         'machines',
@@ -191,7 +194,7 @@ function sayPlan(
     ]),
   );
   if (addedReplicas > 0)
-    say(`\nThe simulation asked for ${addedReplicas} replicas more than the formula.`);
+    terminal.say(`\nThe simulation asked for ${addedReplicas} replicas more than the formula.`);
   const rows = [
     ['simulated', 'p50 ms', 'p99 ms', 'p99.9 ms', 'used', `within ${flags.slo} ms`],
     ['all at work', ...simulatedCells(simulated), result.isWithinSlo ? 'yes' : 'NO'],
@@ -200,9 +203,9 @@ function sayPlan(
     const verdict = result.isWithinSloDegraded ? 'yes' : 'NO';
     rows.push(['one replica of a shard down', ...simulatedCells(degraded), verdict]);
   }
-  say(`\n${table(rows)}`);
-  say(`\n${availabilityText(fleet, flags)}`);
-  say(`Prices: ${prices.source}, as of ${prices.asOf}. Replace them with --prices.`);
+  terminal.say(`\n${table(rows)}`);
+  terminal.say(`\n${availabilityText(fleet, flags)}`);
+  terminal.say(`Prices: ${prices.source}, as of ${prices.asOf}. Replace them with --prices.`);
 }
 
 function simulatedCells({

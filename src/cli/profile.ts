@@ -88,11 +88,11 @@ async function profile(flags: ProfileFlags): Promise<void> {
   terminal.result(result);
 }
 
-function sayFootprint({ say }: Terminal, { footprint }: InfrastructureProfile): void {
+function sayFootprint(terminal: Terminal, { footprint }: InfrastructureProfile): void {
   const { index, model } = footprint;
   const parts = [...index.parts].sort((a, b) => b.bytes - a.bytes);
-  say('Memory');
-  say(
+  terminal.say('Memory');
+  terminal.say(
     table([
       ['part', 'what it is', 'bytes', 'a row'],
       ...parts.map(({ name, what, bytes, grows }) => [
@@ -100,7 +100,7 @@ function sayFootprint({ say }: Terminal, { footprint }: InfrastructureProfile): 
           name,
           what,
           grouped(bytes),
-          grows ? grouped(bytes / (index.rows + index.dead), 2) : '-',
+          grows === 'rows' ? grouped(bytes / (index.rows + index.dead), 2) : '-',
         ],
       ]),
       ['index', 'all of it', grouped(index.bytes), grouped(index.bytesPerRow, 2)],
@@ -120,12 +120,12 @@ function sayFootprint({ say }: Terminal, { footprint }: InfrastructureProfile): 
   const sizes = [1e6, 1e7, 1e8].map(
     (rows) => `${grouped(rows)} rows ${(predictBytes(index, rows) / GIB).toFixed(2)} GiB`,
   );
-  say(`Such an index of ${sizes.join(', ')}.\n`);
+  terminal.say(`Such an index of ${sizes.join(', ')}.\n`);
 }
 
-function saySerialization({ say }: Terminal, result: InfrastructureProfile): void {
-  say('Serialization');
-  say(
+function saySerialization(terminal: Terminal, result: InfrastructureProfile): void {
+  terminal.say('Serialization');
+  terminal.say(
     table([
       ['what', 'format', 'bytes', 'encode µs', 'decode µs'],
       ...result.serialization.map(({ what, format, bytes, encode, decode }) => [
@@ -133,23 +133,25 @@ function saySerialization({ say }: Terminal, result: InfrastructureProfile): voi
       ]),
     ]),
   );
-  say('\nProcessor, a request');
-  say(
+  terminal.say('\nProcessor, a request');
+  terminal.say(
     table([
       ['stage', 'µs', 'of all processors µs'],
       ...result.stages.map(({ stage, us, cpuUs }) => [stage, micros(us), grouped(cpuUs, 2)]),
     ]),
   );
-  say('In brackets the least and the greatest of seven batches.\n');
+  terminal.say('In brackets the least and the greatest of seven batches.\n');
 }
 
-function sayCoordination({ say }: Terminal, result: InfrastructureProfile): void {
-  say('Shards');
+function sayCoordination(terminal: Terminal, result: InfrastructureProfile): void {
+  terminal.say('Shards');
   const needed = result.shardsByMemory.map(
     ({ memoryBytes, shards }) => `${shards} of ${(memoryBytes / GIB).toPrecision(3)} GiB`,
   );
-  say(`By memory: ${needed.join(', ')}. Waiting for the slowest of several like this one:`);
-  say(
+  terminal.say(
+    `By memory: ${needed.join(', ')}. Waiting for the slowest of several like this one:`,
+  );
+  terminal.say(
     table([
       ['shards', 'p50 µs', 'p90 µs', 'p99 µs', 'x p99', 'bytes out', 'bytes in', ''],
       ...result.coordination.map((one) => [
@@ -160,27 +162,28 @@ function sayCoordination({ say }: Terminal, result: InfrastructureProfile): void
       ]),
     ]),
   );
-  say('');
+  terminal.say('');
 }
 
-function sayCaches({ say }: Terminal, what: string, caches: Cacheability): void {
+function sayCaches(terminal: Terminal, what: string, caches: Cacheability): void {
   const { requests, keys, repeats, points, sampleShare } = caches;
-  say(`Caches of ${what}`);
-  say(
+  terminal.say(`Caches of ${what}`);
+  terminal.say(
     `${grouped(requests)} requests for ${grouped(keys)} keys; ${(100 * repeats).toFixed(1)}% were asked for before.` +
       (sampleShare < 1 ? ` Judged by ${(100 * sampleShare).toFixed(1)}% of the keys.` : ''),
   );
-  say(
+  terminal.say(
     table([
-      ['entries', 'MiB', 'time to live', 'hits by LRU', 'by lichen'],
-      ...points.map(({ entries, bytes, ttlMs, lruHits, hits }) => [
+      ['entries', 'MiB', 'time to live', 'hits by LRU', 'by lichen', ''],
+      ...points.map(({ entries, bytes, ttlMs, lruHits, hits, isRough }) => [
         ...[grouped(entries), grouped((bytes ?? 0) / 2 ** 20, 1)],
         ttlMs === Infinity ? 'none' : `${grouped(ttlMs / 1000)} s`,
         ...[`${(100 * lruHits).toFixed(1)}%`, `${(100 * hits).toFixed(1)}%`],
+        isRough ? 'a guess: too few of the keys sampled' : '',
       ]),
     ]),
   );
-  say('');
+  terminal.say('');
 }
 
 function micros({ median, min, max }: { median: number; min: number; max: number }): string {

@@ -156,7 +156,7 @@ async function dataOf(flags: SweepFlags, terminal: Terminal): Promise<SweepData>
       truthFile !== undefined
         ? await readIntMatrix(truthFile, { signal })
         : isOwn && (whole?.neighbours?.dim ?? 0) >= flags.k
-          ? whole!.neighbours
+          ? whole.neighbours
           : undefined;
     if (truth !== undefined && truth.rows !== all.rows) {
       throw new LichenArgumentError(

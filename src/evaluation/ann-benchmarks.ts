@@ -74,6 +74,9 @@ export function runFile(
   return join(folder, dataset, String(count), algorithm, `${name}.hdf5`);
 }
 
+/** Searches that do not count. */
+const WARM_UP = 200;
+
 /** What a run says of itself. */
 export interface RunFacts {
   readonly dataset: string;
@@ -97,6 +100,7 @@ export async function saveRun(
   const neighbours = new Int32Array(queries.rows * k).fill(-1);
   const distances = new Float32Array(queries.rows * k).fill(Infinity);
   const times = new Float32Array(queries.rows);
+  for (let query = 0; query < Math.min(WARM_UP, queries.rows); query++) search(query);
   let found = 0;
   for (let query = 0; query < queries.rows; query++) {
     const started = performance.now();

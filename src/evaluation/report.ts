@@ -48,6 +48,9 @@ export interface Report {
   readonly tables?: readonly { readonly title: string; readonly rows: readonly string[][] }[];
 }
 
+/** Where a part goes: in a comment, in quotation marks or as it is, as the languages of the places want it. */
+const PLACE = /(?:\/\* |")?\{\{(\w+)\}\}(?: \*\/|")?/g;
+
 /**
  * A page that shows the points in a picture, by any two of the axes, and in a table; all of it is in the one document,
  * which fetches nothing. By the package uplot, an optional peer.
@@ -68,7 +71,7 @@ export async function reportHtml(report: Report): Promise<string> {
     // A text in the data must not end the element that holds it.
     data: JSON.stringify(data).replaceAll('<', '\\u003c'),
   };
-  return page!.replace(/\{\{(\w+)\}\}/g, (_, name: string) => parts[name] ?? '');
+  return page!.replace(PLACE, (_, name: string) => parts[name] ?? '');
 }
 
 /** Writes {@link reportHtml} as a file, atomically. @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO; as `reportHtml`. */

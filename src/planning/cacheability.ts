@@ -1,5 +1,11 @@
 import { MemoryCache } from '../cache/memory-cache.js';
-import { reuseProfile, sampleTrace, type CacheShape, type ReuseProfile } from './reuse.js';
+import {
+  fullHits,
+  reuseProfile,
+  sampleTrace,
+  type CacheShape,
+  type ReuseProfile,
+} from './reuse.js';
 import type { Trace } from './trace.js';
 
 /** Options of {@link cacheability}. */
@@ -11,7 +17,7 @@ export interface CacheabilityOptions {
   readonly publishEveryMs?: number | undefined;
   /** Bytes of an entry with what the cache needs for it, for the bytes of each size. */
   readonly entryBytes?: number | undefined;
-  /** Share of the keys that are looked at. Default: what leaves about 300,000 requests. */
+  /** Share of the keys that are looked at. Default: what leaves about 2,000,000 requests. */
   readonly sampleShare?: number | undefined;
 }
 
@@ -33,13 +39,16 @@ export interface CachePoint {
   readonly ttlMs: number;
   /** Predicted by reuse distances for a cache that gives up what was used longest ago. */
   readonly lruHits: number;
+  /** Whether the cache would hold so few of the keys sampled (fewer than 100) that both are guesses. */
+  readonly isRough: boolean;
   /** Of lichen's own cache, by replaying the trace (a miniature of it, where it is sampled). */
   readonly hits: number;
 }
 
 const SHARES = [0.01, 0.03, 0.1, 0.3, 1];
 const MINUTE_MS = 60_000;
-const ENOUGH_REQUESTS = 300_000;
+const ENOUGH_REQUESTS = 2_000_000;
+const ENOUGH_SAMPLED = 100;
 
 /** Predicts what caches of several sizes and times to live would answer of a trace. @throws ERR_LICHEN_ARGUMENT */
 export function cacheability(trace: Trace, options: CacheabilityOptions = {}): Cacheability {
@@ -56,8 +65,13 @@ export function cacheability(trace: Trace, options: CacheabilityOptions = {}): C
       const shape = { entries, ttlMs, publishEveryMs };
       return {
         ...{ entries, ttlMs, bytes: entryBytes === undefined ? undefined : entries * entryBytes },
+        isRough: sampleShare < 1 && entries * sampleShare < ENOUGH_SAMPLED,
         lruHits: profile.hitRatio(shape),
-        hits: replayedHits(sample, { ...shape, entries: entries * sampleShare }),
+        hits: fullHits(
+          replayedHits(sample, { ...shape, entries: entries * sampleShare }),
+          sample.keys.length,
+          sampleShare * trace.keys.length,
+        ),
       };
     }),
   );

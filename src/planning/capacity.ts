@@ -134,25 +134,43 @@ export function meanUsAt({ fixedUs, growthUs, grows, points }: Capacity, rows: n
   return rows >= least.rows ? expected : Math.max(expected, (least.meanUs * rows) / least.rows);
 }
 
+/** The recall among so many vectors at the same beam: what was measured, along a line over the logarithm of the number. */
+export function recallAt({ points }: Capacity, rows: number): number {
+  const { start, slope } = line(
+    points.map((point) => Math.log(point.rows)),
+    points.map(({ recall }) => recall),
+  );
+  return Math.min(1, Math.max(0, start + Math.min(0, slope) * Math.log(rows)));
+}
+
 function fitted(
   points: readonly CapacityPoint[],
   kind: 'flat' | 'hnsw',
 ): Pick<Capacity, 'fixedUs' | 'growthUs' | 'grows' | 'bytesPerVector'> {
-  const x = points.map(({ rows }) => (kind === 'flat' ? rows : Math.log(rows)));
-  const meanX = x.reduce((sum, value) => sum + value, 0) / x.length;
-  const meanY = points.reduce((sum, { meanUs }) => sum + meanUs, 0) / x.length;
-  let product = 0;
-  let square = 0;
-  for (const [at, { meanUs }] of points.entries()) {
-    product += (x[at]! - meanX) * (meanUs - meanY);
-    square += (x[at]! - meanX) ** 2;
-  }
-  const growthUs = Math.max(0, product / square);
+  const { start, slope } = line(
+    points.map(({ rows }) => (kind === 'flat' ? rows : Math.log(rows))),
+    points.map(({ meanUs }) => meanUs),
+  );
+  const mean = points.reduce((sum, { meanUs }) => sum + meanUs, 0) / points.length;
   return {
-    ...{ fixedUs: meanY - growthUs * meanX, growthUs },
+    ...(slope > 0 ? { fixedUs: start, growthUs: slope } : { fixedUs: mean, growthUs: 0 }),
     grows: kind === 'flat' ? 'linearly' : 'logarithmically',
     bytesPerVector: points.at(-1)!.bytesPerVector,
   };
+}
+
+/** The line of least squares. */
+function line(x: readonly number[], y: readonly number[]): { start: number; slope: number } {
+  const meanX = x.reduce((sum, value) => sum + value, 0) / x.length;
+  const meanY = y.reduce((sum, value) => sum + value, 0) / y.length;
+  let product = 0;
+  let square = 0;
+  for (const [at, value] of x.entries()) {
+    product += (value - meanX) * (y[at]! - meanY);
+    square += (value - meanX) ** 2;
+  }
+  const slope = product / square;
+  return { start: meanY - slope * meanX, slope };
 }
 
 function first(vectors: Matrix, rows: number): Matrix {

@@ -8,8 +8,8 @@ export interface FootprintPart {
   readonly name: string;
   readonly what: string;
   readonly bytes: number;
-  /** Whether it grows with the number of rows. */
-  readonly grows: boolean;
+  /** With the number of rows, with the number of hubs (a quarter of the rows, up to 8,192), or not at all. */
+  readonly grows: 'rows' | 'hubs' | 'never';
 }
 
 /** Memory of an index. */
@@ -52,22 +52,40 @@ const WHAT: Readonly<Record<string, string>> = {
 const FIXED: ReadonlySet<string> = new Set([
   ...['learned', 'fineLearned', 'attributeSchema', 'calibration'],
 ]);
+/** Of a row's code: what hubs have a copy of. */
+const CODE: ReadonlySet<string> = new Set([
+  ...['vectors', 'scales', 'offsets', 'factors', 'factorPairs', 'squares'],
+]);
+const MOST_HUBS = 8192;
+const ROWS_A_HUB = 4;
+/** Arrays this large are made of huge pages, whole ones. */
+const LARGE_BYTES = 8 * 2 ** 20;
+const HUGE_PAGE = 2 * 2 ** 20;
 
 /** What an index takes, by the sections of its file and its own count. */
 export function indexFootprint(index: VectorIndex<Key>, report: SnapshotReport): IndexFootprint {
-  const parts = report.sections
-    .filter(({ bytes }) => bytes > 0)
-    .map(({ name, bytes }) => ({
-      ...{ name, what: WHAT[name] ?? 'other', bytes, grows: !FIXED.has(name) },
-    }));
-  const stored = parts.reduce((sum, { bytes }) => sum + bytes, 0);
   const { bytes, size, dead } = index;
-  const beside = bytes - stored;
-  if (beside > 0) {
-    const what = 'what a file does not need: lookups by key, room to grow';
-    parts.push({ name: 'beside the file', what, bytes: beside, grows: true });
-  }
   const rows = size + dead;
+  const parts = report.sections
+    .filter((section) => section.bytes > 0)
+    .map((section): FootprintPart => {
+      const { name } = section;
+      const grows = FIXED.has(name) ? 'never' : name === 'hubs' ? 'hubs' : 'rows';
+      return { name, what: WHAT[name] ?? 'other', bytes: section.bytes, grows };
+    });
+  const hubs = parts.find(({ name }) => name === 'hubs');
+  if (hubs !== undefined && rows > 0) {
+    const code = parts.filter(({ name }) => CODE.has(name));
+    const codeBytes = code.reduce((sum, part) => sum + part.bytes / rows, 0);
+    const copied = Math.round((hubs.bytes / 4) * codeBytes);
+    const what = 'their codes side by side, to begin searches with';
+    parts.push({ name: 'codes of hubs', what, bytes: copied, grows: 'hubs' });
+  }
+  const beside = bytes - parts.reduce((sum, part) => sum + inPages(part.bytes), 0);
+  if (beside > 0) {
+    const what = 'what a file does not need: lookups by key, locks, room to grow';
+    parts.push({ name: 'beside the file', what, bytes: beside, grows: 'rows' });
+  }
   return {
     ...{ rows: size, dead, bytes, fileBytes: report.bytes },
     bytesPerRow: rows === 0 ? 0 : bytes / rows,
@@ -77,8 +95,17 @@ export function indexFootprint(index: VectorIndex<Key>, report: SnapshotReport):
 
 /** The memory that such an index of so many rows would take. */
 export function predictBytes({ parts, rows, dead }: IndexFootprint, wanted: number): number {
-  const factor = wanted / Math.max(1, rows + dead);
-  return parts.reduce((sum, { bytes, grows }) => sum + (grows ? bytes * factor : bytes), 0);
+  const now = Math.max(1, rows + dead);
+  const factors = { rows: wanted / now, hubs: hubsOf(wanted) / hubsOf(now), never: 1 };
+  return parts.reduce((sum, { bytes, grows }) => sum + inPages(bytes * factors[grows]), 0);
+}
+
+function hubsOf(rows: number): number {
+  return Math.max(1, Math.min(MOST_HUBS, rows / ROWS_A_HUB));
+}
+
+function inPages(bytes: number): number {
+  return bytes < LARGE_BYTES ? bytes : Math.ceil(bytes / HUGE_PAGE) * HUGE_PAGE;
 }
 
 /** Memory of a model. */
@@ -99,7 +126,7 @@ export function modelFootprint(model: TwoTowerModel): ModelFootprint {
   const part = (name: string, what: string, array: Float32Array): FootprintPart => {
     const bytes = seen.has(array.buffer) ? 0 : array.byteLength;
     seen.add(array.buffer);
-    return { name, what, bytes, grows: true };
+    return { name, what, bytes, grows: 'rows' };
   };
   const parts = [
     part('userVectors', 'a vector a user', userVectors.data),

@@ -1,6 +1,6 @@
 import { LichenArgumentError } from '../errors.js';
 import { requireInteger } from '../index/arguments.js';
-import { meanUsAt, samplesAt, type Capacity } from './capacity.js';
+import { meanUsAt, recallAt, samplesAt, type Capacity } from './capacity.js';
 import { networkBytes } from './fan-out.js';
 import {
   costOf,
@@ -49,6 +49,8 @@ export interface CapacityPlan {
   /** Mean time of a search in a shard of the fleet chosen, in microseconds, and whether it is beyond what was measured. */
   readonly searchUs: number;
   readonly isExtrapolated: boolean;
+  /** Expected of a search in such a shard, at the beam that was measured. */
+  readonly recall: number;
   /** The cheapest; with more replicas than the formula asks for, if the simulation wanted them. */
   readonly fleet: Fleet;
   readonly addedReplicas: number;
@@ -118,6 +120,7 @@ export function planCapacity(options: PlanOptions): CapacityPlan {
   return {
     ...{ items, bytes: items * capacity.bytesPerVector, bytesPerVector: capacity.bytesPerVector },
     searchUs: meanUsAt(capacity, rows * (1 + growth)),
+    recall: recallAt(capacity, rows * (1 + growth)),
     isExtrapolated: rows > capacity.points.at(-1)!.rows,
     ...{ fleet, addedReplicas, simulated, degraded, alternatives, unfit },
     isWithinSlo: isInTime(simulated),

@@ -50,6 +50,7 @@ export function reuseProfile(trace: Trace, options: ReuseOptions = {}): ReusePro
     );
   }
   const { keys, times } = sampleTrace(trace, sampleShare);
+  const wanted = sampleShare * trace.keys.length;
   const distances = distancesOf(keys, trace.keyCount).map((distance) => distance / sampleShare);
   let first = 0;
   for (const distance of distances) if (distance === Infinity) first++;
@@ -57,9 +58,20 @@ export function reuseProfile(trace: Trace, options: ReuseOptions = {}): ReusePro
     requests: trace.keys.length,
     keyCount: trace.keyCount,
     distances,
-    mostHits: keys.length === 0 ? 0 : 1 - first / keys.length,
-    hitRatio: (shape) => hitRatioOf(keys, times, trace.keyCount, distances, shape),
+    mostHits: fullHits(keys.length === 0 ? 0 : 1 - first / keys.length, keys.length, wanted),
+    hitRatio: (shape) =>
+      fullHits(hitRatioOf(keys, times, trace.keyCount, distances, shape), keys.length, wanted),
   };
+}
+
+/**
+ * The hits of a whole trace by those of a sample of its keys. That the sample has fewer requests than its share, or more,
+ * comes from the few keys that are asked for most; such requests are hits (SHARDS' adjustment).
+ * @param wanted requests that the sample's share comes to.
+ */
+export function fullHits(hits: number, sampled: number, wanted: number): number {
+  if (sampled === 0) return 0;
+  return Math.min(1, Math.max(0, 1 - ((1 - hits) * sampled) / wanted));
 }
 
 /** The requests of some of the keys. */

@@ -171,7 +171,7 @@ function oneRun(options: SimulateOptions, random: Random): RunResult {
     busy[machine]! += service;
     // Latencies of networks have a tail of their own: half is fixed, half exponential.
     const network = networkUs * (0.5 - 0.5 * Math.log(1 - random.uniform()));
-    return freeAt[server]! + network;
+    return freeAt[server] + network;
   };
   const finish = (request: number, answer: number): void => {
     if (answer - arrivedAt[request]! > deadlineUs) {

@@ -87,7 +87,7 @@ export class InteractionRanker {
     const values = this.features.of(this.features.user(user), items);
     const output = tf.tidy(() => {
       const rows = tf.tensor2d(values, [items.length, RANKING_FEATURES]);
-      return this.model.predict(rows as never);
+      return this.model.predict(rows);
     });
     const [scores] = [output].flat();
     const given = (await scores!.data()) as Float32Array;

@@ -30,7 +30,7 @@ const at = temporaryFolder();
 
 function bytesOf(path: string): ArrayBuffer {
   const bytes = readFileSync(path);
-  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
+  return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
 }
 
 describe('files of HDF5', () => {
@@ -94,7 +94,7 @@ describe('files of HDF5', () => {
     });
     const seen: number[] = [];
     const read = await readMatrix(path, { onProgress: (done) => seen.push(done) });
-    expect(read.data).toEqual(data);
+    expect(Buffer.compare(Buffer.from(read.data.buffer), Buffer.from(data.buffer))).toBe(0);
     expect(seen.length).toBeGreaterThan(1);
     expect(seen.at(-1)).toBe(rows);
     const controller = new AbortController();
@@ -166,9 +166,17 @@ describe('files of HDF5', () => {
 
   it('of 64-bit integers are read as long as the values have room', async () => {
     const name = 'h5wasm/node';
-    const h5 = (await import(name)) as typeof import('h5wasm/node', {
-      with: { 'resolution-mode': 'import' },
-    });
+    const h5 = (await import(name)) as {
+      ready: Promise<unknown>;
+      File: new (
+        path: string,
+        mode: string,
+      ) => {
+        create_dataset(what: { name: string; data: BigInt64Array; shape: number[] }): void;
+        flush(): void;
+        close(): void;
+      };
+    };
     await h5.ready;
     const path = at('long.hdf5');
     const file = new h5.File(path, 'w');
