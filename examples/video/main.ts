@@ -134,7 +134,7 @@ async function freshness(
     const often = popular[Math.floor(0.9 * popular.length)]!;
     const isNew = new Set(newest);
     const rows = [['weight of freshness', 'new of 20', 'of the long tail', 'ms']];
-    for (const weight of [0, 0.5, 2]) {
+    for (const weight of [0, 2, 8]) {
       const cascade = new Cascade<number, number>({
         k: K,
         retrieval: {

@@ -157,10 +157,11 @@ function sayPlan(
   terminal.say(
     table([
       ['measured here', 'search µs', `recall@${flags.k}`, 'bytes a vector', 'build s'],
-      ...points.map(({ rows, meanUs, recall, bytesPerVector, buildSeconds }) => [
+      ...points.map(({ rows, meanUs, passesUs, recall, recallRange, ...rest }) => [
         `${grouped(rows)} vectors`,
-        ...[grouped(meanUs, 1), recall.toFixed(4), grouped(bytesPerVector)],
-        buildSeconds.toFixed(1),
+        grouped(meanUs, 1) + range(passesUs && [passesUs.min, passesUs.max], 1),
+        recall.toFixed(4) + range(recallRange, 4),
+        ...[grouped(rest.bytesPerVector), rest.buildSeconds.toFixed(1)],
       ]),
     ]),
   );
@@ -228,6 +229,10 @@ function availabilityText(
       ? ` Of the cost ${grouped(networkUsdPerMonth)} $/month are for traffic between zones.`
       : '';
   return `${replicas} replicas: all shards have what they need ${(100 * availability).toFixed(4)}% of the time (asked ${100 * flags.availability}%).${network}`;
+}
+
+function range(ends: readonly [number, number] | undefined, digits: number): string {
+  return ends === undefined ? '' : ` (${ends[0].toFixed(digits)}–${ends[1].toFixed(digits)})`;
 }
 
 function percent(part: number): string {

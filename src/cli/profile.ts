@@ -156,7 +156,8 @@ function sayCoordination(terminal: Terminal, result: InfrastructureProfile): voi
       ['shards', 'p50 µs', 'p90 µs', 'p99 µs', 'x p99', 'bytes out', 'bytes in', ''],
       ...result.coordination.map((one) => [
         ...[String(one.shards), grouped(one.p50us, 1), grouped(one.p90us, 1)],
-        ...[grouped(one.p99us, 1), one.tailGrowth.toFixed(2)],
+        `${grouped(one.p99us, 1)} (${grouped(one.p99Range[0], 1)}–${grouped(one.p99Range[1], 1)})`,
+        one.tailGrowth.toFixed(2),
         ...[grouped(one.network.requests), grouped(one.network.responses)],
         one.isGuess ? 'too few searches measured to be sure' : '',
       ]),

@@ -2,7 +2,8 @@ import { LichenArgumentError, throwIfAborted } from '../errors.js';
 import { FlatIndex } from '../index/flat.js';
 import { HnswIndex } from '../index/hnsw.js';
 import type { IndexCandidate } from '../evaluation/candidate.js';
-import { recallAtKByScore } from '../evaluation/neighbours.js';
+import { recallsByScore } from '../evaluation/neighbours.js';
+import { mean, meanInterval, spreadOf, type Spread } from '../evaluation/statistics.js';
 import { exactTruthAmong } from '../evaluation/truth.js';
 import { madeVectors } from '../vectors/made.js';
 import { matrixRow, type Matrix } from '../vectors/matrix.js';
@@ -30,8 +31,12 @@ export interface CapacityOptions {
 export interface CapacityPoint {
   readonly rows: number;
   readonly meanUs: number;
+  /** The mean of each pass over the queries. */
+  readonly passesUs?: Spread | undefined;
   readonly bytesPerVector: number;
   readonly recall: number;
+  /** Where the recall lies with 95% confidence. */
+  readonly recallRange?: readonly [number, number] | undefined;
   readonly buildSeconds: number;
 }
 
@@ -94,24 +99,31 @@ export async function measureCapacity(options: CapacityOptions): Promise<Capacit
     const buildSeconds = (performance.now() - started) / 1000;
     const search = { k, ...(kind === 'hnsw' && ef !== undefined && { ef }) };
     const micros: number[] = [];
+    const means: number[] = [];
     // The first pass warms up.
     for (let pass = 0; pass <= PASSES; pass++) {
+      const before = micros.length;
       for (let query = 0; query < queries.rows; query++) {
         const vector = matrixRow(queries, query);
         const begun = performance.now();
         index.searchSync(vector, search);
         if (pass > 0) micros.push((performance.now() - begun) * 1000);
       }
+      if (pass > 0) means.push(mean(micros.slice(before)));
     }
     const truth = await exactTruthAmong(base, index, queries, k, signal);
     const found = await index.searchBatch(queries, { ...search, signal });
     if (truth.by !== 'score') throw new Error('expected scores');
     const values = truth.scoresOf?.(found) ?? found.scores;
-    const recall = recallAtKByScore({ values, rows: queries.rows, width: k }, truth.neighbours, {
+    const recalls = recallsByScore({ values, rows: queries.rows, width: k }, truth.neighbours, {
       ...{ k, metric },
     });
-    const meanUs = micros.reduce((sum, value) => sum + value, 0) / micros.length;
-    points.push({ rows: count, meanUs, bytesPerVector: index.bytes / count, recall, buildSeconds });
+    const recall = meanInterval(recalls, [0, 1]);
+    points.push({
+      ...{ rows: count, meanUs: mean(micros), passesUs: spreadOf(means) },
+      ...{ bytesPerVector: index.bytes / count, buildSeconds },
+      ...{ recall: recall.mean, recallRange: [recall.low, recall.high] },
+    });
     samplesUs = micros;
     onProgress?.(at + 1, rows.length);
   }
@@ -151,9 +163,9 @@ function fitted(
     points.map(({ rows }) => (kind === 'flat' ? rows : Math.log(rows))),
     points.map(({ meanUs }) => meanUs),
   );
-  const mean = points.reduce((sum, { meanUs }) => sum + meanUs, 0) / points.length;
+  const flat = mean(points.map(({ meanUs }) => meanUs));
   return {
-    ...(slope > 0 ? { fixedUs: start, growthUs: slope } : { fixedUs: mean, growthUs: 0 }),
+    ...(slope > 0 ? { fixedUs: start, growthUs: slope } : { fixedUs: flat, growthUs: 0 }),
     grows: kind === 'flat' ? 'linearly' : 'logarithmically',
     bytesPerVector: points.at(-1)!.bytesPerVector,
   };
@@ -161,8 +173,8 @@ function fitted(
 
 /** The line of least squares. */
 function line(x: readonly number[], y: readonly number[]): { start: number; slope: number } {
-  const meanX = x.reduce((sum, value) => sum + value, 0) / x.length;
-  const meanY = y.reduce((sum, value) => sum + value, 0) / y.length;
+  const meanX = mean(x);
+  const meanY = mean(y);
   let product = 0;
   let square = 0;
   for (const [at, value] of x.entries()) {

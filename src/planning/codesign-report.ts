@@ -70,6 +70,7 @@ function pointOf(one: DesignResult): ReportPoint {
     ranges: {
       ndcg: [one.ndcg.low, one.ndcg.high],
       ofBest: [percent(one.ofBest.low), percent(one.ofBest.high)],
+      processor: one.processorRange,
     },
     texts: {
       verdict: one.verdict,
@@ -98,9 +99,10 @@ export function codesignSummary(
     { mean, low, high }: { mean: number; low: number; high: number },
     digits: number,
   ) => `${mean.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
-  const costOf = ({ aloneMs, fleet, processorUs }: DesignResult) => {
+  const costOf = ({ aloneMs, fleet, processorUs, processorRange }: DesignResult) => {
     const alone = `p${percentile} ${ms(aloneMs)} ms without any waiting`;
-    const each = `${ms(processorUs / 1000)} ms of a processor a request`;
+    const [low, high] = processorRange;
+    const each = `${ms(processorUs / 1000)} (${ms(low / 1000)} to ${ms(high / 1000)}) ms of a processor a request`;
     if (fleet === undefined)
       return `${each}; it cannot be served: ${alone}, the SLO is ${sloMs} ms`;
     const usd = Math.round(fleet.usdPerMonth).toLocaleString('en-US');

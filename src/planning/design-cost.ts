@@ -1,5 +1,5 @@
 import { ENTRY_COST } from '../cache/byte-cache.js';
-import { mean } from '../evaluation/statistics.js';
+import { meanInterval } from '../evaluation/statistics.js';
 import { replayedHits } from './cacheability.js';
 import type { Design, ResultCacheDesign } from './design.js';
 import type { DesignMeasurement } from './design-bench.js';
@@ -12,6 +12,8 @@ import type { Trace } from './trace.js';
 export interface DesignCost {
   /** Processor time of a request on average, caches taken into account, in microseconds. */
   readonly processorUs: number;
+  /** Where that lies with 95% confidence. */
+  readonly processorRange: readonly [number, number];
   /** Of a request that no cache answers, without any waiting, in milliseconds: the percentile of the demand. */
   readonly aloneMs: number;
   /** Share of the requests that the cache of results answers. */
@@ -58,7 +60,9 @@ export class DesignCosts {
     const missesUs = measured.searchUs.map(
       (us, at) => us + measured.rankUs[at]! + batchUs / batch + overheadUs,
     );
-    const processorUs = (1 - hitRatio) * mean(missesUs) + hitRatio * overheadUs;
+    const misses = meanInterval(missesUs, [0, Infinity]);
+    const withHits = (us: number) => (1 - hitRatio) * us + hitRatio * overheadUs;
+    const processorUs = withHits(misses.mean);
     // Those that a cache answers, in their share.
     const hits = Math.round((missesUs.length * hitRatio) / Math.max(1e-3, 1 - hitRatio));
     const serviceUs = [...missesUs, ...Array.from({ length: hits }, () => overheadUs)];
@@ -82,6 +86,7 @@ export class DesignCosts {
     const alone = Float64Array.from(missesUs).sort();
     return {
       ...{ processorUs, hitRatio, indexBytes, machineBytes },
+      processorRange: [withHits(misses.low), withHits(misses.high)],
       aloneMs: (quantile(alone, percentile / 100) + besideUs) / 1000,
       usdPerMillion: (processorUs * usdPerCore) / (3600 * utilization),
       fleet: fleets[0],

@@ -6,6 +6,8 @@ export interface FanOut {
   readonly p50us: number;
   readonly p90us: number;
   readonly p99us: number;
+  /** Where p99 lies with 95% confidence, as far as the measurements are independent of one another. */
+  readonly p99Range: readonly [number, number];
   /** Whether so few measurements lie beyond the quantile that p99 leans on that it is a guess: fewer than five. */
   readonly isGuess: boolean;
 }
@@ -27,8 +29,12 @@ export function fanOut(latenciesUs: ArrayLike<number>, shards: number): FanOut {
   }
   const sorted = Float64Array.from(latenciesUs).sort();
   const at = (share: number): number => quantile(sorted, share ** (1 / shards));
+  // How many of the measurements lie below a quantile is binomial.
+  const share = 0.99 ** (1 / shards);
+  const off = 1.96 * Math.sqrt((share * (1 - share)) / sorted.length);
   return {
     ...{ shards, p50us: at(0.5), p90us: at(0.9), p99us: at(0.99) },
+    p99Range: [quantile(sorted, share - off), quantile(sorted, Math.min(1, share + off))],
     isGuess: (1 - 0.99 ** (1 / shards)) * sorted.length < ENOUGH_BEYOND,
   };
 }

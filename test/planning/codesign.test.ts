@@ -265,6 +265,9 @@ describe('a design', () => {
     const measured = { ndcg: [1, 1], searchUs: [300, 500], rankUs: [1000, 1000] };
     const cost = costs.of(design, measured, 1e8);
     expect(cost.processorUs).toBe(1500);
+    // Two times of which nobody knows more.
+    const [low, high] = cost.processorRange;
+    expect([low < 1400, high > 1600]).toEqual([true, true]);
     expect(cost.aloneMs).toBe(1.6);
     // The cheapest core: 0.0725 $ an hour for two.
     expect(cost.usdPerMillion).toBeCloseTo((1500 * (0.0725 / 2)) / 3600 / 0.6, 8);

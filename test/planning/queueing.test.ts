@@ -120,6 +120,17 @@ describe('fanOut', () => {
     expect(isGuess).toBe(false);
   });
 
+  it('holds the true p99 within its range in about 95 of 100 samples', () => {
+    let held = 0;
+    for (let sample = 0; sample < 400; sample++) {
+      const [low, high] = fanOut(exponential(10, 4000, sample + 1), 4).p99Range;
+      const truth = -10 * Math.log(1 - 0.99 ** (1 / 4));
+      if (low <= truth && truth <= high) held++;
+    }
+    expect(held / 400).toBeGreaterThan(0.9);
+    expect(held / 400).toBeLessThan(0.99);
+  });
+
   it('says when too little was measured', () => {
     expect(fanOut(exponential(10, 1000), 1).isGuess).toBe(false);
     expect(fanOut(exponential(10, 1000), 16).isGuess).toBe(true);
