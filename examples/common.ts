@@ -10,12 +10,15 @@ import {
   codesignSummary,
   DEFAULT_PRICES,
   itemsOf,
+  makeCatalogue,
   Random,
+  readInteractions,
   writeReport,
   type CodesignOptions,
   type Demand,
   type DesignRequest,
   type Interactions,
+  type Track,
 } from 'lichen';
 
 /** Options of an example. */
@@ -76,6 +79,22 @@ export function sayTable(rows: readonly (readonly (string | number)[])[]): void 
         .trimEnd(),
     );
   }
+}
+
+/** What was met, and what was met later: of the files of a data set, or of the built-in catalogue. */
+export async function interactionsOf(
+  { data, seed, isSmall }: Pick<ExampleOptions, 'data' | 'seed' | 'isSmall'>,
+  files: readonly [known: string, later: string],
+): Promise<{ known: Interactions; later: Interactions; tracks: readonly Track[] | undefined }> {
+  if (data === undefined) {
+    const size = isSmall ? { listeners: 400, tracks: 800 } : { listeners: 4000, tracks: 6000 };
+    const { train, test, tracks } = makeCatalogue({ ...size, seed });
+    return { known: train, later: test, tracks };
+  }
+  const known = await readInteractions(join(data, files[0]));
+  const { users, items } = known;
+  const later = await readInteractions(join(data, files[1]), { users, items });
+  return { known, later, tracks: undefined };
 }
 
 /** Users who met something later, in an order of the seed, in parts of these sizes (as far as there are so many). */

@@ -16,6 +16,10 @@ import {
 } from '../harness/suite.js';
 
 const TRACES = ['made', 'scarab-recs', 'cache2k-web12'] as const;
+/** Depths that a TieredCache reads ahead. */
+const DEPTHS = [0, 1, 2, 4, 8];
+/** What an entry of 256 bytes counts in a ByteCache. */
+const ENTRY_BYTES = 144 + 8 + 4 * 68;
 /** A vector of 64 values, as a feature or a user's vector may be. */
 const VALUE = new Float32Array(64).fill(1);
 
@@ -39,7 +43,8 @@ async function run(context: SuiteContext): Promise<Result[]> {
   for (const trace of tracesOf(context)) {
     for (const entries of trace.entries) {
       context.say(`${trace.name}: ${trace.requests.length} requests, ${entries} entries`);
-      results.push(...(await compare(trace, entries, rounds, library)));
+      const compared = await compare(trace, entries, rounds, library);
+      results.push(...compared, ...(await readingAhead(trace, entries, compared, library)));
     }
   }
   return results;
@@ -84,8 +89,7 @@ async function compare(
     return found;
   });
   const asBytes = side('lichen, bytes', () => {
-    // What an entry of 256 bytes counts.
-    const cache = new ByteCache<number, Float32Array>({ maxBytes: entries * (144 + 8 + 4 * 68) });
+    const cache = new ByteCache<number, Float32Array>({ maxBytes: entries * ENTRY_BYTES });
     let found = 0;
     for (let at = 0; at < requests.length; at++) {
       const key = requests[at]!;
@@ -124,6 +128,39 @@ async function compare(
     row(copying.name, copies),
     { name: `${name}, ${entries}: optimum`, hitRatio: optimum, wayToOptimum: 1 },
   ];
+}
+
+/** A TieredCache that loads, with what is missing, what followed it the last time. */
+async function readingAhead(
+  { name, requests }: Trace,
+  entries: number,
+  compared: readonly Result[],
+  { TieredCache }: Lichen,
+): Promise<Result[]> {
+  const ratioOf = (label: string): number => {
+    const found = compared.find((result) => result.name === `${name}, ${entries}: ${label}`);
+    return Number(found!.hitRatio);
+  };
+  const [least, optimum] = [ratioOf('lru-cache'), ratioOf('optimum')];
+  const results: Result[] = [];
+  for (const readAhead of DEPTHS) {
+    await using cache = new TieredCache<number, Float32Array>({
+      ...{ name: 'bench', maxBytes: entries * ENTRY_BYTES, ttlMs: 1e9, jitter: 0, earlyRefresh: 0 },
+      ...{ readAhead, load: (keys) => keys.map(() => VALUE) },
+    });
+    for (const key of requests) await cache.get(key);
+    const { hits, origin, ahead, memory } = cache.stats();
+    const hitRatio = hits.memory / requests.length;
+    results.push({
+      ...{ name: `${name}, ${entries}: tiered, reads ${readAhead} ahead`, hitRatio },
+      wayToOptimum: (hitRatio - least) / (optimum - least),
+      loadsPerRequest: origin.loads / requests.length,
+      keysPerRequest: origin.keys / requests.length,
+      ...(ahead.keys > 0 && { usedAhead: ahead.used / ahead.keys }),
+      ...{ entries: memory.entries, bytesPerEntry: memory.bytes / memory.entries },
+    });
+  }
+  return results;
 }
 
 function tracesOf(context: SuiteContext): Trace[] {

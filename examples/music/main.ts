@@ -1,25 +1,22 @@
 // A music service: a huge catalogue, listeners who hear the same again, sessions that go on.
 
-import { join } from 'node:path';
 import {
   cacheability,
   HnswIndex,
-  makeCatalogue,
   makeTrace,
   measureCapacity,
   measureCost,
   planCapacity,
   Random,
-  readInteractions,
   TwoTowerModel,
   itemsOf,
-  type Interactions,
   type Trace,
 } from 'lichen';
 import {
   chooseDesign,
   exampleOptions,
   heading,
+  interactionsOf,
   requestOf,
   say,
   sayTable,
@@ -31,8 +28,12 @@ const TRACK_MS = 200_000;
 const K = 20;
 
 async function main(): Promise<void> {
-  const { isSmall, seed, report, data } = exampleOptions('music', 'lastfm-hetrec');
-  const { known, later } = await listening(data, seed, isSmall);
+  const options = exampleOptions('music', 'lastfm-hetrec');
+  const { isSmall, seed, report } = options;
+  const { known, later } = await interactionsOf(options, [
+    'train.user_artist_plays.tsv.gz',
+    'test.user_artist_plays.tsv.gz',
+  ]);
   say(
     `${known.users.size} listeners, ${known.items.size} tracks, ${known.itemIndices.length} plays to learn from.`,
   );
@@ -126,23 +127,6 @@ async function main(): Promise<void> {
         `${fleet.usdPerMonth.toFixed(0)} $ a month, p99 ${(simulated.p99us.mean / 1000).toFixed(2)} ms`,
     );
   }
-}
-
-/** What was heard, and what was heard later. */
-async function listening(
-  data: string | undefined,
-  seed: number,
-  isSmall: boolean,
-): Promise<{ known: Interactions; later: Interactions }> {
-  if (data === undefined) {
-    const size = isSmall ? { listeners: 400, tracks: 800 } : { listeners: 4000, tracks: 6000 };
-    const { train, test } = makeCatalogue({ ...size, seed });
-    return { known: train, later: test };
-  }
-  const known = await readInteractions(join(data, 'train.user_artist_plays.tsv.gz'));
-  const { users, items } = known;
-  const path = join(data, 'test.user_artist_plays.tsv.gz');
-  return { known, later: await readInteractions(path, { users, items }) };
 }
 
 /** Requests of sessions: a few listeners come often, each asks at every track and now and then in between. */

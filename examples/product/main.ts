@@ -9,7 +9,6 @@ import {
   HnswIndex,
   itemsOf,
   latencySummary,
-  makeCatalogue,
   matrixRow,
   Random,
   readInteractions,
@@ -18,7 +17,16 @@ import {
   type Interactions,
   type Where,
 } from 'lichen';
-import { chooseDesign, exampleOptions, heading, requestOf, say, splitUsers } from '../common.js';
+import {
+  chooseDesign,
+  exampleOptions,
+  heading,
+  interactionsOf,
+  requestOf,
+  say,
+  splitUsers,
+  type ExampleOptions,
+} from '../common.js';
 
 const K = 10;
 const CHANGES_A_SECOND = 1000;
@@ -31,8 +39,9 @@ interface Shop {
 }
 
 async function main(): Promise<void> {
-  const { isSmall, seed, report, data } = exampleOptions('product', 's3rec-beauty');
-  const { known, later, categories } = await shop(data, seed, isSmall);
+  const options = exampleOptions('product', 's3rec-beauty');
+  const { isSmall, seed, report } = options;
+  const { known, later, categories } = await shop(options);
   const random = new Random(seed);
   const count = known.items.size;
   const prices = Float64Array.from({ length: count }, () => Math.exp(2.5 + random.gaussian()));
@@ -143,16 +152,16 @@ async function main(): Promise<void> {
   );
 }
 
-async function shop(data: string | undefined, seed: number, isSmall: boolean): Promise<Shop> {
+async function shop(options: ExampleOptions): Promise<Shop> {
+  const { data } = options;
   if (data === undefined) {
-    const size = isSmall ? { listeners: 400, tracks: 800 } : { listeners: 4000, tracks: 6000 };
-    const { train, test, tracks } = makeCatalogue({ ...size, seed });
+    const { known, later, tracks } = await interactionsOf(options, ['', '']);
     // Ids of the catalogue are positions, in the order in which they were first met.
     const categories = Array.from(
-      { length: train.items.size },
-      (_, row) => tracks[Number(train.items.idAt(row))]!.genre,
+      { length: known.items.size },
+      (_, row) => tracks![Number(known.items.idAt(row))]!.genre,
     );
-    return { known: train, later: test, categories };
+    return { known, later, categories };
   }
   const all = await readInteractions(join(data, 'sequences.txt.gz'));
   const { train, test } = holdOutLast(all);

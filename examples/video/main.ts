@@ -13,12 +13,10 @@ import {
   HnswIndex,
   InteractionRanker,
   itemsOf,
-  makeCatalogue,
   matrixRow,
   OnlineFeatures,
   openLmdbStore,
   Random,
-  readInteractions,
   streamView,
   StreamWriter,
   TwoTowerModel,
@@ -28,6 +26,7 @@ import {
   chooseDesign,
   exampleOptions,
   heading,
+  interactionsOf,
   requestOf,
   say,
   sayTable,
@@ -38,8 +37,9 @@ const K = 20;
 const HALF_LIFE_MS = 6 * 3_600_000;
 
 async function main(): Promise<void> {
-  const { isSmall, seed, report, data } = exampleOptions('video', 'gowalla');
-  const { known, later } = await watching(data, seed, isSmall);
+  const options = exampleOptions('video', 'gowalla');
+  const { isSmall, seed, report } = options;
+  const { known, later } = await interactionsOf(options, ['train.txt.gz', 'test.txt.gz']);
   say(
     `${known.users.size} viewers, ${known.items.size} videos, ${known.itemIndices.length} views to learn from.`,
   );
@@ -193,21 +193,6 @@ async function freshness(
     await store.close();
     rmSync(folder, { recursive: true, force: true });
   }
-}
-
-async function watching(
-  data: string | undefined,
-  seed: number,
-  isSmall: boolean,
-): Promise<{ known: Interactions; later: Interactions }> {
-  if (data === undefined) {
-    const size = isSmall ? { listeners: 500, tracks: 900 } : { listeners: 5000, tracks: 8000 };
-    const { train, test } = makeCatalogue({ ...size, seed });
-    return { known: train, later: test };
-  }
-  const known = await readInteractions(join(data, 'train.txt.gz'));
-  const { users, items } = known;
-  return { known, later: await readInteractions(join(data, 'test.txt.gz'), { users, items }) };
 }
 
 void main();

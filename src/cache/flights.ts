@@ -33,10 +33,13 @@ export class Flights<K extends CacheKey> {
     return this.byKey.get(key);
   }
 
-  /** Begins a flight for each of some keys that have none. */
-  begin(keys: readonly K[], isKept = false): LoadGroup<K> {
+  /**
+   * Begins a flight for each of some keys that have none.
+   * @param ahead keys that nobody has asked for yet, loaded with the others.
+   */
+  begin(keys: readonly K[], isKept = false, ahead: readonly K[] = []): LoadGroup<K> {
     const group: Group = { controller: new AbortController(), isKept, waiters: 0 };
-    const flights = keys.map((key) => {
+    const flights = [...keys, ...ahead].map((key) => {
       let resolve!: (value: ValueBytes) => void;
       let reject!: (reason: unknown) => void;
       const value = new Promise<ValueBytes>((fulfil, fail) => {
@@ -49,7 +52,7 @@ export class Flights<K extends CacheKey> {
       this.byKey.set(key, flight);
       return flight;
     });
-    return new LoadGroup(flights, group, (flight) => this.leave(flight));
+    return new LoadGroup(flights, group, new Set(ahead), (flight) => this.leave(flight));
   }
 
   /** Waits for a flight, unless the signal fires first: then the load goes on for the others, if there are any. */
@@ -118,6 +121,7 @@ export class LoadGroup<K extends CacheKey> {
   constructor(
     flights: readonly OwnFlight<K>[],
     private readonly group: Group,
+    private readonly ahead: ReadonlySet<K>,
     private readonly leave: (flight: OwnFlight<K>) => void,
   ) {
     this.open = new Map(flights.map((flight) => [flight.key, flight]));
@@ -130,6 +134,11 @@ export class LoadGroup<K extends CacheKey> {
   /** Whether the load goes on although nobody waits for it. */
   get isKept(): boolean {
     return this.group.isKept;
+  }
+
+  /** Whether nobody had asked for the key when loading began. */
+  isAhead(key: K): boolean {
+    return this.ahead.has(key);
   }
 
   /** Keys that have no value yet. */
@@ -146,6 +155,16 @@ export class LoadGroup<K extends CacheKey> {
     flight.waiters = 0;
     flight.resolve(value);
     return flight.isStorable;
+  }
+
+  /** Those who wait for a key get an error. */
+  failOne(key: K, reason: unknown): void {
+    const flight = this.open.get(key)!;
+    this.open.delete(key);
+    this.leave(flight);
+    flight.group.waiters -= flight.waiters;
+    flight.waiters = 0;
+    flight.reject(reason);
   }
 
   /** Those who wait for one of the keys that have no value get an error. */

@@ -17,6 +17,8 @@ export class MemoryTier<K extends CacheKey> {
   private time = 0;
   private freshUntil = new Float64Array(0);
   private loadMs = new Float64Array(0);
+  /** Of each row whether it was loaded before anybody asked for it, and nobody has since. */
+  private ahead = new Uint8Array(0);
 
   constructor(
     maxBytes: number,
@@ -64,13 +66,21 @@ export class MemoryTier<K extends CacheKey> {
     return this.loadMs[row]! * eagerness * -Math.log(Math.random());
   }
 
-  set(key: K, value: ValueBytes, { freshMs, servedMs, loadMs }: Timing): void {
+  /** Whether a row that is asked for was loaded ahead; it counts once. */
+  takeAhead(row: number): boolean {
+    if (this.ahead[row] !== 1) return false;
+    this.ahead[row] = 0;
+    return true;
+  }
+
+  set(key: K, value: ValueBytes, { freshMs, servedMs, loadMs }: Timing, isAhead = false): void {
     this.tick();
     const row = servedMs > 0 ? this.cache.setBytes(key, value, servedMs) : -1;
     if (row < 0) return;
     if (row >= this.freshUntil.length) this.grow(row);
     this.freshUntil[row] = this.time + freshMs;
     this.loadMs[row] = loadMs;
+    this.ahead[row] = isAhead ? 1 : 0;
   }
 
   delete(key: K): void {
@@ -81,9 +91,15 @@ export class MemoryTier<K extends CacheKey> {
     this.cache.clear();
   }
 
+  /** Number of entries. */
+  get size(): number {
+    return this.cache.size;
+  }
+
   stats(): ByteCacheStatistics {
     const stats = this.cache.stats();
-    return { ...stats, bytes: stats.bytes + this.freshUntil.byteLength + this.loadMs.byteLength };
+    const beside = this.freshUntil.byteLength + this.loadMs.byteLength + this.ahead.byteLength;
+    return { ...stats, bytes: stats.bytes + beside };
   }
 
   private grow(row: number): void {
@@ -94,5 +110,8 @@ export class MemoryTier<K extends CacheKey> {
     const loadMs = new Float64Array(rows);
     loadMs.set(this.loadMs);
     this.loadMs = loadMs;
+    const ahead = new Uint8Array(rows);
+    ahead.set(this.ahead);
+    this.ahead = ahead;
   }
 }

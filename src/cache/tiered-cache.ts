@@ -1,10 +1,11 @@
 import { LichenError, shown, throwIfAborted } from '../errors.js';
 import { Flights, type LoadGroup } from './flights.js';
-import { LatencyRecord } from './guarded.js';
+import { Origin } from './origin.js';
 import { badArgument, requireDuration } from './cache-limits.js';
 import { requireCacheKey, type CacheKey } from './key-hash.js';
 import { MemoryTier, type Timing } from './memory-tier.js';
 import { SharedSide } from './shared-side.js';
+import { ReadAhead } from './read-ahead.js';
 import type { Enveloped } from './envelope.js';
 import {
   resolveTiered,
@@ -21,7 +22,6 @@ import {
   type ValueArray,
   type ValueBytes,
 } from './value-bytes.js';
-import { withinTime } from './within-time.js';
 
 /** Options of a request. */
 export interface CacheGetOptions {
@@ -52,10 +52,12 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
   private readonly memory: MemoryTier<K>;
   private readonly shared: SharedSide<K> | undefined;
   private readonly flights = new Flights<K>();
-  private readonly originTime = new LatencyRecord();
+  /** What follows what, if keys are read ahead. */
+  private readonly readAhead: ReadAhead<K> | undefined;
+  private readonly origin: Origin<K, V> | undefined;
   private readonly counts = {
     ...{ requests: 0, memory: 0, shared: 0, origin: 0, stale: 0, negative: 0, joined: 0 },
-    ...{ loads: 0, keys: 0, errors: 0, early: 0, refreshed: 0 },
+    ...{ invalid: 0, early: 0, refreshed: 0, aheadUsed: 0 },
   };
   private current: string;
   private isClosed = false;
@@ -65,6 +67,15 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
     this.options = resolveTiered(options);
     const { name, shared, maxBytes, now, sharedTimeoutMs, loadTimeoutMs } = this.options;
     this.memory = new MemoryTier(maxBytes, now);
+    const { load, readAhead } = this.options;
+    this.origin = load && new Origin(load, loadTimeoutMs);
+    this.readAhead =
+      readAhead > 0
+        ? new ReadAhead<K>(
+            readAhead,
+            (key) => this.memory.rowOf(key) < 0 && this.flights.get(key) === undefined,
+          )
+        : undefined;
     this.current = options.version ?? '0';
     const isPinned = options.version !== undefined;
     const times = {
@@ -98,6 +109,7 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
     throwIfAborted(signal, 'get');
     this.counts.requests++;
     this.memory.tick();
+    this.readAhead?.note(key);
     const row = this.memory.ask(key);
     if (row < 0) return (await this.arrive([key], signal))[0];
     const due: K[] = [];
@@ -121,6 +133,7 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
     this.counts.requests += keys.length;
     this.memory.tick();
     for (let at = 0; at < keys.length; at++) {
+      this.readAhead?.note(keys[at]!);
       const row = this.memory.ask(keys[at]!);
       if (row >= 0) {
         values[at] = this.serve(keys[at]!, row, due);
@@ -195,7 +208,8 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
   }
 
   stats(): TieredCacheStatistics {
-    const { counts } = this;
+    const { counts, origin } = this;
+    const memory = this.memory.stats();
     return {
       version: this.current,
       requests: counts.requests,
@@ -207,15 +221,16 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
         negative: counts.negative,
       },
       joined: counts.joined,
-      memory: this.memory.stats(),
+      ahead: { keys: this.readAhead?.keys ?? 0, used: counts.aheadUsed },
+      memory: { ...memory, bytes: memory.bytes + (this.readAhead?.bytes ?? 0) },
       shared: this.shared?.stats(),
       origin: {
-        loads: counts.loads,
-        keys: counts.keys,
-        errors: counts.errors,
+        loads: origin?.loads ?? 0,
+        keys: origin?.keys ?? 0,
+        errors: (origin?.errors ?? 0) + counts.invalid,
         early: counts.early,
         refreshed: counts.refreshed,
-        ...this.originTime.percentiles(),
+        ...(origin?.percentiles() ?? { p50us: 0, p99us: 0 }),
       },
     };
   }
@@ -240,7 +255,8 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
   ): Promise<(V | undefined)[]> {
     const fresh = new Set(keys.filter((key) => this.flights.get(key) === undefined));
     this.counts.joined += keys.length - fresh.size;
-    const group = fresh.size > 0 ? this.flights.begin([...fresh]) : undefined;
+    const ahead = fresh.size > 0 ? this.readAhead?.of(fresh, this.memory.size) : undefined;
+    const group = fresh.size > 0 ? this.flights.begin([...fresh], false, ahead) : undefined;
     const landing = keys.map((key) => this.flights.join(this.flights.get(key)!, signal));
     // If one fails, the others must not be unhandled.
     for (const value of landing) value.catch(() => undefined);
@@ -254,6 +270,7 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
   private serve(key: K, row: number, due: K[]): V | undefined {
     const { counts, memory, options } = this;
     counts.memory++;
+    if (memory.takeAhead(row)) counts.aheadUsed++;
     if (memory.isAbsent(row)) counts.negative++;
     const freshMs = memory.freshMs(row);
     if (freshMs <= 0) counts.stale++;
@@ -313,7 +330,8 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
   private landShared(group: LoadGroup<K>, key: K, entry: Enveloped, age: number): void {
     const { counts } = this;
     // What nobody waits for answers no request.
-    if (!group.isKept) {
+    const isAhead = group.isAhead(key);
+    if (!group.isKept && !isAhead) {
       counts.shared++;
       if (entry.kind === ABSENT) counts.negative++;
       if (age >= entry.freshMs) counts.stale++;
@@ -321,42 +339,24 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
     const freshMs = Math.max(0, entry.freshMs - age);
     const servedMs = entry.servedMs - age;
     const { loadMs } = entry;
-    if (group.land(key, entry)) this.memory.set(key, entry, { freshMs, servedMs, loadMs });
+    if (!group.land(key, entry)) return;
+    this.memory.set(key, entry, { freshMs, servedMs, loadMs }, isAhead);
   }
 
   private async load(group: LoadGroup<K>, version: string, keys: readonly K[]): Promise<void> {
-    const { counts, options } = this;
-    const { load } = options;
-    if (load === undefined) {
+    const { counts, origin } = this;
+    if (origin === undefined) {
       for (const key of keys) group.land(key, NO_VALUE);
       return;
     }
-    counts.loads++;
-    counts.keys += keys.length;
-    const started = performance.now();
-    let loaded: readonly (V | undefined)[];
-    try {
-      const { controller } = group;
-      const work = async (): Promise<typeof loaded> => load(keys, { signal: controller.signal });
-      loaded = await withinTime(work(), options.loadTimeoutMs, () => {
-        const what = `loading took more than ${options.loadTimeoutMs} ms`;
-        const error = new LichenError('ERR_LICHEN_DEADLINE', what);
-        controller.abort(error);
-        return error;
-      });
-      requireLoaded(keys, loaded);
-    } catch (error) {
-      counts.errors++;
-      throw error;
-    } finally {
-      this.originTime.add(performance.now() - started);
-    }
-    const loadMs = performance.now() - started;
+    const { loaded, ms: loadMs } = await origin.get(keys, group.controller);
     const entries: [K, Enveloped][] = [];
-    const values = keys.map((key, at) => this.bytesOfLoaded(key, loaded[at]));
+    const values = keys.map((key, at) => this.bytesOfLoaded(group, key, loaded[at]));
     keys.forEach((key, at) => {
-      const value = values[at]!;
-      if (!group.isKept) counts.origin++;
+      const value = values[at];
+      if (value === undefined) return;
+      const isAhead = group.isAhead(key);
+      if (!group.isKept && !isAhead) counts.origin++;
       const isStorable = group.land(key, value);
       const timing = { ...this.timing(value), loadMs };
       if (!isStorable) return;
@@ -366,21 +366,30 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
         if (group.isKept) void this.shared?.invalidate(version, [key]);
         return;
       }
-      this.memory.set(key, value, timing);
+      this.memory.set(key, value, timing, isAhead);
       entries.push([key, this.enveloped(value, timing)]);
     });
     if (entries.length > 0) this.shared?.fill(version, entries);
   }
 
-  /** The bytes of what a load gave, copied: the loader may go on using its array. */
-  private bytesOfLoaded(key: K, value: V | undefined): ValueBytes {
+  /**
+   * The bytes of what a load gave, copied: the loader may go on using its array. What is no value fails the load, or the
+   * key alone if nobody had asked for it.
+   */
+  private bytesOfLoaded(group: LoadGroup<K>, key: K, value: V | undefined): ValueBytes | undefined {
     if (value === undefined) return NO_VALUE;
-    if (this.options.isValid?.(value, key) === false) {
-      this.counts.errors++;
-      throw new LichenError('ERR_LICHEN_FORMAT', `load gave no valid value for ${shown(key)}`);
+    try {
+      if (this.options.isValid?.(value, key) === false) {
+        throw new LichenError('ERR_LICHEN_FORMAT', `load gave no valid value for ${shown(key)}`);
+      }
+      const { kind, bytes } = toBytes(value);
+      return { kind, bytes: new Uint8Array(bytes) };
+    } catch (error) {
+      this.counts.invalid++;
+      if (!group.isAhead(key)) throw error;
+      group.failOne(key, error);
+      return undefined;
     }
-    const { kind, bytes } = toBytes(value);
-    return { kind, bytes: new Uint8Array(bytes) };
   }
 
   private isSound(key: K, entry: Enveloped): boolean {
@@ -432,15 +441,6 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
 
 function valueOf(bytes: ValueBytes): unknown {
   return bytes.kind === ABSENT ? undefined : fromBytes(bytes);
-}
-
-function requireLoaded(keys: readonly unknown[], loaded: unknown): void {
-  if (Array.isArray(loaded) && loaded.length === keys.length) return;
-  const got = Array.isArray(loaded) ? `${loaded.length} values` : shown(loaded);
-  throw new LichenError(
-    'ERR_LICHEN_ARGUMENT',
-    `load must give an array of one value for each of ${keys.length} keys, got ${got}`,
-  );
 }
 
 function closedError(): LichenError {
