@@ -14,7 +14,7 @@ import { TwoTowerModel } from '../towers/two-tower-model.js';
 import { Random } from '../vectors/random.js';
 import { tellBackend } from './backend-notice.js';
 import { grouped, openTerminal, table, type Terminal } from './terminal.js';
-import { counts, integer, integers, listOf, positiveNumber, share } from './usage.js';
+import { counts, integer, integers, listOf, percentile, positiveNumber, share } from './usage.js';
 
 interface CodesignFlags {
   model: string;
@@ -59,7 +59,7 @@ export function codesignCommand(): Command {
     .requiredOption('--test <file>', 'what they met later; the model has not seen it')
     .requiredOption('--qps <n>', 'requests a second at the peak', positiveNumber)
     .requiredOption('--slo <ms>', 'latency that the percentile must keep to', positiveNumber)
-    .option('--percentile <p>', 'of the latency', positiveNumber, 99)
+    .option('--percentile <p>', 'of the latency, 1 to 99.9', percentile, 99)
     .option('--utilization <share>', 'of the processors, at the peak', share, 0.6)
     .option('--availability <share>', 'of the time', share, 0.999)
     .option('--budget <$>', 'most that a month may cost', positiveNumber)
@@ -102,7 +102,10 @@ async function runCodesign(flags: CodesignFlags): Promise<void> {
   const known = await readInteractions(flags.interactions, vocabularies);
   const later = await readInteractions(flags.test, vocabularies);
   const prices = flags.prices === undefined ? DEFAULT_PRICES : await readPrices(flags.prices);
-  const trace = flags.trace && (await readTrace(flags.trace, { rate: flags.rate, signal }));
+  const trace =
+    flags.trace === undefined
+      ? undefined
+      : await readTrace(flags.trace, { rate: flags.rate, signal });
   const parts = splitUsers(later, flags);
   using ranker = wantsRanker
     ? await terminal.withProgress('training the ranker', (onProgress) =>

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { fileError, LichenFileError } from '../errors.js';
 import { parseStored, type StoredAs } from '../evaluation/candidate.js';
-import { measureCapacity, type Capacity } from '../planning/capacity.js';
+import { measureCapacity, requireCapacity, type Capacity } from '../planning/capacity.js';
 import type { Demand, Fleet } from '../planning/fleet.js';
 import { planCapacity, type CapacityPlan } from '../planning/plan.js';
 import { DEFAULT_PRICES, readPrices } from '../planning/prices.js';
@@ -122,29 +122,17 @@ async function readCapacity(path: string): Promise<Capacity> {
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw fileError('read', path, cause);
   });
-  let found: Partial<Capacity> | null = null;
   try {
-    found = JSON.parse(text) as Partial<Capacity> | null;
-  } catch {
-    // Told below.
+    const found = JSON.parse(text) as Capacity;
+    requireCapacity(found);
+    return found;
+  } catch (cause) {
+    throw new LichenFileError(
+      'ERR_LICHEN_FORMAT',
+      `${path} holds no measurements of lichen plan --save-capacity`,
+      { cause },
+    );
   }
-  const isNumbers = (list: unknown): boolean =>
-    Array.isArray(list) && list.length > 0 && list.every((value) => Number.isFinite(value));
-  const isWhole =
-    isNumbers(found?.samplesUs) &&
-    Array.isArray(found?.points) &&
-    isNumbers(found.points.flatMap(numbersOf)) &&
-    isNumbers([found.fixedUs, found.growthUs, found.bytesPerVector]);
-  if (isWhole) return found as Capacity;
-  throw new LichenFileError(
-    'ERR_LICHEN_FORMAT',
-    `${path} holds no measurements of lichen plan --save-capacity`,
-  );
-}
-
-function numbersOf(point: unknown): unknown[] {
-  const { rows, meanUs, recall } = (point ?? {}) as Partial<Record<string, unknown>>;
-  return [rows, meanUs, recall];
 }
 
 function sayPlan(

@@ -59,9 +59,11 @@ async function profile(flags: ProfileFlags): Promise<void> {
   const terminal = openTerminal(flags.json === true);
   const { signal } = terminal;
   const { k, ef, shards, seed, entries, rate } = flags;
-  const model = flags.model && (await TwoTowerModel.open(flags.model, { signal }));
-  const queries = flags.queries && (await readMatrix(flags.queries, { signal }));
-  const trace = flags.trace && (await readTrace(flags.trace, { rate, signal }));
+  const given = <T>(path: string | undefined, open: (path: string) => Promise<T>) =>
+    path === undefined ? undefined : open(path);
+  const model = await given(flags.model, (path) => TwoTowerModel.open(path, { signal }));
+  const queries = await given(flags.queries, (path) => readMatrix(path, { signal }));
+  const trace = await given(flags.trace, (path) => readTrace(path, { rate, signal }));
   const result = await profileInfrastructure({
     ...{ index: flags.index, k, ef, shards, seed, signal },
     ...(model && { model }),

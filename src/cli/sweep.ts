@@ -1,9 +1,9 @@
-import { rm } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { Command } from 'commander';
 import { readAnnBenchmarks } from '../evaluation/ann-benchmarks.js';
 import { crossCandidates, parseStored, type StoredAs } from '../evaluation/candidate.js';
 import { writeReport } from '../evaluation/report.js';
+import { removeSweep } from '../evaluation/sweep-journal.js';
 import { SWEEP_PEERS, type SweepPeer } from '../evaluation/sweep-peers.js';
 import { pointLabel, sweepReport } from '../evaluation/sweep-report.js';
 import { sweep, type SweepPoint, type SweepResult } from '../evaluation/sweep.js';
@@ -116,7 +116,7 @@ async function runSweep(flags: SweepFlags): Promise<void> {
     await writeReport(flags.report, sweepReport(result, `${dataset}: recall, speed and bytes`));
   }
   if (flags.csv !== undefined) await writeCsv(flags.csv, result);
-  if (flags.state === undefined) await rm(folder, { recursive: true, force: true });
+  if (flags.state === undefined) await removeSweep(folder);
   terminal.say(pointsTable(result));
   terminal.say(
     '\n* no other point has more recall and speed; + none has more recall in fewer bytes. Spreads are in --json,' +

@@ -91,3 +91,10 @@ export function counts(text: string): number[] {
     .split(',')
     .map((part) => (part.trim() === 'all' ? Infinity : integer(0)(part.trim())));
 }
+
+/** Parses a percentile of latencies. */
+export function percentile(text: string): number {
+  const value = finiteNumber(text);
+  if (value >= 1 && value <= 99.9) return value;
+  throw new InvalidArgumentError('Expected a number from 1 to 99.9.');
+}

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fileError, LichenFileError } from '../errors.js';
+import { fileError, LichenFileError, shown } from '../errors.js';
 import type { FileOptions } from '../vectors/bytes.js';
 import { withHdf5, writeHdf5 } from '../vectors/hdf5.js';
 import { requireFinite, type IntMatrix, type Matrix } from '../vectors/matrix.js';
@@ -21,13 +21,13 @@ export interface AnnBenchmarksData {
   readonly metric: Metric;
 }
 
-const METRICS: Readonly<Record<string, Metric>> = {
-  angular: 'cosine',
-  euclidean: 'l2',
+const METRICS: ReadonlyMap<unknown, Metric> = new Map<unknown, Metric>([
+  ['angular', 'cosine'],
+  ['euclidean', 'l2'],
   // Not among its own sets, but in files that others made.
-  dot: 'dot',
-  ip: 'dot',
-};
+  ['dot', 'dot'],
+  ['ip', 'dot'],
+]);
 const DISTANCES: Readonly<Record<Metric, string>> = {
   cosine: 'angular',
   l2: 'euclidean',
@@ -44,11 +44,11 @@ export async function readAnnBenchmarks(
 ): Promise<AnnBenchmarksData> {
   return withHdf5(path, (file) => {
     const distance = file.attribute('distance');
-    const metric = typeof distance === 'string' ? METRICS[distance] : undefined;
+    const metric = METRICS.get(distance);
     if (metric === undefined) {
       throw new LichenFileError(
         'ERR_LICHEN_UNSUPPORTED',
-        `${path}: its distance is ${JSON.stringify(distance) ?? 'not told'}, expected one of ${Object.keys(METRICS).join(', ')}`,
+        `${path}: its distance is ${shown(distance)}, expected one of ${[...METRICS.keys()].join(', ')}`,
       );
     }
     const base = file.vectors('train', options);

@@ -1,4 +1,7 @@
-import { LichenArgumentError } from '../errors.js';
+import { LichenArgumentError, shown } from '../errors.js';
+import { FlatIndex } from '../index/flat.js';
+import { HnswIndex } from '../index/hnsw.js';
+import type { Metric } from '../vectors/metric.js';
 import { isFiner, parseStorageType, takesPca, type StorageType } from '../vectors/storage-type.js';
 
 /** A storage, and what rescores its results; beam and links of the graph where they are not those of others. */
@@ -55,6 +58,21 @@ export function parseStored(text: string, name = 'storage'): StoredAs {
     ...{ storage, pca: number(pca), rerank },
     ...{ efConstruction: number(beam), m: number(links) },
   };
+}
+
+/**
+ * That an index can be made so: it is, without any vectors.
+ * @throws as the index would.
+ */
+export function requireCandidate(candidate: IndexCandidate, dim: number, metric: Metric): void {
+  const { index, m, efConstruction, ...stored } = candidate;
+  if (index !== 'flat' && index !== 'hnsw') {
+    throw bad(`index must be flat or hnsw, got ${shown(index)}`);
+  }
+  const options = { dim, metric, ...stored };
+  const made =
+    index === 'hnsw' ? new HnswIndex({ ...options, m, efConstruction }) : new FlatIndex(options);
+  made.close();
 }
 
 /** Every combination, without those that say the same twice. */

@@ -12,9 +12,7 @@ export function paretoFront<P>(
   points: readonly P[],
   objectives: readonly Objective<P>[],
 ): readonly P[] {
-  const costs = points.map((point) =>
-    objectives.map(({ value, better }) => (better === 'higher' ? -value(point) : value(point))),
-  );
+  const costs = costsOf(points, objectives);
   const isNumber = costs.map((cost) => !cost.some(Number.isNaN));
   return points.filter(
     (_, at) =>
@@ -41,15 +39,31 @@ export function paretoRanks<P>(
   points: readonly P[],
   objectives: readonly Objective<P>[],
 ): (readonly P[])[] {
+  const costs = costsOf(points, objectives);
+  const isNumber = costs.map((cost) => !cost.some(Number.isNaN));
+  // By how many each is beaten, and which ones each beats: a front is what nobody beats that is left.
+  const beatenBy = new Uint32Array(points.length);
+  const beats = costs.map((cost, at) =>
+    costs.flatMap((other, from) =>
+      isNumber[at]! && isNumber[from]! && dominates(cost, other) ? [from] : [],
+    ),
+  );
+  for (const list of beats) for (const at of list) beatenBy[at]!++;
   const fronts: (readonly P[])[] = [];
-  let rest = [...points];
-  while (rest.length > 0) {
-    const front = paretoFront(rest, objectives);
-    // What has no values stands behind all others.
-    if (front.length === 0) return [...fronts, rest];
-    fronts.push(front);
-    const taken = new Set(front);
-    rest = rest.filter((point) => !taken.has(point));
+  let front = [...points.keys()].filter((at) => isNumber[at]! && beatenBy[at] === 0);
+  while (front.length > 0) {
+    fronts.push(front.map((at) => points[at]!));
+    const next = front.flatMap((at) => beats[at]!.filter((other) => --beatenBy[other]! === 0));
+    front = next.sort((a, b) => a - b);
   }
-  return fronts;
+  // What has no values stands behind all others.
+  const without = points.filter((_, at) => !isNumber[at]!);
+  return without.length > 0 ? [...fronts, without] : fronts;
+}
+
+/** Of each point, lower being better. */
+function costsOf<P>(points: readonly P[], objectives: readonly Objective<P>[]): number[][] {
+  return points.map((point) =>
+    objectives.map(({ value, better }) => (better === 'higher' ? -value(point) : value(point))),
+  );
 }

@@ -53,7 +53,8 @@ export function meanInterval(
   if (length === 1) return { mean, low: bounds[0], high: bounds[1] };
   const squares = list.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   const [least, most] = bounds;
-  if (squares === 0) {
+  // Not by the squares: rounding may leave some.
+  if (list.every((value) => value === list[0])) {
     const share = Math.min(1, 3 / length);
     const below = Number.isFinite(least) ? share * (mean - least) : 0;
     const above = Number.isFinite(most) ? share * (most - mean) : 0;
@@ -71,7 +72,8 @@ function student(degrees: number): number {
 /**
  * The ratio of two means of the same requests, with the 95% interval of the percentile bootstrap (Efron and Tibshirani,
  * 1993): requests are drawn anew, both values of each together, so that what is hard for both does not count as noise.
- * @throws ERR_LICHEN_EMPTY without values, ERR_LICHEN_DIMENSION when they differ in number.
+ * @throws ERR_LICHEN_EMPTY without values, ERR_LICHEN_DIMENSION when they differ in number, ERR_LICHEN_ARGUMENT for fewer
+ * than two resamples.
  */
 export function pairedRatio(
   above: ArrayLike<number>,
@@ -84,6 +86,12 @@ export function pairedRatio(
     throw new LichenArgumentError(
       'ERR_LICHEN_DIMENSION',
       `below must have as many values as above, ${length}, got ${below.length}`,
+    );
+  }
+  if (!Number.isSafeInteger(resamples) || resamples < 2) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `resamples must be an integer of at least 2, got ${String(resamples)}`,
     );
   }
   const random = new Random(seed);

@@ -1,9 +1,10 @@
 import { LichenArgumentError, shown } from '../errors.js';
 import { requireInteger, requirePath, resolveThreads } from '../index/arguments.js';
 import { machine } from '../native.js';
-import type { IntMatrix, Matrix } from '../vectors/matrix.js';
+import { requireFinite, type IntMatrix, type Matrix } from '../vectors/matrix.js';
 import { parseMetric, type Metric } from '../vectors/metric.js';
-import { candidateName, type IndexCandidate } from './candidate.js';
+import { requireSeed } from '../vectors/random.js';
+import { candidateName, requireCandidate, type IndexCandidate } from './candidate.js';
 import { peerSide, SWEEP_PEERS, type SweepPeer } from './sweep-peers.js';
 import { lichenSide, type SweepSide, type SweepTask } from './sweep-sides.js';
 
@@ -60,6 +61,17 @@ export function resolveSweep(options: SweepOptions) {
       `queries: dim is ${base.dim}, got ${queries.dim} values`,
     );
   }
+  for (const [name, vectors] of Object.entries({ base, queries })) {
+    if (vectors.data.length !== vectors.rows * vectors.dim) {
+      throw new LichenArgumentError(
+        'ERR_LICHEN_DIMENSION',
+        `${name} must hold ${vectors.rows} x ${vectors.dim} values, got ${vectors.data.length}`,
+      );
+    }
+    requireFinite(vectors, name);
+  }
+  requireSeed(seed);
+  for (const candidate of candidates) requireCandidate(candidate, base.dim, metric);
   requireInteger('k', k, 1, base.rows);
   requireInteger('rounds', rounds, 1, 1000);
   if (!(secondsAPoint > 0 && secondsAPoint < 3600)) {
@@ -79,14 +91,21 @@ export function resolveSweep(options: SweepOptions) {
       'annBenchmarks: it knows no inner products, only cosine (angular) and l2 (euclidean)';
     throw new LichenArgumentError('ERR_LICHEN_UNSUPPORTED', message);
   }
-  if (truth !== undefined && (truth.rows !== queries.rows || truth.dim < k)) {
+  if (annBenchmarks !== undefined) {
+    requirePath(annBenchmarks.folder);
+    if (typeof annBenchmarks.dataset !== 'string' || annBenchmarks.dataset === '') {
+      throw bad(`annBenchmarks.dataset must be a text, got ${shown(annBenchmarks.dataset)}`);
+    }
+  }
+  const isWhole = truth === undefined || truth.data.length === truth.rows * truth.dim;
+  if (truth !== undefined && (truth.rows !== queries.rows || truth.dim < k || !isWhole)) {
     throw new LichenArgumentError(
       'ERR_LICHEN_DIMENSION',
       `truth must have at least k = ${k} keys for each of ${queries.rows} queries, got ${truth.rows} x ${truth.dim}`,
     );
   }
   for (const key of truth?.data ?? []) {
-    if (key < 0 || key >= base.rows) throw bad(`truth names row ${key} of ${base.rows}`);
+    if (!(key >= 0 && key < base.rows)) throw bad(`truth names row ${key} of ${base.rows}`);
   }
   const graphs = candidates.filter(({ index }) => index === 'hnsw');
   const beams = [...new Set(efs)].filter((ef) => requireInteger('efs', ef, 1, 2 ** 31 - 1) >= k);

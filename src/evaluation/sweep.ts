@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { throwIfAborted } from '../errors.js';
+import { LichenFileError, throwIfAborted } from '../errors.js';
 import { FlatIndex } from '../index/flat.js';
+import { byteChunks } from '../vectors/bytes.js';
 import type { Metric } from '../vectors/metric.js';
 import { Random } from '../vectors/random.js';
 import { runFile, saveRun } from './ann-benchmarks.js';
@@ -13,7 +14,7 @@ import { describeMachine, type MachineDescription } from './machine.js';
 import { recallsByScore } from './neighbours.js';
 import { paretoFront } from './pareto.js';
 import { meanInterval, spreadOf, type Interval, type Spread } from './statistics.js';
-import { SweepJournal, type RoundRecord } from './sweep-journal.js';
+import { indexFile, SweepJournal, type RoundRecord } from './sweep-journal.js';
 import { resolveSweep, type ResolvedSweep, type SweepOptions } from './sweep-options.js';
 import type { OpenSide, SweepSide, SweepTask } from './sweep-sides.js';
 import { exactScores } from './truth.js';
@@ -79,23 +80,41 @@ const WARM_UP = 200;
  */
 export async function sweep(options: SweepOptions): Promise<SweepResult> {
   const resolved = resolveSweep(options);
+  const { task } = resolved;
+  const fingerprint = fingerprintOf(task, resolved);
+  const journal = await SweepJournal.open(resolved.folder, fingerprint, task.queries.rows);
+  try {
+    return await sweepInto(journal, options, resolved);
+  } finally {
+    await journal.close();
+  }
+}
+
+async function sweepInto(
+  journal: SweepJournal,
+  options: SweepOptions,
+  resolved: ResolvedSweep,
+): Promise<SweepResult> {
   const { task, sides, rounds, signal } = resolved;
-  const journal = await SweepJournal.open(resolved.folder, fingerprintOf(task, resolved));
   await buildAll(journal, await sides(), resolved);
   const plans = plansOf(journal, await sides(), resolved);
   await recallAll(journal, plans, task, resolved);
-  const points = new Set(plans.map(({ id }) => id)).size;
+  const isDone = (id: string, round: number) => journal.rounds.get(id)?.has(round) === true;
+  let total = 0;
+  for (const { id } of plans) {
+    for (let round = 1; round <= rounds; round++) if (!isDone(id, round)) total++;
+  }
   let done = 0;
   for (let round = 1; round <= rounds; round++) {
     for (const group of turned(bySide(plans), round)) {
-      const missing = group.filter(({ id }) => !journal.rounds.get(id)?.has(round));
+      const missing = group.filter(({ id }) => !isDone(id, round));
       await withOpen(missing, async (open) => {
         for (const plan of turned(missing, round)) {
           throwIfAborted(signal, 'measuring');
           open.aim(plan.ef, plan.oversample);
           await journal.addRound(plan.id, round, measure(open, round, resolved));
           await setImmediate();
-          options.onProgress?.('measuring', ++done, points * rounds);
+          options.onProgress?.('measuring', ++done, total);
         }
       });
     }
@@ -108,12 +127,12 @@ export async function sweep(options: SweepOptions): Promise<SweepResult> {
 /** Of all that measurements must have in common to stand in one table. */
 function fingerprintOf(
   { base, queries, metric, k }: SweepTask,
-  { secondsAPoint, utilization, seed }: ResolvedSweep,
+  { secondsAPoint, utilization, seed, truth }: ResolvedSweep,
 ): string {
   const { processor, isa, version } = describeMachine();
   const same = { metric, k, secondsAPoint, utilization, seed, processor, isa, version };
   const hash = createHash('sha256').update(JSON.stringify(same));
-  for (const { data, dim } of [base, queries]) {
+  for (const { data, dim } of [base, queries, ...(truth ? [truth] : [])]) {
     hash.update(`${dim} `).update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
   return hash.digest('hex');
@@ -131,16 +150,30 @@ async function buildAll(
       () => true,
       () => false,
     );
-    if (journal.built.has(side.name) && isThere) continue;
+    const known = journal.built.get(side.name);
+    if (known !== undefined && isThere) {
+      if ((await digestOf(file)) === known.digest) continue;
+      throw new LichenFileError(
+        'ERR_LICHEN_FORMAT',
+        `${file} is not what was built: remove it, and it is built again`,
+      );
+    }
     const report = (done: number, total: number) =>
       onProgress?.(`building ${side.name}`, done, total);
     const built = await side.build(file, { threads, signal, onProgress: report });
-    await journal.addBuilt(side.name, built);
+    await journal.addBuilt(side.name, { ...built, digest: await digestOf(file) });
   }
 }
 
+/** A file of another library that is damaged may end the process. */
+async function digestOf(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of byteChunks(file)) hash.update(chunk);
+  return hash.digest('hex');
+}
+
 function fileOf(folder: string, { name }: SweepSide): string {
-  return join(folder, `${name.replace(/[^\w.+]+/g, '-')}.index`);
+  return join(folder, indexFile(name));
 }
 
 function plansOf(
@@ -237,7 +270,9 @@ function measure(
   { task, secondsAPoint, utilization, seed }: ResolvedSweep,
 ): RoundRecord {
   const { rows } = task.queries;
-  const order = new Random(seed + round).shuffle(Uint32Array.from({ length: rows }, (_, at) => at));
+  const order = new Random((seed + round) % Number.MAX_SAFE_INTEGER).shuffle(
+    Uint32Array.from({ length: rows }, (_, at) => at),
+  );
   for (let at = 0; at < Math.min(WARM_UP, rows); at++) open.search(order[at]!);
   const micros: number[] = [];
   let seconds = 0;

@@ -1,10 +1,12 @@
 import { MemoryCache } from '../cache/memory-cache.js';
+import { LichenArgumentError } from '../errors.js';
 import {
   fullHits,
+  periods,
+  requireShape,
   reuseProfile,
   sampleTrace,
   type CacheShape,
-  type ReuseProfile,
 } from './reuse.js';
 import type { Trace } from './trace.js';
 
@@ -58,6 +60,12 @@ export function cacheability(trace: Trace, options: CacheabilityOptions = {}): C
     ...new Set(SHARES.map((share) => Math.max(1, Math.round(share * trace.keyCount)))),
   ];
   const ttls = options.ttlsMs ?? [Infinity, 60 * MINUTE_MS, MINUTE_MS];
+  if (entryBytes !== undefined && !(entryBytes >= 0 && entryBytes < Infinity)) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `entryBytes must be a number of at least 0, got ${String(entryBytes)}`,
+    );
+  }
   const profile = reuseProfile(trace, { sampleShare });
   const sample = sampleTrace(trace, sampleShare);
   const points = ttls.flatMap((ttlMs) =>
@@ -83,6 +91,7 @@ export function cacheability(trace: Trace, options: CacheabilityOptions = {}): C
 export function replayedHits(trace: Trace, shape: CacheShape): number {
   const { keys, times } = trace;
   const { entries, ttlMs = Infinity, publishEveryMs = Infinity } = shape;
+  requireShape(shape);
   if (keys.length === 0 || entries === 0) return 0;
   let now = times[0]!;
   const make = () =>
@@ -92,18 +101,17 @@ export function replayedHits(trace: Trace, shape: CacheShape): number {
       now: () => now,
     });
   let cache = make();
-  let until = now + publishEveryMs;
+  const periodOf = periods(now, publishEveryMs);
+  let period = 0;
   let hits = 0;
   for (let at = 0; at < keys.length; at++) {
     now = times[at]!;
-    if (now >= until) {
+    if (periodOf(now) !== period) {
       cache = make();
-      until += publishEveryMs * Math.ceil((now - until + 1) / publishEveryMs);
+      period = periodOf(now);
     }
     if (cache.get(keys[at]!) === true) hits++;
     else cache.set(keys[at]!, true);
   }
   return hits / keys.length;
 }
-
-export type { ReuseProfile };

@@ -1,13 +1,15 @@
 import { LichenArgumentError, throwIfAborted } from '../errors.js';
 import { FlatIndex } from '../index/flat.js';
 import { HnswIndex } from '../index/hnsw.js';
-import type { IndexCandidate } from '../evaluation/candidate.js';
+import { requireCandidate, type IndexCandidate } from '../evaluation/candidate.js';
+import { requireInteger } from '../index/arguments.js';
 import { recallsByScore } from '../evaluation/neighbours.js';
 import { mean, meanInterval, spreadOf, type Spread } from '../evaluation/statistics.js';
 import { exactTruthAmong } from '../evaluation/truth.js';
 import { madeVectors } from '../vectors/made.js';
-import { matrixRow, type Matrix } from '../vectors/matrix.js';
+import { matrixRow, matrixRows, type Matrix } from '../vectors/matrix.js';
 import type { Metric } from '../vectors/metric.js';
+import { Random } from '../vectors/random.js';
 
 /** Options of {@link measureCapacity}. */
 export interface CapacityOptions {
@@ -19,7 +21,7 @@ export interface CapacityOptions {
   readonly ef?: number | undefined;
   /** Numbers of vectors that are measured, at least two. Default 20,000, 60,000 and 180,000. */
   readonly rows?: readonly number[] | undefined;
-  /** Vectors of one's own instead of made ones; the first so many of them are taken. */
+  /** Vectors of one's own instead of made ones; the first so many of them are taken. Default `queries`: the others. */
   readonly vectors?: Matrix | undefined;
   readonly queries?: Matrix | undefined;
   readonly seed?: number | undefined;
@@ -66,6 +68,9 @@ const PASSES = 3;
 export async function measureCapacity(options: CapacityOptions): Promise<Capacity> {
   const { candidate, dim, metric, k, ef, seed = 42, signal, onProgress } = options;
   const rows = [...new Set(options.rows ?? ROWS)].sort((a, b) => a - b);
+  requireInteger('k', k, 1, 2 ** 31 - 1);
+  for (const count of rows) requireInteger('rows', count, 1, 2 ** 31 - 1);
+  requireCandidate(candidate, dim, metric);
   if (rows.length < 2 || !(rows[0]! >= k)) {
     throw new LichenArgumentError(
       'ERR_LICHEN_ARGUMENT',
@@ -81,9 +86,7 @@ export async function measureCapacity(options: CapacityOptions): Promise<Capacit
       `vectors must be at least ${most} of dim ${dim}, got ${all.rows} of dim ${all.dim}`,
     );
   }
-  const queries = options.queries ?? {
-    ...{ data: made!.data.subarray(most * dim), rows: QUERIES, dim },
-  };
+  const queries = options.queries ?? (made ? lastRows(made, QUERIES) : drawnRows(all, most, seed));
   const points: CapacityPoint[] = [];
   let samplesUs: number[] = [];
   for (const [at, count] of rows.entries()) {
@@ -181,8 +184,52 @@ function line(x: readonly number[], y: readonly number[]): { start: number; slop
     product += (value - meanX) * (y[at]! - meanY);
     square += (value - meanX) ** 2;
   }
-  const slope = product / square;
+  const slope = square === 0 ? 0 : product / square;
   return { start: meanY - slope * meanX, slope };
+}
+
+function lastRows({ data, rows, dim }: Matrix, count: number): Matrix {
+  return { data: data.subarray((rows - count) * dim), rows: count, dim };
+}
+
+/** Vectors that are not among the first so many, or where there are none some of all. */
+function drawnRows(vectors: Matrix, used: number, seed: number): Matrix {
+  const from = vectors.rows > used ? used : 0;
+  const order = Uint32Array.from({ length: vectors.rows - from }, (_, at) => from + at);
+  return matrixRows(vectors, new Random(seed).shuffle(order).subarray(0, QUERIES));
+}
+
+/**
+ * Measurements from elsewhere, as far as plans lean on them.
+ * @throws ERR_LICHEN_ARGUMENT
+ */
+export function requireCapacity(capacity: Capacity): void {
+  const { points, samplesUs, fixedUs, growthUs, bytesPerVector, grows } = capacity;
+  const isIn = (value: unknown, low: number, high = Number.MAX_VALUE) =>
+    typeof value === 'number' && value >= low && value <= high;
+  const isWhole =
+    Array.isArray(points) &&
+    points.length > 0 &&
+    (points as readonly (CapacityPoint | null)[]).every(
+      (point) =>
+        isIn(point?.rows, 1) &&
+        isIn(point?.meanUs, Number.MIN_VALUE) &&
+        isIn(point?.recall, 0, 1) &&
+        isIn(point?.bytesPerVector, Number.MIN_VALUE) &&
+        isIn(point?.buildSeconds, 0),
+    ) &&
+    Array.isArray(samplesUs) &&
+    samplesUs.length > 0 &&
+    samplesUs.every((value) => isIn(value, 0)) &&
+    isIn(fixedUs, -Number.MAX_VALUE) &&
+    isIn(growthUs, 0) &&
+    isIn(bytesPerVector, Number.MIN_VALUE) &&
+    (grows === 'linearly' || grows === 'logarithmically');
+  if (isWhole) return;
+  throw new LichenArgumentError(
+    'ERR_LICHEN_ARGUMENT',
+    'capacity must be as measureCapacity gives it: points, samplesUs, fixedUs, growthUs, grows, bytesPerVector',
+  );
 }
 
 function first(vectors: Matrix, rows: number): Matrix {

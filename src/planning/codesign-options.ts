@@ -5,7 +5,7 @@ import { parseMetric, type Metric } from '../vectors/metric.js';
 import { requireSeed } from '../vectors/random.js';
 import type { DesignItemAttributes, DesignRanker, DesignRequest } from './design-bench.js';
 import type { DesignSpace } from './design.js';
-import type { Demand } from './fleet.js';
+import { requireDemand, type Demand } from './fleet.js';
 import { DEFAULT_PRICES, type PriceTable } from './prices.js';
 import type { Trace } from './trace.js';
 
@@ -90,17 +90,24 @@ export function resolveCodesign(options: CodesignOptions) {
   requireRange('maxSecondsADesign', maxSecondsADesign, Number.MIN_VALUE, 1e9);
   requireRange('overheadUs', overheadUs, 0, 1e9);
   requireRange('rankerBytes', rankerBytes, 0, 1e15);
-  requireRange('demand.qps', demand.qps, Number.MIN_VALUE, 1e12);
-  requireRange('demand.sloMs', demand.sloMs, Number.MIN_VALUE, 1e9);
-  for (const { user, where } of [...requests, ...reportRequests]) {
-    requireInteger('user of a request', user, 0, users.rows - 1);
-    if (where !== undefined && attributes === undefined) {
-      throw new LichenArgumentError(
-        'ERR_LICHEN_ARGUMENT',
-        'a request has a condition, but the items have no attributes',
-      );
-    }
-  }
+  requireDemand(demand);
+  requireRange('budgetUsdPerMonth', options.budgetUsdPerMonth ?? 0, 0, Infinity);
+  requireRange('memoryBytes', options.memoryBytes ?? 0, 0, Infinity);
+  const checked = (list: readonly DesignRequest[]) =>
+    list.map((request) => {
+      const { user, where, relevant } = request;
+      requireInteger('user of a request', user, 0, users.rows - 1);
+      if (where !== undefined && attributes === undefined) {
+        throw new LichenArgumentError(
+          'ERR_LICHEN_ARGUMENT',
+          'a request has a condition, but the items have no attributes',
+        );
+      }
+      // Once: some can be walked through only once.
+      const wanted = new Set(relevant);
+      for (const row of wanted) requireInteger('relevant item', row, 0, items.rows - 1);
+      return { ...request, relevant: wanted };
+    });
   return {
     parts: { items, users, metric: parseMetric(options.metric), k, ranker, attributes },
     scope: {
@@ -109,7 +116,15 @@ export function resolveCodesign(options: CodesignOptions) {
       traceKeys: trace?.keyCount ?? 0,
     },
     ...{ space, demand, prices, minQuality, seed, maxDesigns, firstRung, factor, overheadUs },
-    ...{ requests, reportRequests, encoder, trace, signal, onProgress, maxSecondsADesign },
+    ...{
+      requests: checked(requests),
+      reportRequests: checked(reportRequests),
+      encoder,
+      trace,
+      signal,
+      onProgress,
+      maxSecondsADesign,
+    },
     budgetUsdPerMonth: options.budgetUsdPerMonth ?? Infinity,
     memoryBytes: options.memoryBytes ?? Infinity,
     fixedBytes: BASE_BYTES + rankerBytes,

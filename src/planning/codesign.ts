@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { throwIfAborted } from '../errors.js';
 import { describeMachine, type MachineDescription } from '../evaluation/machine.js';
 import { paretoRanks, type Objective } from '../evaluation/pareto.js';
 import { mean, meanInterval, pairedRatio, type Interval } from '../evaluation/statistics.js';
@@ -153,7 +154,7 @@ async function serveInTurns(
     const some = requests.slice(from, from + step);
     const first = (turn * 7919 + seed) % order.length;
     for (const trial of [...order.slice(first), ...order.slice(0, first)]) {
-      if (from === 0 && trial.rungs === 0) await warmUp(bench, trial.design, some);
+      if (from === 0 && trial.rungs === 0) await warmUp(bench, trial.design, some, signal);
       // What is slow serves fewer, the first ones.
       if (trial.seconds < maxSecondsADesign && trial.measured.ndcg.length === already + from) {
         const started = performance.now();
@@ -171,10 +172,12 @@ async function warmUp(
   bench: DesignBench,
   design: Design,
   requests: readonly DesignRequest[],
+  signal: AbortSignal | undefined,
 ): Promise<void> {
+  throwIfAborted(signal, 'measuring');
   const count = design.candidates === Infinity ? 1 : 8;
   const unused = { ndcg: [], searchUs: [], rankUs: [] };
-  await bench.serve(design, requests.slice(0, count), unused);
+  await bench.serve(design, requests.slice(0, count), unused, signal);
 }
 
 const COST: Objective<Trial> = { value: ({ cost }) => cost!.usdPerMillion, better: 'lower' };
@@ -231,6 +234,12 @@ function survivors(
   return trials.filter((trial) => kept.has(trial));
 }
 
+/** What nDCGs are of others of the same requests; where the others find nothing, as good. */
+function shareOf(own: readonly number[], others: readonly number[], seed: number): Interval {
+  if (mean(others) === 0) return { mean: 1, low: 1, high: 1 };
+  return pairedRatio(own, others, { seed });
+}
+
 /** Which constraint a design breaks, whatever its quality. */
 function breach(
   cost: DesignCost,
@@ -260,7 +269,7 @@ function judge(
   const ofBest = (trial: Trial): Interval => {
     const [own, others] = [trial.measured.ndcg, best.measured.ndcg];
     const same = Math.min(own.length, others.length);
-    return pairedRatio(own.slice(0, same), others.slice(0, same), { seed: resolved.seed });
+    return shareOf(own.slice(0, same), others.slice(0, same), resolved.seed);
   };
   const ratios = new Map(trials.map((trial) => [trial, ofBest(trial)]));
   const able = finalists.filter(({ cost }) => breach(cost!, resolved) === undefined);
@@ -278,7 +287,8 @@ function judge(
     if (ratio < resolved.minQuality) {
       return `has ${(100 * ratio).toFixed(1)}% of the best nDCG, asked are ${100 * resolved.minQuality}%`;
     }
-    const times = COST.value(trial) / COST.value(chosen!);
+    if (chosen === undefined) return 'no other is good enough either';
+    const times = COST.value(trial) / COST.value(chosen);
     return `is good enough, and costs ${times.toFixed(2)} times as much as the chosen one`;
   };
   const results = new Map(
@@ -345,7 +355,7 @@ async function reportOn(
     requests: served,
     best: meanInterval(ofBest!, [0, 1]),
     chosen: meanInterval(ofChosen!, [0, 1]),
-    ofBest: pairedRatio(ofChosen!, ofBest!, { seed }),
+    ofBest: shareOf(ofChosen!, ofBest!, seed),
   };
 }
 
@@ -358,7 +368,7 @@ async function encodeCosts({
   if (encoder === undefined) return undefined;
   const costs = new Map<number, number>();
   for (const batch of space.batches ?? [1, 4, 16, 64]) {
-    signal?.throwIfAborted();
+    throwIfAborted(signal, 'measuring');
     costs.set(batch, (await measureCost(() => encoder(batch))).us.median);
   }
   return costs;

@@ -1,4 +1,4 @@
-import { LichenError, throwIfAborted } from '../errors.js';
+import { LichenError, shown, throwIfAborted } from '../errors.js';
 import { FlatIndex } from '../index/flat.js';
 import { HnswIndex } from '../index/hnsw.js';
 import type { AttributeSchema, AttributesInput } from '../index/attributes.js';
@@ -147,21 +147,28 @@ export class DesignBench {
 
   private async ranked({ user, exclude }: DesignRequest, found: Uint32Array): Promise<Uint32Array> {
     const { ranker, k } = this.parts;
-    const given = ranker!(user, found);
-    const scores = given instanceof Promise ? await given : given;
-    if (scores.length !== found.length) {
+    const given: unknown = ranker!(user, found);
+    const scores = (given instanceof Promise ? await given : given) as ArrayLike<unknown> | null;
+    if (typeof scores?.length !== 'number' || scores.length !== found.length) {
       throw new LichenError(
         'ERR_LICHEN_DIMENSION',
-        `ranker must give a score for each of ${found.length} items, got ${scores.length}`,
+        `ranker must give a score for each of ${found.length} items, got ${scores?.length ?? shown(scores)}`,
       );
     }
-    const values = Float64Array.from(scores);
-    // A search has left them out already.
-    if (found.length === this.parts.items.rows) {
-      for (const row of exclude ?? []) values[row] = -Infinity;
+    const values = new Float64Array(found.length);
+    for (let at = 0; at < found.length; at++) {
+      const score = scores[at];
+      if (typeof score !== 'number' || Number.isNaN(score)) {
+        const message = `ranker must give numbers, got ${shown(score)} for item ${found[at]}`;
+        throw new LichenError('ERR_LICHEN_NOT_FINITE', message);
+      }
+      values[at] = score;
     }
     const order = Uint32Array.from(values, (_, at) => at).sort((a, b) => values[b]! - values[a]!);
-    return order.subarray(0, k).map((at) => found[at]!);
+    // A search has left them out already.
+    const without = new Set(found.length === this.parts.items.rows ? exclude : undefined);
+    const kept = order.filter((at) => !without.has(found[at]!));
+    return kept.subarray(0, k).map((at) => found[at]!);
   }
 }
 
@@ -183,7 +190,7 @@ function search(
 }
 
 function ndcgOf(found: Uint32Array, relevant: Iterable<number>, k: number): number {
-  const wanted = new Set(relevant);
+  const wanted = relevant instanceof Set ? (relevant as Set<number>) : new Set(relevant);
   let gain = 0;
   let ideal = 0;
   for (let rank = 0; rank < k; rank++) {

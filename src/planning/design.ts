@@ -1,7 +1,8 @@
-import { LichenArgumentError } from '../errors.js';
+import { LichenArgumentError, shown } from '../errors.js';
 import { crossCandidates, parseStored, type IndexCandidate } from '../evaluation/candidate.js';
 import { requireInteger } from '../index/arguments.js';
 import { Random } from '../vectors/random.js';
+import { requireShape } from './reuse.js';
 
 /** A cache of results, by user. */
 export interface ResultCacheDesign {
@@ -65,12 +66,18 @@ const MINUTE_MS = 60_000;
 export function designsOf(space: DesignSpace, scope: DesignScope): Design[] {
   const { dim, k, items, hasRanker, hasEncoder, traceKeys } = scope;
   const dims = checked('dims', space.dims ?? [dim], 1, dim);
-  const stored = (space.storages ?? ['f32', 'i8+f16', 'i4+i8']).map((text) =>
+  const stored = some('storages', space.storages ?? ['f32', 'i8+f16', 'i4+i8']).map((text) =>
     parseStored(text, 'storages'),
   );
+  const kinds = some('indexes', space.indexes ?? (['hnsw', 'flat'] as const));
+  for (const kind of kinds) {
+    if (kind !== 'hnsw' && kind !== 'flat') {
+      throw bad(`indexes are hnsw or flat, got ${shown(kind)}`);
+    }
+  }
   const indexes = crossCandidates(
     stored,
-    space.indexes ?? ['hnsw', 'flat'],
+    kinds,
     checked('m', space.m ?? [8, 16], 2, 512),
     checked('efConstruction', space.efConstruction ?? [100], 1, 65_536),
   );
@@ -89,6 +96,11 @@ export function designsOf(space: DesignSpace, scope: DesignScope): Design[] {
     NO_CACHE,
     ...(traceKeys > 0 ? [{ entries: Math.ceil(traceKeys / 10), ttlMs: MINUTE_MS }] : []),
   ];
+  some('caches', caches);
+  for (const { entries, ttlMs } of caches) {
+    requireInteger('entries of a cache', entries, 0, 2 ** 31 - 1);
+    if (entries > 0) requireShape({ entries, ttlMs });
+  }
   if (traceKeys === 0 && caches.some(({ entries }) => entries > 0)) {
     throw bad('caches: without a trace nothing can be said of a cache');
   }
@@ -113,6 +125,7 @@ export function designsOf(space: DesignSpace, scope: DesignScope): Design[] {
       }
     }
   }
+  if (designs.length === 0) throw bad(`candidates: none is at most the number of items, ${items}`);
   return designs;
 }
 
@@ -123,7 +136,7 @@ function beamsFor(efs: readonly number[], wanted: number): number[] {
 
 function candidatesOf({ candidates }: DesignSpace, { hasRanker }: DesignScope): number[] {
   const tried = candidates ?? (hasRanker ? [0, 50, 100, 200, 400, 800, Infinity] : [0]);
-  const different = [...new Set(tried)];
+  const different = [...new Set(some('candidates', tried))];
   for (const count of different) {
     if (count !== Infinity) requireInteger('candidates', count, 0, 2 ** 31 - 1);
     if (count > 0 && !hasRanker) throw bad('candidates: there is no ranker that they would be for');
@@ -132,15 +145,19 @@ function candidatesOf({ candidates }: DesignSpace, { hasRanker }: DesignScope): 
 }
 
 function checked(name: string, values: readonly number[], low: number, high: number): number[] {
-  if (values.length === 0) throw bad(`${name}: none`);
-  for (const value of values) requireInteger(name, value, low, high);
+  for (const value of some(name, values)) requireInteger(name, value, low, high);
   return [...new Set(values)];
 }
 
-/** So many of the designs, drawn by the seed; those without a search, which are dear, stay in. */
+function some<T>(name: string, values: readonly T[]): readonly T[] {
+  if (values.length > 0) return values;
+  throw bad(`${name}: none`);
+}
+
+/** So many of the designs, drawn by the seed; those without a search come first, as far as there is room. */
 export function sampleDesigns(designs: readonly Design[], most: number, seed: number): Design[] {
   if (designs.length <= most) return [...designs];
-  const always = designs.filter(({ candidates }) => candidates === Infinity);
+  const always = designs.filter(({ candidates }) => candidates === Infinity).slice(0, most);
   const others = designs.filter(({ candidates }) => candidates !== Infinity);
   const order = new Random(seed).shuffle(Uint32Array.from(others, (_, at) => at));
   const drawn = order.subarray(0, Math.max(0, most - always.length)).sort();

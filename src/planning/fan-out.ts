@@ -1,4 +1,5 @@
 import { LichenArgumentError } from '../errors.js';
+import { requireTimes } from './queueing.js';
 
 /** The latency of a request that waits for several shards, predicted from that of one. */
 export interface FanOut {
@@ -20,14 +21,11 @@ const ENOUGH_BEYOND = 5;
  * @throws ERR_LICHEN_EMPTY without measurements, ERR_LICHEN_ARGUMENT for fewer shards than one.
  */
 export function fanOut(latenciesUs: ArrayLike<number>, shards: number): FanOut {
-  if (latenciesUs.length === 0) {
-    throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'latenciesUs: none');
-  }
   if (!Number.isSafeInteger(shards) || shards < 1) {
     const message = `shards must be an integer of at least 1, got ${String(shards)}`;
     throw new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
   }
-  const sorted = Float64Array.from(latenciesUs).sort();
+  const sorted = requireTimes('latenciesUs', latenciesUs).sort();
   const at = (share: number): number => quantile(sorted, share ** (1 / shards));
   // How many of the measurements lie below a quantile is binomial.
   const share = 0.99 ** (1 / shards);

@@ -1,3 +1,5 @@
+import { LichenArgumentError } from '../errors.js';
+import { mean } from '../evaluation/statistics.js';
 import type { MachinePrice, PriceTable } from './prices.js';
 import { quantile } from './fan-out.js';
 import { atLeastWorking, queueLatency } from './queueing.js';
@@ -45,6 +47,8 @@ export interface Fleet {
   readonly machine: MachinePrice;
   readonly shards: number;
   readonly replicas: number;
+  /** Of these so many that the load alone needs. */
+  readonly needed: number;
   /** Of the shards. */
   readonly machines: number;
   /** Machines that ask the shards; 0 with one shard, whose machines answer themselves. */
@@ -99,6 +103,29 @@ export function resolveDemand(demand: Demand) {
   };
 }
 
+/** @throws ERR_LICHEN_ARGUMENT for a number out of range. */
+export function requireDemand(demand: Demand): void {
+  const resolved = resolveDemand(demand);
+  const ranges: Record<keyof typeof resolved, readonly [low: number, high: number]> = {
+    qps: [Number.MIN_VALUE, 1e12],
+    sloMs: [Number.MIN_VALUE, 1e9],
+    percentile: [1, 99.9],
+    availability: [0, 0.9999999],
+    utilization: [0.01, 0.99],
+    memoryShare: [0.01, 1],
+    networkUs: [0, 1e9],
+    meanShare: [1e-6, 1],
+  };
+  for (const [name, [low, high]] of Object.entries(ranges)) {
+    const value = resolved[name as keyof typeof resolved];
+    if (typeof value === 'number' && value >= low && value <= high) continue;
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `${name} must be a number from ${low} to ${high}, got ${String(value)}`,
+    );
+  }
+}
+
 /** For each kind of machine the cheapest fleet that bears the demand, by formula. */
 export function sizeFleets(work: ServedWork, demand: Demand, prices: PriceTable): FleetChoice {
   const fleets: Fleet[] = [];
@@ -147,56 +174,80 @@ function fleetOf(
   prices: PriceTable,
   shards: number,
 ): Fleet | string {
-  const { qps, sloMs, percentile, availability, utilization, networkUs } = resolveDemand(demand);
-  const { speed = 1, vcpus } = machine;
-  const serviceUs = Float64Array.from(work.serviceUs(shards), (value) => value / speed);
-  const meanUs = serviceUs.reduce((sum, value) => sum + value, 0) / serviceUs.length;
-  const load = (qps * meanUs) / 1e6;
-  const gatewayUs = work.gatewayUs(shards) / speed;
-  const beyondUs = (work.besideUs ?? 0) + gatewayUs + (shards > 1 ? networkUs : 0);
-  const share = percentile / 100;
-  // The slowest of the shards keeps to the SLO if each does with a share this high.
-  const shardShare = share ** (1 / shards);
-  const alone = quantile(serviceUs.sort(), shardShare) + beyondUs;
+  const { qps, sloMs, percentile, availability, utilization } = resolveDemand(demand);
+  const queue = queueOf(work, demand, machine, shards);
+  const { serviceUs, beyondUs, shardShare } = queue;
+  const alone = quantile(serviceUs, shardShare) + beyondUs;
   if (alone > sloMs * 1000) {
     return `p${percentile} is ${ms(alone)} ms without any waiting, the SLO ${sloMs} ms`;
   }
-  // Random routing: each replica is a queue of its own with its share of the requests.
-  const latencyOf = (count: number) =>
-    queueLatency({ servers: vcpus, rate: qps / count, serviceUs });
-  let needed = Math.max(1, Math.ceil(load / (vcpus * utilization)));
-  const isInTime = (count: number) =>
-    latencyOf(count).quantileUs(shardShare) + beyondUs <= sloMs * 1000;
-  while (!isInTime(needed)) {
+  const load = (qps * mean(serviceUs)) / 1e6;
+  let needed = Math.max(1, Math.ceil(load / (machine.vcpus * utilization)));
+  const tooMany = `more than ${MOST_MACHINES.toLocaleString('en-US')} machines would be needed`;
+  if (needed * shards > MOST_MACHINES) return tooMany;
+  while (queue.latencyOf(needed).quantileUs(shardShare) + beyondUs > sloMs * 1000) {
     needed = Math.ceil(needed * 1.1 + 0.5);
     if (needed * shards > MOST_MACHINES) return 'no number of replicas keeps to the SLO';
   }
   let replicas = needed;
-  const works = (count: number) =>
-    atLeastWorking(count, needed, prices.machineAvailability) ** shards;
-  while (works(replicas) < availability) {
+  while (working(prices, shards, needed, replicas) < availability) {
     replicas++;
     if (replicas * shards > MOST_MACHINES) return 'no number of replicas is available enough';
   }
+  return fleetWith(work, demand, machine, prices, { shards, needed, replicas });
+}
+
+/** The times of a shard, sorted, and the queue before each of its replicas. */
+function queueOf(work: ServedWork, demand: Demand, machine: MachinePrice, shards: number) {
+  const { qps, percentile, networkUs } = resolveDemand(demand);
+  const { speed = 1, vcpus } = machine;
+  const serviceUs = Float64Array.from(work.serviceUs(shards), (value) => value / speed).sort();
+  const gatewayUs = work.gatewayUs(shards) / speed;
+  return {
+    ...{ serviceUs, gatewayUs },
+    beyondUs: (work.besideUs ?? 0) + gatewayUs + (shards > 1 ? networkUs : 0),
+    // The slowest of the shards keeps to the SLO if each does with a share this high.
+    shardShare: (percentile / 100) ** (1 / shards),
+    // Random routing: each replica is a queue of its own with its share of the requests.
+    latencyOf: (replicas: number) =>
+      queueLatency({ servers: vcpus, rate: qps / replicas, serviceUs }),
+  };
+}
+
+/** The chance that every shard has the replicas that it needs. */
+function working(prices: PriceTable, shards: number, needed: number, replicas: number): number {
+  return atLeastWorking(replicas, needed, prices.machineAvailability) ** shards;
+}
+
+/** The fleet of so many shards and replicas, of which the load needs some. */
+export function fleetWith(
+  work: ServedWork,
+  demand: Demand,
+  machine: MachinePrice,
+  prices: PriceTable,
+  { shards, needed, replicas }: Pick<Fleet, 'shards' | 'needed' | 'replicas'>,
+): Fleet {
+  const { qps, utilization } = resolveDemand(demand);
+  const { gatewayUs, beyondUs, shardShare, latencyOf } = queueOf(work, demand, machine, shards);
   const latency = latencyOf(replicas);
   const gatewayLoad = shards > 1 ? (qps * gatewayUs) / 1e6 : 0;
   const gateways =
-    gatewayLoad === 0 ? 0 : 1 + Math.max(1, Math.ceil(gatewayLoad / (vcpus * utilization)));
+    gatewayLoad === 0 ? 0 : 1 + Math.max(1, Math.ceil(gatewayLoad / (machine.vcpus * utilization)));
   return {
-    ...{ machine, shards, replicas, machines: shards * replicas, gateways },
+    ...{ machine, shards, needed, replicas, machines: shards * replicas, gateways },
     usedBytes: work.bytes / shards + work.fixedBytes,
     memoryBytes: machine.memoryGiB * GIB,
     utilization: latency.utilization,
     utilizationDegraded: replicas > 1 ? latencyOf(replicas - 1).utilization : Infinity,
     p50Ms: (latency.quantileUs(0.5 ** (1 / shards)) + beyondUs) / 1000,
     tailMs: (latency.quantileUs(shardShare) + beyondUs) / 1000,
-    availability: works(replicas),
+    availability: working(prices, shards, needed, replicas),
     ...costOf(work, demand, prices, machine, shards, shards * replicas + gateways),
   };
 }
 
 /** What so many machines cost. */
-export function costOf(
+function costOf(
   work: Pick<ServedWork, 'networkBytes'>,
   demand: Demand,
   prices: PriceTable,

@@ -1,9 +1,10 @@
 import { LichenArgumentError } from '../errors.js';
 import { requireInteger } from '../index/arguments.js';
-import { meanUsAt, recallAt, samplesAt, type Capacity } from './capacity.js';
+import { meanUsAt, recallAt, requireCapacity, samplesAt, type Capacity } from './capacity.js';
 import { networkBytes } from './fan-out.js';
 import {
-  costOf,
+  fleetWith,
+  requireDemand,
   resolveDemand,
   sizeFleets,
   type Demand,
@@ -78,7 +79,14 @@ const MIB = 2 ** 20;
 export function planCapacity(options: PlanOptions): CapacityPlan {
   const { items, demand, capacity, prices = DEFAULT_PRICES, growth = 0.2, seed = 1 } = options;
   requireInteger('items', items, 1, Number.MAX_SAFE_INTEGER);
+  requireInteger('dim', options.dim, 1, 65_536);
+  requireInteger('k', options.k ?? 10, 1, 2 ** 31 - 1);
   requireDemand(demand);
+  requireCapacity(capacity);
+  requireNumber('growth', growth, 0, 1000);
+  requireNumber('overheadUs', options.overheadUs ?? 0, 0, 1e9);
+  requireNumber('messageUs', options.messageUs ?? 0, 0, 1e9);
+  requireNumber('fixedBytes', options.fixedBytes ?? 0, 0, 1e15);
   const work = workOf(options);
   const { fleets, unfit } = sizeFleets(work, demand, prices);
   const [cheapest, ...alternatives] = fleets;
@@ -108,11 +116,7 @@ export function planCapacity(options: PlanOptions): CapacityPlan {
   while (!isInTime(simulated) && addedReplicas < MOST_ADDED) {
     addedReplicas++;
     const replicas = fleet.replicas + 1;
-    const machines = replicas * fleet.shards;
-    const count = machines + fleet.gateways;
-    const cost = costOf(work, demand, prices, fleet.machine, fleet.shards, count);
-    const utilization = (fleet.utilization * fleet.replicas) / replicas;
-    fleet = { ...fleet, replicas, machines, utilization, ...cost };
+    fleet = fleetWith(work, demand, fleet.machine, prices, { ...fleet, replicas });
     simulated = simulate(fleet, 0);
   }
   const degraded = fleet.replicas > 1 ? simulate(fleet, 1) : undefined;
@@ -121,7 +125,7 @@ export function planCapacity(options: PlanOptions): CapacityPlan {
     ...{ items, bytes: items * capacity.bytesPerVector, bytesPerVector: capacity.bytesPerVector },
     searchUs: meanUsAt(capacity, rows * (1 + growth)),
     recall: recallAt(capacity, rows * (1 + growth)),
-    isExtrapolated: rows > capacity.points.at(-1)!.rows,
+    isExtrapolated: rows * (1 + growth) > capacity.points.at(-1)!.rows,
     ...{ fleet, addedReplicas, simulated, degraded, alternatives, unfit },
     isWithinSlo: isInTime(simulated),
     isWithinSloDegraded: degraded !== undefined && isInTime(degraded),
@@ -145,23 +149,10 @@ function workOf(options: PlanOptions): ServedWork {
   };
 }
 
-function requireDemand(demand: Demand): void {
-  const { qps, sloMs, percentile, availability, utilization, memoryShare, meanShare } =
-    resolveDemand(demand);
-  const checks: [string, number, number, number][] = [
-    ['qps', qps, Number.MIN_VALUE, 1e12],
-    ['sloMs', sloMs, Number.MIN_VALUE, 1e9],
-    ['percentile', percentile, 1, 99.9],
-    ['availability', availability, 0, 0.9999999],
-    ['utilization', utilization, 0.01, 0.99],
-    ['memoryShare', memoryShare, 0.01, 1],
-    ['meanShare', meanShare, 1e-6, 1],
-  ];
-  for (const [name, value, low, high] of checks) {
-    if (typeof value === 'number' && value >= low && value <= high) continue;
-    throw new LichenArgumentError(
-      'ERR_LICHEN_ARGUMENT',
-      `${name} must be a number from ${low} to ${high}, got ${String(value)}`,
-    );
-  }
+function requireNumber(name: string, value: unknown, low: number, high: number): void {
+  if (typeof value === 'number' && value >= low && value <= high) return;
+  throw new LichenArgumentError(
+    'ERR_LICHEN_ARGUMENT',
+    `${name} must be a number from ${low} to ${high}, got ${String(value)}`,
+  );
 }

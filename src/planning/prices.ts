@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { requireInteger } from '../index/arguments.js';
 import { fileError, LichenArgumentError, LichenFileError, shown } from '../errors.js';
 
 /** A machine that can be rented. */
@@ -42,14 +43,18 @@ const FAMILIES: readonly (readonly [name: string, memoryGiB: number, usdPerHour:
 ];
 
 /** On-demand prices of one large provider; larger sizes cost in proportion. */
-export const DEFAULT_PRICES: PriceTable = Object.freeze({
+export const DEFAULT_PRICES: PriceTable = Object.freeze<PriceTable>({
   asOf: '2025-06-01',
   source: 'Amazon EC2 on demand, Linux, us-east-1 (aws.amazon.com/ec2/pricing/on-demand)',
-  machines: FAMILIES.flatMap(([family, memory, price]) =>
-    SIZES.map(([size, vcpus]) => ({
-      ...{ name: `${family}.${size}`, vcpus, memoryGiB: vcpus * memory },
-      usdPerHour: Number(((price * vcpus) / 2).toFixed(5)),
-    })),
+  machines: Object.freeze(
+    FAMILIES.flatMap(([family, memory, price]) =>
+      SIZES.map(([size, vcpus]) =>
+        Object.freeze({
+          ...{ name: `${family}.${size}`, vcpus, memoryGiB: vcpus * memory },
+          usdPerHour: Number(((price * vcpus) / 2).toFixed(5)),
+        }),
+      ),
+    ),
   ),
   // 0.01 in each of the two directions.
   usdPerGB: 0.02,
@@ -102,9 +107,10 @@ function requireMachine(value: unknown, at: number): MachinePrice {
   const number = (key: string, given: unknown) =>
     requireNumber(`${where}.${key}`, given, Number.MIN_VALUE, Infinity);
   return {
-    ...{ name, vcpus: number('vcpus', vcpus), memoryGiB: number('memoryGiB', memoryGiB) },
+    ...{ name, vcpus: requireInteger(`${where}.vcpus`, vcpus, 1, 100_000) },
+    ...{ memoryGiB: number('memoryGiB', memoryGiB) },
     usdPerHour: number('usdPerHour', usdPerHour),
-    ...(speed !== undefined && { speed: number('speed', speed) }),
+    ...(speed !== undefined && { speed: requireNumber(`${where}.speed`, speed, 0.001, 1000) }),
   };
 }
 

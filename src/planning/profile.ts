@@ -106,6 +106,13 @@ export async function profileInfrastructure(
   throwIfAborted(signal, 'profiling');
   const keyBytes = index.keyKind === 'string' ? meanLength(Array.from<Key>(keys)) : 8;
   const limits = options.memoryLimits ?? [1, 4, 16].map((gib) => gib * GIB);
+  for (const limit of limits) {
+    if (limit > 0 && limit < Infinity) continue;
+    throw new LichenArgumentError(
+      'ERR_LICHEN_ARGUMENT',
+      `memoryLimits must be bytes above 0, got ${String(limit)}`,
+    );
+  }
   const alone = fanOut(latencies, 1);
   return {
     machine: describeMachine(),
@@ -141,6 +148,12 @@ function queriesOf(
   random: Random,
 ): Float32Array[] {
   const { dim } = index;
+  if (model !== undefined && model.dim !== dim) {
+    throw new LichenArgumentError(
+      'ERR_LICHEN_DIMENSION',
+      `model: dim is ${dim}, got ${model.dim} values`,
+    );
+  }
   const given = queries ?? model?.userVectors;
   if (given !== undefined) {
     if (given.dim !== dim) {

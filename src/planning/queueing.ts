@@ -43,8 +43,7 @@ export interface QueueLatency {
  * up to a utilization of about 0.9; `simulateFleet` tells more.
  */
 export function queueLatency({ servers, rate, serviceUs }: QueueLoad): QueueLatency {
-  if (serviceUs.length === 0) throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'serviceUs: none');
-  const sorted = Float64Array.from(serviceUs).sort();
+  const sorted = requireTimes('serviceUs', serviceUs).sort();
   const { length } = sorted;
   const mean = sorted.reduce((sum, value) => sum + value, 0) / length;
   const variance = sorted.reduce((sum, value) => sum + (value - mean) ** 2, 0) / length;
@@ -54,7 +53,7 @@ export function queueLatency({ servers, rate, serviceUs }: QueueLoad): QueueLate
   if (utilization >= 1) {
     return { utilization, waiting: 1, meanUs: Infinity, quantileUs: () => Infinity };
   }
-  const variability = (1 + variance / mean ** 2) / 2;
+  const variability = mean === 0 ? 0 : (1 + variance / mean ** 2) / 2;
   // Of those that wait at all.
   const waitUs = (mean / (servers - load)) * variability;
   return {
@@ -64,13 +63,14 @@ export function queueLatency({ servers, rate, serviceUs }: QueueLoad): QueueLate
         let sum = 0;
         for (const service of sorted) {
           const left = time - service;
-          sum += left < 0 ? 1 : waiting * Math.exp(-left / waitUs);
+          sum += left < 0 ? 1 : waitUs === 0 ? 0 : waiting * Math.exp(-left / waitUs);
         }
         return sum / length;
       };
       let low = 0;
-      let high = sorted[length - 1]! + waitUs * Math.log(length + 1e6);
-      for (let step = 0; step < 60; step++) {
+      // All have been served, and of those that wait as few are left as the share leaves.
+      let high = sorted[length - 1]! + waitUs * Math.max(0, -Math.log(1 - share));
+      for (let step = 0; step < 80; step++) {
         const middle = (low + high) / 2;
         if (beyond(middle) > 1 - share) low = middle;
         else high = middle;
@@ -85,18 +85,39 @@ export function queueLatency({ servers, rate, serviceUs }: QueueLoad): QueueLate
  * grows with the root of that number. `quality` 1 leaves about a fifth of the requests waiting, 2 about one in forty.
  */
 export function squareRootStaffing(load: number, quality: number): number {
+  if (!(load >= 0 && load < Infinity && quality >= 0 && quality < Infinity)) {
+    throw bad(`load and quality must be numbers of at least 0, got ${load} and ${quality}`);
+  }
   return Math.max(1, Math.ceil(load + quality * Math.sqrt(load)));
 }
 
 /** The chance that at least `least` of `count` machines work, each with a chance of its own. */
 export function atLeastWorking(count: number, least: number, working: number): number {
-  let sum = 0;
-  let ways = 1;
-  for (let at = 0; at <= count; at++) {
-    if (at >= least) sum += ways * working ** at * (1 - working) ** (count - at);
-    ways = (ways * (count - at)) / (at + 1);
+  if (least <= 0) return 1;
+  if (least > count) return 0;
+  if (working >= 1) return 1;
+  if (working <= 0) return 0;
+  // Those that may be down are few; by logarithms, since the terms of many machines are too small for a number.
+  const broken = Math.log(1 - working) - Math.log(working);
+  let log = count * Math.log(working);
+  let sum = Math.exp(log);
+  for (let down = 1; down <= count - least; down++) {
+    log += Math.log((count - down + 1) / down) + broken;
+    sum += Math.exp(log);
   }
   return Math.min(1, sum);
+}
+
+/**
+ * Measured times, copied.
+ * @throws ERR_LICHEN_EMPTY without any, ERR_LICHEN_ARGUMENT for one that is no number of at least 0.
+ */
+export function requireTimes(name: string, times: ArrayLike<number>): Float64Array {
+  if (times.length === 0) throw new LichenArgumentError('ERR_LICHEN_EMPTY', `${name}: none`);
+  const list = Float64Array.from(times);
+  const at = list.findIndex((time) => !(time >= 0 && time < Infinity));
+  if (at < 0) return list;
+  throw bad(`${name}[${at}] must be a number of at least 0, got ${list[at]}`);
 }
 
 function requirePositiveInteger(servers: number): void {

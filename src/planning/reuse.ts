@@ -128,6 +128,24 @@ function distancesOf(keys: Uint32Array, keyCount: number): Float64Array {
   return distances;
 }
 
+/** @throws ERR_LICHEN_ARGUMENT */
+export function requireShape({
+  entries,
+  ttlMs = Infinity,
+  publishEveryMs = Infinity,
+}: CacheShape): void {
+  if (entries >= 0 && ttlMs > 0 && publishEveryMs > 0) return;
+  throw new LichenArgumentError(
+    'ERR_LICHEN_ARGUMENT',
+    `a cache must have entries of 0 or more and times above 0, got ${entries}, ${ttlMs}, ${publishEveryMs}`,
+  );
+}
+
+/** How many new versions came before a time. */
+export function periods(start: number, everyMs: number): (time: number) => number {
+  return (time) => (everyMs === Infinity ? 0 : Math.floor((time - start) / everyMs));
+}
+
 function hitRatioOf(
   keys: Uint32Array,
   times: Float64Array,
@@ -135,23 +153,17 @@ function hitRatioOf(
   distances: Float64Array,
   { entries, ttlMs = Infinity, publishEveryMs = Infinity }: CacheShape,
 ): number {
-  if (!(entries >= 0 && ttlMs > 0 && publishEveryMs > 0)) {
-    throw new LichenArgumentError(
-      'ERR_LICHEN_ARGUMENT',
-      `a cache must have entries of 0 or more and times above 0, got ${entries}, ${ttlMs}, ${publishEveryMs}`,
-    );
-  }
+  requireShape({ entries, ttlMs, publishEveryMs });
   if (keys.length === 0) return 0;
   const loadedAt = new Float64Array(keyCount);
-  const start = times[0]!;
-  const periodOf = (time: number) =>
-    publishEveryMs === Infinity ? 0 : Math.floor((time - start) / publishEveryMs);
+  const periodOf = periods(times[0]!, publishEveryMs);
   let hits = 0;
   for (let at = 0; at < keys.length; at++) {
     const key = keys[at]!;
     const now = times[at]!;
     const loaded = loadedAt[key]!;
-    const isKept = distances[at]! <= entries;
+    // A first request is none of a cache without a limit either.
+    const isKept = distances[at]! <= entries && distances[at] !== Infinity;
     if (isKept && now - loaded < ttlMs && periodOf(loaded) === periodOf(now)) hits++;
     else loadedAt[key] = now;
   }

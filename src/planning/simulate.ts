@@ -1,9 +1,10 @@
-import { LichenArgumentError, throwIfAborted } from '../errors.js';
+import { LichenArgumentError, shown, throwIfAborted } from '../errors.js';
 import { requireInteger } from '../index/arguments.js';
 import { meanInterval, type Interval } from '../evaluation/statistics.js';
 import { Random } from '../vectors/random.js';
 import { EventQueue } from './event-queue.js';
 import { quantile } from './fan-out.js';
+import { requireTimes } from './queueing.js';
 
 /** A fleet: every shard has replicas, every replica some servers (threads) and one queue. */
 export interface FleetShape {
@@ -65,6 +66,8 @@ interface Part {
 }
 
 const WARM_UP_SHARE = 0.2;
+const MOST_SERVERS = 50_000_000;
+const ROUTINGS: readonly Routing[] = ['random', 'two-choices', 'least-loaded'];
 
 /**
  * Simulates a fleet request by request: each goes to one replica of every shard, waits there in the order of coming for a
@@ -78,7 +81,7 @@ export function simulateFleet(options: SimulateOptions): SimulatedFleet {
   requireInteger('runs', runs, 1, 10_000);
   const results = Array.from({ length: runs }, (_, run) => {
     throwIfAborted(signal, 'simulating');
-    return oneRun(options, new Random(seed + run));
+    return oneRun(options, new Random((seed + run) % Number.MAX_SAFE_INTEGER));
   });
   const of = (pick: (result: RunResult) => number) =>
     meanInterval(results.map(pick), [0, Infinity]);
@@ -109,8 +112,21 @@ function requireShape({
   if (!(rate > 0 && rate < Infinity)) {
     throw bad(`rate must be a number of requests a second above 0, got ${String(rate)}`);
   }
-  if (rest.serviceUs.length === 0) {
-    throw new LichenArgumentError('ERR_LICHEN_EMPTY', 'serviceUs: none');
+  requireTimes('serviceUs', rest.serviceUs);
+  if (shards * replicas * servers > MOST_SERVERS) {
+    throw bad(
+      `a fleet must have at most ${MOST_SERVERS} servers, got ${shards * replicas * servers}`,
+    );
+  }
+  const { networkUs = 0, mergeUs = 0, hedgeAfterUs = Infinity, deadlineUs = Infinity } = rest;
+  for (const [name, value] of Object.entries({ networkUs, mergeUs, hedgeAfterUs, deadlineUs })) {
+    const most = name === 'networkUs' || name === 'mergeUs' ? Number.MAX_VALUE : Infinity;
+    if (typeof value === 'number' && value >= 0 && value <= most) continue;
+    throw bad(`${name} must be a number of at least 0, got ${String(value)}`);
+  }
+  const { routing = 'random' } = rest;
+  if (!ROUTINGS.includes(routing)) {
+    throw bad(`routing must be one of ${ROUTINGS.join(', ')}, got ${shown(routing)}`);
   }
 }
 

@@ -93,10 +93,10 @@ export async function readTrace(path: string, options: ReadTraceOptions = {}): P
     const [key, time] = line.split(/[\s,;]+/);
     keys.push(key!);
     if (time === undefined) return;
-    const seconds = Number(time);
-    if (Number.isFinite(seconds)) {
-      times.push(seconds * 1000);
-    } else if (keys.length === 1) {
+    const milliseconds = time === '' ? NaN : Number(time) * 1000;
+    if (Number.isFinite(milliseconds)) {
+      times.push(milliseconds);
+    } else if (keys.length === 1 && /[a-z]/i.test(time)) {
       // The first line may name the columns.
       keys.pop();
     } else {

@@ -1,5 +1,5 @@
 import type { LayersModel } from '@tensorflow/tfjs';
-import { LichenArgumentError } from '../errors.js';
+import { LichenArgumentError, LichenError } from '../errors.js';
 import { FlatIndex } from '../index/flat.js';
 import { itemsOf, type Interactions } from '../interactions/interactions.js';
 import type { TowerBackend } from '../tensorflow/backends.js';
@@ -47,6 +47,8 @@ const DRAWN = 100;
  * and popularity say of a candidate ({@link RankingFeatures}), learned from what users met later.
  */
 export class InteractionRanker {
+  private isClosed = false;
+
   private constructor(
     private readonly tf: TensorFlow,
     private readonly model: LayersModel,
@@ -58,7 +60,7 @@ export class InteractionRanker {
   ) {}
 
   /**
-   * @throws ERR_LICHEN_EMPTY without a learner that met something later, ERR_LICHEN_DIMENSION; as `trainRanker`.
+   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_EMPTY without a learner that met something later, ERR_LICHEN_DIMENSION; as `trainRanker`.
    */
   static async train(
     source: InteractionRankerSource,
@@ -66,6 +68,19 @@ export class InteractionRanker {
   ): Promise<InteractionRanker> {
     const { known, users, items } = source;
     const { validationShare = 0.15, epochs = 30, seed = 1, backend = 'auto', signal } = options;
+    if (!(validationShare >= 0 && validationShare < 1)) {
+      throw new LichenArgumentError(
+        'ERR_LICHEN_ARGUMENT',
+        `validationShare must be a number of at least 0, below 1, got ${String(validationShare)}`,
+      );
+    }
+    const { later } = source;
+    if (later.users.size !== known.users.size || later.items.size !== known.items.size) {
+      throw new LichenArgumentError(
+        'ERR_LICHEN_DIMENSION',
+        `later must have the ${known.users.size} users and ${known.items.size} items of known, got ${later.users.size} and ${later.items.size}`,
+      );
+    }
     const features = new RankingFeatures(known, users, items);
     const groups = groupsOf(source, features, seed);
     const held = Math.floor(groups.length * validationShare);
@@ -80,9 +95,13 @@ export class InteractionRanker {
     return new InteractionRanker(tf, ranker.model, features, ranker.epochs, bytes);
   }
 
-  /** Scores of items, given by their rows, for the user of a row; the higher the better. */
+  /**
+   * Scores of items, given by their rows, for the user of a row; the higher the better.
+   * @throws ERR_LICHEN_ARGUMENT for another row, ERR_LICHEN_CLOSED
+   */
   async score(user: number, items: ArrayLike<number>): Promise<Float32Array> {
     const { tf } = this;
+    if (this.isClosed) throw new LichenError('ERR_LICHEN_CLOSED', 'the ranker is closed');
     if (items.length === 0) return new Float32Array(0);
     const values = this.features.of(this.features.user(user), items);
     const output = tf.tidy(() => {
@@ -97,6 +116,8 @@ export class InteractionRanker {
 
   /** Frees what TensorFlow.js holds. */
   close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
     this.model.dispose();
   }
 

@@ -42,6 +42,13 @@ export class RankingFeatures {
     private readonly users: Matrix,
     private readonly items: Matrix,
   ) {
+    for (const { data, rows, dim } of [users, items]) {
+      if (data.length === rows * dim) continue;
+      throw new LichenArgumentError(
+        'ERR_LICHEN_DIMENSION',
+        `vectors must hold ${rows} x ${dim} values, got ${data.length}`,
+      );
+    }
     const fits = users.rows === known.users.size && items.rows === known.items.size;
     if (!fits || users.dim !== items.dim) {
       throw new LichenArgumentError(
@@ -88,6 +95,14 @@ export class RankingFeatures {
    * those. What a feature is at all differs between users, and between training and serving, more than what it tells.
    */
   of(user: RankedUser, candidates: ArrayLike<number>): Float32Array {
+    for (let at = 0; at < candidates.length; at++) {
+      const item = candidates[at]!;
+      if (Number.isInteger(item) && item >= 0 && item < this.items.rows) continue;
+      throw new LichenArgumentError(
+        'ERR_LICHEN_ARGUMENT',
+        `candidates must be rows of ${this.items.rows} items, got ${String(item)}`,
+      );
+    }
     const features = this.plain(user, candidates);
     const nearest = Uint32Array.from(candidates, (_, at) => at)
       .sort((a, b) => features[b * RANKING_FEATURES]! - features[a * RANKING_FEATURES]!)

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import type * as h5wasm from 'h5wasm/node' with { 'resolution-mode': 'import' };
 import { fileError, LichenArgumentError, LichenFileError, throwIfAborted } from '../errors.js';
@@ -39,6 +40,7 @@ const SIGNATURE = Uint8Array.of(0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a);
 const LAST_SIGNATURE = 1 << 20;
 /** Values read at a time. */
 const VALUES_AT_ONCE = 1 << 20;
+const LAST_STANDARD_FD = 2;
 const NUMBER = /^[<|][bBhHiIqQefd]$/;
 const INTEGER = /^[<|][bBhHiIqQ]$/;
 
@@ -59,14 +61,9 @@ export async function withHdf5<T>(path: string, use: (file: Hdf5File) => T): Pro
   }
   await requireSignature(path);
   const h5 = await load();
-  let file: InstanceType<H5['File']>;
+  let file: InstanceType<H5['File']> | undefined;
   try {
-    file = new h5.File(path, 'r');
-  } catch (cause) {
-    throw corrupt(path, reasonOf(cause), cause);
-  }
-  try {
-    const root = file;
+    const root = (file = new h5.File(path, 'r'));
     const find = (name: string): Dataset => requireDataset(h5, root, path, name);
     return use({
       path,
@@ -81,7 +78,7 @@ export async function withHdf5<T>(path: string, use: (file: Hdf5File) => T): Pro
     }
     throw error;
   } finally {
-    file.close();
+    closeAll(file);
   }
 }
 
@@ -91,12 +88,13 @@ export async function withHdf5<T>(path: string, use: (file: Hdf5File) => T): Pro
  */
 export async function writeHdf5(path: string, content: Hdf5Content): Promise<void> {
   const h5 = await load();
-  const part = `${path}.part`;
+  const part = `${path}.${randomBytes(6).toString('hex')}.part`;
   try {
     // What the folder has against it is said by Node, in words.
     await (await open(part, 'w')).close();
-    const file = new h5.File(part, 'w');
+    let file: InstanceType<H5['File']> | undefined;
     try {
+      file = new h5.File(part, 'w');
       for (const [name, value] of Object.entries(content.attributes)) {
         if (typeof value === 'string') file.create_attribute(name, value);
         else if (typeof value === 'boolean') file.create_attribute(name, Number(value), null, '<b');
@@ -107,12 +105,41 @@ export async function writeHdf5(path: string, content: Hdf5Content): Promise<voi
       }
       file.flush();
     } finally {
-      file.close();
+      closeAll(file);
     }
+    const written = await open(part, 'r');
+    await written.sync().finally(() => written.close());
     await rename(part, path);
   } catch (cause) {
     await rm(part, { force: true }).catch(() => undefined);
-    throw fileError('write', path, cause);
+    const isTold = cause instanceof Error && cause.message.startsWith('HDF5-DIAG');
+    throw fileError('write', path, isTold ? new Error(reasonOf(cause), { cause }) : cause);
+  }
+}
+
+/** What h5wasm has opened: files are used one after another, each between two awaits. */
+interface OpenStream {
+  readonly fd: number;
+}
+interface OpenFiles {
+  readonly streams: readonly (OpenStream | null | undefined)[];
+  close(stream: OpenStream): void;
+}
+let files: OpenFiles | undefined;
+
+/**
+ * Closes a file with all that was opened beside it: objects of a damaged one keep it open, and every error of HDF5 goes
+ * through a temporary file that nobody closes.
+ */
+function closeAll(file: InstanceType<H5['File']> | undefined): void {
+  try {
+    file?.close();
+  } catch {
+    // Its handle is closed below.
+  }
+  for (const stream of files?.streams ?? []) {
+    if (stream === null || stream === undefined || stream.fd <= LAST_STANDARD_FD) continue;
+    files!.close(stream);
   }
 }
 
@@ -123,7 +150,9 @@ async function load(): Promise<H5> {
     const entry = 'h5wasm/node';
     const h5 = await requirePackage<H5>(importPackage, 'h5wasm', PACKAGE_VERSION, entry);
     // Otherwise what is wrong with a file is printed, and reading goes on.
-    (await h5.ready).activate_throwing_error_handler();
+    const module = await h5.ready;
+    module.activate_throwing_error_handler();
+    files = module.FS as unknown as OpenFiles;
     return h5;
   })();
   try {
@@ -159,7 +188,12 @@ function requireDataset(
   path: string,
   name: string,
 ): Dataset {
-  const found = file.get(name);
+  let found: unknown;
+  try {
+    found = name === '' ? undefined : file.get(name);
+  } catch {
+    // A path through what is no group.
+  }
   if (found instanceof h5.Dataset) return found;
   const known = file.keys().map((key) => JSON.stringify(key));
   throw new LichenArgumentError(
