@@ -101,11 +101,25 @@ function bytesBeside(key: CacheKey): number {
   return keyBytes(key) - 8;
 }
 
-/** Which keys to load together with those that are missing. */
+/** Keys given before it is judged whether they are of use, and after which what was before counts half. */
+const JUDGED = 512;
+const FORGOTTEN = 4096;
+/** Of the keys given so many must be asked for later, or only each sixteenth time some are given. */
+const LEAST_USED = 0.25;
+const PROBE = 16;
+
+/**
+ * Which keys to load together with those that are missing. Where few of them are asked for afterwards, the order of keys
+ * does not come again: then they are given now and then only, to see whether that has changed.
+ */
 export class ReadAhead<K extends CacheKey> {
-  /** Keys that were given so far. */
+  /** Keys that were given so far, and those of them that were asked for. */
   keys = 0;
+  used = 0;
   private readonly successors = new Successors<K>();
+  private recentKeys = 0;
+  private recentUsed = 0;
+  private asked = 0;
 
   /** @param isWanted whether a key is neither there nor on its way. */
   constructor(
@@ -122,9 +136,17 @@ export class ReadAhead<K extends CacheKey> {
     this.successors.note(key);
   }
 
+  /** A key that was given is asked for. */
+  use(): void {
+    this.used++;
+    this.recentUsed++;
+  }
+
   /** Those that followed the missing ones the last time. */
   of(missing: ReadonlySet<K>, entries: number): K[] {
     this.successors.fit(entries);
+    const isOfUse = this.recentKeys < JUDGED || this.recentUsed >= LEAST_USED * this.recentKeys;
+    if (!isOfUse && this.asked++ % PROBE !== 0) return [];
     const ahead = new Set<K>();
     for (const key of missing) {
       this.successors.follow(key, this.depth, (follower) => {
@@ -132,6 +154,11 @@ export class ReadAhead<K extends CacheKey> {
       });
     }
     this.keys += ahead.size;
+    this.recentKeys += ahead.size;
+    if (this.recentKeys >= FORGOTTEN) {
+      this.recentKeys /= 2;
+      this.recentUsed /= 2;
+    }
     return [...ahead];
   }
 }

@@ -57,7 +57,7 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
   private readonly origin: Origin<K, V> | undefined;
   private readonly counts = {
     ...{ requests: 0, memory: 0, shared: 0, origin: 0, stale: 0, negative: 0, joined: 0 },
-    ...{ invalid: 0, early: 0, refreshed: 0, aheadUsed: 0 },
+    ...{ invalid: 0, early: 0, refreshed: 0 },
   };
   private current: string;
   private isClosed = false;
@@ -221,7 +221,7 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
         negative: counts.negative,
       },
       joined: counts.joined,
-      ahead: { keys: this.readAhead?.keys ?? 0, used: counts.aheadUsed },
+      ahead: { keys: this.readAhead?.keys ?? 0, used: this.readAhead?.used ?? 0 },
       memory: { ...memory, bytes: memory.bytes + (this.readAhead?.bytes ?? 0) },
       shared: this.shared?.stats(),
       origin: {
@@ -270,7 +270,7 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
   private serve(key: K, row: number, due: K[]): V | undefined {
     const { counts, memory, options } = this;
     counts.memory++;
-    if (memory.takeAhead(row)) counts.aheadUsed++;
+    if (memory.takeAhead(row)) this.readAhead!.use();
     if (memory.isAbsent(row)) counts.negative++;
     const freshMs = memory.freshMs(row);
     if (freshMs <= 0) counts.stale++;

@@ -45,7 +45,7 @@ export interface TieredCacheOptions<K extends CacheKey, V> {
   /**
    * Of a key that has to be loaded, so many of the keys that were asked for after it the last time are loaded with it, in
    * the same call, where memory does not have them; 0 to 64. It saves loads where keys come in the same order again, and
-   * loads some in vain: `stats().ahead` tells how many. Default 0.
+   * loads some in vain: `stats().ahead` tells how many. Where less than a quarter of them is asked for, it rests. Default 0.
    */
   readAhead?: number;
   /** How long a load may take. Default 10,000. */

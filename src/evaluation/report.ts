@@ -17,7 +17,7 @@ export interface ReportAxis {
 
 /** Something that was measured. */
 export interface ReportPoint {
-  /** Points of one series are joined by a line, in order. */
+  /** Points of one series have a colour, and are joined by a line; see `loose`. */
   readonly series: string;
   readonly label: string;
   /** By the keys of the axes. */
@@ -42,6 +42,10 @@ export interface Report {
   readonly x: string;
   readonly y: string;
   readonly points: readonly ReportPoint[];
+  /** Whether lines go from left to right, whatever the order of the points. Default false. */
+  readonly sorted?: boolean | undefined;
+  /** Series whose points are not joined. */
+  readonly loose?: readonly string[] | undefined;
   /** How the figures came about. */
   readonly notes: readonly string[];
   /** Further tables, the first row being the head. */

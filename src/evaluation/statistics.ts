@@ -55,10 +55,10 @@ export function meanInterval(
   const [least, most] = bounds;
   // Not by the squares: rounding may leave some.
   if (list.every((value) => value === list[0])) {
+    // Of what has no bounds there is no share that was never seen.
+    if (!Number.isFinite(most - least)) return { mean, low: mean, high: mean };
     const share = Math.min(1, 3 / length);
-    const below = Number.isFinite(least) ? share * (mean - least) : 0;
-    const above = Number.isFinite(most) ? share * (most - mean) : 0;
-    return { mean, low: mean - below, high: mean + above };
+    return { mean, low: mean - share * (mean - least), high: mean + share * (most - mean) };
   }
   const half = student(length - 1) * Math.sqrt(squares / (length - 1) / length);
   return { mean, low: Math.max(least, mean - half), high: Math.min(most, mean + half) };

@@ -14,6 +14,8 @@ export interface CodesignReportContext {
   readonly prices: { readonly asOf: string; readonly source: string };
 }
 
+const FRONT = 'front';
+
 /** The search for a design as a page. */
 export function codesignReport(result: CodesignResult, context: CodesignReportContext): Report {
   const { demand, k, prices } = context;
@@ -41,7 +43,9 @@ export function codesignReport(result: CodesignResult, context: CodesignReportCo
       { key: 'hits', label: '% of hits', better: 'higher', digits: 1 },
       { key: 'month', label: '$ a month', better: 'lower', log: true, digits: 0 },
     ],
-    ...{ x: 'usd', y: 'ndcg' },
+    // By shares of the best, which compare over other requests too.
+    ...{ x: 'usd', y: 'ofBest', sorted: true },
+    loose: [...new Set(result.results.map(seriesOf))].filter((name) => name !== FRONT),
     points: result.results.map(pointOf),
     notes: [
       `${ndcg}: mean over the requests that a design served, in brackets its 95% confidence interval; designs that were left behind early served few. % of the best: by the same requests, with the interval of a paired bootstrap.`,
@@ -55,7 +59,7 @@ export function codesignReport(result: CodesignResult, context: CodesignReportCo
 function pointOf(one: DesignResult): ReportPoint {
   const percent = (share: number) => 100 * share;
   return {
-    series: one.verdict === 'rejected' ? seriesOf(one) : 'front',
+    series: seriesOf(one),
     label: one.name,
     values: {
       usd: one.usdPerMillion,
@@ -82,9 +86,9 @@ function pointOf(one: DesignResult): ReportPoint {
   };
 }
 
-/** Points of different requests are not joined: a series for those that came as far. */
-function seriesOf({ requests }: DesignResult): string {
-  return `rejected, ${requests} requests`;
+/** A series for the front, and one for each group of those that came as far. */
+function seriesOf({ verdict, requests }: DesignResult): string {
+  return verdict === 'rejected' ? `rejected, ${requests} requests` : FRONT;
 }
 
 /** The case in sentences: the best by accuracy, what it would cost, what is given up for the chosen one. */

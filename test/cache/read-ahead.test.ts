@@ -178,6 +178,18 @@ describe('readAhead', () => {
 describe('ReadAhead', () => {
   const of = (ahead: ReadAhead<Key>, key: Key, entries = 1000) => ahead.of(new Set([key]), entries);
 
+  /** Of 0, 1, 2 … those whose follower is known; all that is given counts as used. */
+  const knownOf = (ahead: ReadAhead<Key>): number => {
+    let known = 0;
+    for (let key = 0; key < 199_999; key++) {
+      const [follower] = of(ahead, key, 1000);
+      if (follower === undefined) continue;
+      ahead.use();
+      if (follower === key + 1) known++;
+    }
+    return known;
+  };
+
   it('follows the last order, not in circles, and not where somebody has the key', () => {
     const there = new Set<Key>(['d']);
     const ahead = new ReadAhead<Key>(4, (key) => !there.has(key));
@@ -197,16 +209,31 @@ describe('ReadAhead', () => {
     const bytes = ahead.bytes;
     for (let key = 0; key < 200_000; key++) ahead.note(key);
     expect(ahead.bytes).toBe(bytes);
-    let known = 0;
-    for (let key = 0; key < 199_999; key++) if (of(ahead, key, 1000)[0] === key + 1) known++;
+    const known = knownOf(ahead);
     expect(known).toBeGreaterThan(6000);
     expect(known).toBeLessThanOrEqual(8192);
     // What is known stays known as it grows.
     of(ahead, 0, 100_000);
-    let after = 0;
-    for (let key = 0; key < 199_999; key++) if (of(ahead, key, 1000)[0] === key + 1) after++;
-    expect(after).toBe(known);
+    expect(knownOf(ahead)).toBe(known);
     expect(ahead.bytes).toBeGreaterThan(50 * bytes);
+  });
+
+  it('rests where what it gives is not asked for, and goes on once that has changed', () => {
+    const ahead = new ReadAhead<Key>(1, () => true);
+    const given = (rounds: number, isUsed: boolean): number => {
+      const before = ahead.keys;
+      for (let round = 0; round < rounds; round++) {
+        for (const _ of of(ahead, 1)) if (isUsed) ahead.use();
+      }
+      return ahead.keys - before;
+    };
+    for (const key of [1, 2]) ahead.note(key);
+    expect(given(512, false)).toBe(512);
+    expect(given(1600, false)).toBe(100);
+    // Now all of it is used: once a quarter is, it gives each time.
+    expect(given(16 * 400, true)).toBeGreaterThan(1000);
+    expect(given(1000, true)).toBe(1000);
+    expect(ahead.used).toBeLessThanOrEqual(ahead.keys);
   });
 
   it('counts the bytes of texts', () => {

@@ -30,6 +30,8 @@ describe('meanInterval', () => {
     expect(ones).toEqual({ mean: 1, low: 0.997, high: 1 });
     expect(meanInterval([0.5, 0.5], [0, 1])).toEqual({ mean: 0.5, low: 0, high: 1 });
     expect(meanInterval([0.3], [0, 1])).toEqual({ mean: 0.3, low: 0, high: 1 });
+    // Times have no greatest value, of which a share could be missing.
+    expect(meanInterval([7, 7, 7], [0, Infinity])).toEqual({ mean: 7, low: 7, high: 7 });
   });
 
   it('keeps to its bounds and needs values', () => {

@@ -68,7 +68,13 @@
     const style = getComputedStyle(document.body);
     const ink = style.getPropertyValue('--ink').trim();
     const line = style.getPropertyValue('--line').trim();
-    const groups = seriesNames.map((name) => points.filter(({ series }) => series === name));
+    const loose = new Set(report.loose ?? []);
+    const across = (a, b) => a.values[x.key] - b.values[x.key];
+    const groups = seriesNames.map((name) => {
+      const group = points.filter(({ series }) => series === name);
+      // The points of a joined series have an order of their own: that of the beam, say.
+      return report.sorted === true ? group.sort(across) : group;
+    });
     const data = [
       null,
       ...groups.map((group) => [
@@ -121,7 +127,7 @@
           ...groups.map((group, at) => ({
             label: seriesNames[at],
             stroke: colours[at],
-            paths: (u, seriesIdx) => paint(u, seriesIdx, group, colours[at]),
+            paths: (u) => paint(u, group, colours[at], !loose.has(seriesNames[at])),
           })),
         ],
         hooks: { setCursor: [showTip], drawClear: [() => (placed = [])] },
@@ -132,7 +138,7 @@
   }
 
   /** Dots joined by a line, with bars where a range is known. */
-  function paint(u, seriesIdx, group, colour) {
+  function paint(u, group, colour, isJoined) {
     const { ctx } = u;
     const { x, y } = view;
     const at = (value, scale) => u.valToPos(value, scale, true);
@@ -150,7 +156,7 @@
       else ctx.lineTo(...place);
     });
     ctx.globalAlpha = 0.6;
-    ctx.stroke();
+    if (isJoined) ctx.stroke();
     for (const point of group) {
       const [px, py] = [at(point.values[x.key], 'x'), at(point.values[y.key], 'y')];
       const ends = point.ranges?.[y.key];
