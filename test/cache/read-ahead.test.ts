@@ -223,7 +223,8 @@ describe('ReadAhead', () => {
     const given = (rounds: number, isUsed: boolean): number => {
       const before = ahead.keys;
       for (let round = 0; round < rounds; round++) {
-        for (const _ of of(ahead, 1)) if (isUsed) ahead.use();
+        const some = of(ahead, 1).length;
+        for (let at = 0; at < some && isUsed; at++) ahead.use();
       }
       return ahead.keys - before;
     };
