@@ -66,7 +66,7 @@ export interface CapacityPlan {
   readonly prices: Pick<PriceTable, 'asOf' | 'source'>;
 }
 
-/** Where putting together the answers of a shard costs the gateway, in microseconds a shard. */
+/** What putting the answers together costs the gateway, in microseconds a shard. */
 const MERGE_US = 15;
 const MOST_ADDED = 8;
 const MIB = 2 ** 20;
@@ -107,6 +107,7 @@ export function planCapacity(options: PlanOptions): CapacityPlan {
       requests: options.requests,
       signal: options.signal,
     });
+  // The next percentile that the simulation tells.
   const tail = ({ p99us, p999us, p50us }: SimulatedFleet) =>
     percentile > 99 ? p999us : percentile > 50 ? p99us : p50us;
   const isInTime = (result: SimulatedFleet) => tail(result).mean <= sloMs * 1000;

@@ -222,6 +222,8 @@ describe('lichen codesign', () => {
     }>(
       ...['codesign', '--model', at('model'), '--interactions', at('known.txt')],
       ...['--test', at('later.txt'), '--qps', '100', '--slo', '50', '--k', '5', '--ranker'],
+      // By the median: what comes between must not decide a test.
+      ...['--percentile', '50'],
       ...['--learners', '60', '--requests', '40', '--report-requests', '40'],
       ...['--candidates', '0,10,all', '--ef', '16', '--m', '8', '--storage', 'f32,i8'],
       ...['--report', at('codesign.html')],
@@ -238,7 +240,18 @@ describe('lichen codesign', () => {
     const { status, stdout } = lichen(
       ...['codesign', '--model', at('model'), '--interactions', at('known.txt')],
       ...['--test', at('later.txt'), '--qps', '100', '--slo', '50', '--k', '5'],
-      ...['--requests', '40', '--report-requests', '0', '--ef', '16', '--m', '8'],
+      ...[
+        '--percentile',
+        '50',
+        '--requests',
+        '40',
+        '--report-requests',
+        '0',
+        '--ef',
+        '16',
+        '--m',
+        '8',
+      ],
     );
     expect(status).toBe(0);
     expect(stdout).toMatch(/\n> {2}/);

