@@ -122,7 +122,7 @@ describe('parquet', () => {
       /"id" holds no lists of numbers/,
     );
     await expect(readMatrix(at('a.npy'), { column: 'v' })).rejects.toThrow(
-      /column belongs to .parquet files/,
+      /column belongs to \.parquet and \.hdf5 files/,
     );
   });
 
