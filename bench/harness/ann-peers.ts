@@ -1,13 +1,11 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { Index as UsearchIndex, MetricKind, ScalarKind } from 'usearch';
+import { collectGarbage, USEARCH_METRICS } from '../../src/evaluation/sweep-peers.js';
 import type { Matrix } from '../../src/index.js';
-import { rowsOf, searching, secondsSince, type AnnSide, type AnnTask } from './ann-sides.js';
+import { rowsOf } from '../../src/evaluation/sweep-sides.js';
+import { searching, secondsSince, type AnnSide, type AnnTask } from './ann-sides.js';
 import { loadPeer } from './peers.js';
-
-const USEARCH_METRICS = { dot: 'ip', cosine: 'cos', l2: 'l2sq' } as const;
 
 /** usearch of several scalar kinds; undefined if it is not installed. */
 export function usearchSides(task: AnnTask, say: (line: string) => void): AnnSide[] | undefined {
@@ -59,12 +57,6 @@ function usearchSide(task: AnnTask, Index: typeof UsearchIndex, kind: string): A
     ...searching(task, (query) => index.search(vectors[query]!, k, 1).keys),
     batch: (threads) => index.search(queries.data, k, threads),
   };
-}
-
-/** The memory of indexes that are no longer held is freed with their JavaScript objects only. */
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
 }
 
 function hasUnitRows(vectors: Matrix): boolean {

@@ -1,7 +1,9 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HierarchicalNSW as HierarchicalNSWType } from 'hnswlib-node';
-import { HnswIndex, latencySummary, matrixRow, type Matrix, type Metric } from '../../src/index.js';
+import { rowsOf } from '../../src/evaluation/sweep-sides.js';
+import { HNSWLIB_SPACES } from '../../src/evaluation/sweep-peers.js';
+import { HnswIndex, latencySummary, type Matrix, type Metric } from '../../src/index.js';
 import { loadPeer } from './peers.js';
 import type { Stored } from './stored.js';
 
@@ -106,14 +108,12 @@ export function lichenSide(task: AnnTask, stored: Stored, oversample: number | u
   };
 }
 
-const SPACES = { dot: 'ip', cosine: 'cosine', l2: 'l2' } as const;
-
 /** hnswlib-node, which takes plain arrays only: they are made ahead and do not count. Undefined if not installed. */
 export function hnswlibNodeSides(task: AnnTask): AnnSide[] | undefined {
   const { base, queries, metric, m, efConstruction, k, folder } = task;
   const hnswlib = loadPeer<{ HierarchicalNSW: typeof HierarchicalNSWType }>('hnswlib-node');
   if (hnswlib === undefined) return undefined;
-  const index = new hnswlib.HierarchicalNSW(SPACES[metric], base.dim);
+  const index = new hnswlib.HierarchicalNSW(HNSWLIB_SPACES[metric], base.dim);
   const points = rowsOf(base).map((row) => [...row]);
   const start = performance.now();
   index.initIndex(base.rows, m, efConstruction, 100);
@@ -131,10 +131,6 @@ export function hnswlibNodeSides(task: AnnTask): AnnSide[] | undefined {
     ...searching(task, (query) => index.searchKnn(vectors[query]!, k).neighbors),
   };
   return [side];
-}
-
-export function rowsOf(vectors: Matrix): Float32Array[] {
-  return Array.from({ length: vectors.rows }, (_, row) => matrixRow(vectors, row));
 }
 
 export function secondsSince(start: number): number {

@@ -6,7 +6,8 @@
 import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { parseMetric, type Matrix } from '../../src/index.js';
-import { rowsOf, searching, secondsSince } from './ann-sides.js';
+import { rowsOf } from '../../src/evaluation/sweep-sides.js';
+import { searching, secondsSince } from './ann-sides.js';
 import { readVectors, runChild, say } from './child.js';
 import type { Built } from './process-side.js';
 import { documents, mustAll, openZvec, sizeOf } from './zvec-collection.js';

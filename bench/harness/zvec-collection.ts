@@ -4,7 +4,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Matrix, Metric } from '../../src/index.js';
-import { rowsOf } from './ann-sides.js';
+import { rowsOf } from '../../src/evaluation/sweep-sides.js';
 import { loadPeer } from './peers.js';
 
 interface Zvec {

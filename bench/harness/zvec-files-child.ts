@@ -9,7 +9,7 @@
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { matrix } from '../../src/index.js';
-import { rowsOf } from './ann-sides.js';
+import { rowsOf } from '../../src/evaluation/sweep-sides.js';
 import { readVectors, runChild, say } from './child.js';
 import { document, documents, mustAll, openZvec, sizeOf } from './zvec-collection.js';
 

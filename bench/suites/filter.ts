@@ -1,6 +1,6 @@
 import { HnswIndex, parseStorageType, Random } from '../../src/index.js';
 import { alternate, type Side } from '../harness/alternate.js';
-import { rowsOf } from '../harness/ann-sides.js';
+import { rowsOf } from '../../src/evaluation/sweep-sides.js';
 import { integerOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
 import { vectorOptions, vectorsOf } from '../harness/vectors.js';
 
