@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
-import { machine } from '../src/index.js';
+import { describeMachine } from '../src/evaluation/machine.js';
 import { resultTable } from './harness/report.js';
 import type { Suite } from './harness/suite.js';
 import { annSuite } from './suites/ann.js';
@@ -69,16 +68,9 @@ async function main(args: readonly string[]): Promise<void> {
     return;
   }
   const { suite, options } = parse(args);
-  const { isa, threads } = machine();
-  const description = {
-    processor: cpus()[0]?.model ?? 'unknown',
-    threads,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    node: process.version,
-    platform: `${process.platform}-${process.arch}`,
-  };
+  const { isa, ...description } = describeMachine();
   console.log(
-    `${suite.name}: ${description.processor}, ${threads} threads, ${isa}, node ${process.version}`,
+    `${suite.name}: ${description.processor}, ${description.threads} threads, ${isa}, node ${process.version}`,
   );
   const results = await suite.run({ options, say: (line) => console.log(line) });
   console.log(`\n${(suite.report ?? resultTable)(results)}`);

@@ -1,3 +1,5 @@
+import { spreadOf } from '../../src/evaluation/statistics.js';
+
 /** One side of a comparison. */
 export interface Side {
   readonly name: string;
@@ -71,11 +73,8 @@ async function measure(side: Side, least: number): Promise<number> {
 
 /** Median, least and greatest of some values. */
 export function spread(values: readonly number[]): Spread {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const median =
-    sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  return { median, min: sorted[0]!, max: sorted[sorted.length - 1]! };
+  const { median, min, max } = spreadOf(values);
+  return { median, min, max };
 }
 
 /** `2.31 × (2.25–2.40)` */

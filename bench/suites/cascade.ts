@@ -5,6 +5,7 @@ import type { CascadeOptions } from '../../src/cascade/cascade-options.js';
 import type { RankingGroup } from '../../src/towers/ranker.js';
 import { ratioText, spread } from '../harness/alternate.js';
 import { compiled } from '../harness/compiled.js';
+import { listQuality } from '../../src/ranking/ranking-metrics.js';
 import { RANKING_FEATURES, RankingFeatures } from '../../src/towers/ranking-features.js';
 import { integerOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
 import { dataFolder } from '../harness/vectors.js';
@@ -165,7 +166,7 @@ async function run(context: SuiteContext): Promise<Result[]> {
       const some = round > 0 ? asked.slice(0, 100) : asked;
       for (const user of some) {
         const found = await recommend(user);
-        const of = qualityOf(found, itemsOf(test, user));
+        const of = listQuality(found, itemsOf(test, user), K);
         sums.ndcg += of.ndcg;
         sums.recall += of.recall;
       }
@@ -189,24 +190,6 @@ async function run(context: SuiteContext): Promise<Result[]> {
     ofTheNdcg: quality[side]!.ndcg / quality[1]!.ndcg,
     ofTheCost: spread(micros[side]!.map((value, round) => value / micros[1]![round]!)).median,
   }));
-}
-
-function qualityOf(
-  found: ArrayLike<number>,
-  relevant: Uint32Array,
-): { ndcg: number; recall: number } {
-  const wanted = new Set(relevant);
-  let gain = 0;
-  let hits = 0;
-  let ideal = 0;
-  for (let rank = 0; rank < K; rank++) {
-    const worth = 1 / Math.log2(rank + 2);
-    if (rank < wanted.size) ideal += worth;
-    if (rank >= found.length || !wanted.has(found[rank]!)) continue;
-    gain += worth;
-    hits++;
-  }
-  return { ndcg: gain / ideal, recall: hits / wanted.size };
 }
 
 /** Places of the highest scores. */

@@ -1,4 +1,6 @@
-import { LichenArgumentError, shown } from '../errors.js';
+import { badArgument } from '../cache/cache-limits.js';
+import { shown } from '../errors.js';
+import type { AttributeSchema } from '../index/attributes.js';
 import { FlatIndex } from '../index/flat.js';
 import { HnswIndex } from '../index/hnsw.js';
 import type { Metric } from '../vectors/metric.js';
@@ -35,7 +37,7 @@ const STORED = /^(\w+)(?:\/([1-9]\d*))?(?:\+(\w+))?(?:@([1-9]\d*))?(?::([1-9]\d*
 export function parseStored(text: string, name = 'storage'): StoredAs {
   const parts = STORED.exec(text);
   if (parts === null) {
-    throw bad(
+    throw badArgument(
       `${name} is storage[/pca][+rerank][@efConstruction][:m], got ${JSON.stringify(text)}`,
     );
   }
@@ -45,14 +47,16 @@ export function parseStored(text: string, name = 'storage'): StoredAs {
   const storage = parseStorageType(type, name);
   const rerank = finer === undefined ? undefined : parseStorageType(finer, name);
   if (pca !== undefined && !takesPca(storage)) {
-    throw bad(`${name} ${text}: principal components are for i8, i4 and b1`);
+    throw badArgument(`${name} ${text}: principal components are for i8, i4 and b1`);
   }
   if (
     rerank !== undefined &&
     !isFiner(rerank, storage) &&
     !(pca !== undefined && rerank === storage)
   ) {
-    throw bad(`${name} ${text}: results must be rescored by a finer storage than ${storage}`);
+    throw badArgument(
+      `${name} ${text}: results must be rescored by a finer storage than ${storage}`,
+    );
   }
   return {
     ...{ storage, pca: number(pca), rerank },
@@ -60,19 +64,28 @@ export function parseStored(text: string, name = 'storage'): StoredAs {
   };
 }
 
-/**
- * That an index can be made so: it is, without any vectors.
- * @throws as the index would.
- */
-export function requireCandidate(candidate: IndexCandidate, dim: number, metric: Metric): void {
+/** What an index needs beside how it is kept. */
+export interface CandidateContext {
+  readonly dim: number;
+  readonly metric: Metric;
+  readonly attributes?: AttributeSchema | undefined;
+}
+
+/** The candidate without any vectors. @throws as the index does; ERR_LICHEN_ARGUMENT for another kind. */
+export function makeIndex(
+  candidate: IndexCandidate,
+  context: CandidateContext,
+): FlatIndex | HnswIndex {
   const { index, m, efConstruction, ...stored } = candidate;
-  if (index !== 'flat' && index !== 'hnsw') {
-    throw bad(`index must be flat or hnsw, got ${shown(index)}`);
-  }
-  const options = { dim, metric, ...stored };
-  const made =
-    index === 'hnsw' ? new HnswIndex({ ...options, m, efConstruction }) : new FlatIndex(options);
-  made.close();
+  const options = { ...context, ...stored };
+  if (index === 'hnsw') return new HnswIndex({ ...options, m, efConstruction });
+  if (index === 'flat') return new FlatIndex(options);
+  throw badArgument(`index must be flat or hnsw, got ${shown(index)}`);
+}
+
+/** That such an index can be made. @throws as `makeIndex`. */
+export function requireCandidate(candidate: IndexCandidate, context: CandidateContext): void {
+  makeIndex(candidate, context).close();
 }
 
 /** Every combination, without those that say the same twice. */
@@ -105,8 +118,4 @@ export function candidateName(candidate: IndexCandidate): string {
   const stored =
     storage + (pca === undefined ? '' : `/${pca}`) + (rerank === undefined ? '' : `+${rerank}`);
   return index === 'flat' ? `flat ${stored}` : `hnsw ${stored} m${m} efc${efConstruction}`;
-}
-
-function bad(message: string): LichenArgumentError {
-  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
 }

@@ -1,3 +1,4 @@
+import { badArgument } from '../cache/cache-limits.js';
 import { LichenArgumentError, shown } from '../errors.js';
 import { requireInteger, requirePath, resolveThreads } from '../index/arguments.js';
 import { machine } from '../native.js';
@@ -71,19 +72,19 @@ export function resolveSweep(options: SweepOptions) {
     requireFinite(vectors, name);
   }
   requireSeed(seed);
-  for (const candidate of candidates) requireCandidate(candidate, base.dim, metric);
+  for (const candidate of candidates) requireCandidate(candidate, { dim: base.dim, metric });
   requireInteger('k', k, 1, base.rows);
   requireInteger('rounds', rounds, 1, 1000);
   if (!(secondsAPoint > 0 && secondsAPoint < 3600)) {
-    throw bad(`secondsAPoint must be a number above 0, got ${String(secondsAPoint)}`);
+    throw badArgument(`secondsAPoint must be a number above 0, got ${String(secondsAPoint)}`);
   }
   if (!(utilization > 0 && utilization < 1)) {
-    throw bad(`utilization must be a number between 0 and 1, got ${String(utilization)}`);
+    throw badArgument(`utilization must be a number between 0 and 1, got ${String(utilization)}`);
   }
-  if (candidates.length + peers.length === 0) throw bad('candidates: none');
+  if (candidates.length + peers.length === 0) throw badArgument('candidates: none');
   for (const peer of peers) {
     if (!SWEEP_PEERS.includes(peer)) {
-      throw bad(`peers are ${SWEEP_PEERS.join(', ')}, got ${shown(peer)}`);
+      throw badArgument(`peers are ${SWEEP_PEERS.join(', ')}, got ${shown(peer)}`);
     }
   }
   if (annBenchmarks !== undefined && metric === 'dot') {
@@ -94,7 +95,9 @@ export function resolveSweep(options: SweepOptions) {
   if (annBenchmarks !== undefined) {
     requirePath(annBenchmarks.folder);
     if (typeof annBenchmarks.dataset !== 'string' || annBenchmarks.dataset === '') {
-      throw bad(`annBenchmarks.dataset must be a text, got ${shown(annBenchmarks.dataset)}`);
+      throw badArgument(
+        `annBenchmarks.dataset must be a text, got ${shown(annBenchmarks.dataset)}`,
+      );
     }
   }
   const isWhole = truth === undefined || truth.data.length === truth.rows * truth.dim;
@@ -105,12 +108,12 @@ export function resolveSweep(options: SweepOptions) {
     );
   }
   for (const key of truth?.data ?? []) {
-    if (!(key >= 0 && key < base.rows)) throw bad(`truth names row ${key} of ${base.rows}`);
+    if (!(key >= 0 && key < base.rows)) throw badArgument(`truth names row ${key} of ${base.rows}`);
   }
   const graphs = candidates.filter(({ index }) => index === 'hnsw');
   const beams = [...new Set(efs)].filter((ef) => requireInteger('efs', ef, 1, 2 ** 31 - 1) >= k);
   if (beams.length === 0 && graphs.length + peers.length > 0) {
-    throw bad(`efs: none is at least k = ${k}`);
+    throw badArgument(`efs: none is at least k = ${k}`);
   }
   const oversamples = [...new Set(options.oversamples ?? [])];
   for (const oversample of oversamples) requireInteger('oversamples', oversample, 1, 2 ** 31 - 1);
@@ -143,8 +146,4 @@ async function sidesOf(
     for (const graph of graphs.values()) sides.push(await peerSide(peer, task, graph));
   }
   return sides;
-}
-
-function bad(message: string): LichenArgumentError {
-  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
 }

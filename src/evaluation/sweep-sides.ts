@@ -1,9 +1,7 @@
-import { HnswIndex } from '../index/hnsw.js';
-import { FlatIndex } from '../index/flat.js';
 import { openIndex } from '../index/open.js';
 import { matrixRow, type Matrix } from '../vectors/matrix.js';
 import type { Metric } from '../vectors/metric.js';
-import { candidateName, type IndexCandidate } from './candidate.js';
+import { candidateName, makeIndex, type IndexCandidate } from './candidate.js';
 
 /** What every side of a sweep is built from and asked. */
 export interface SweepTask {
@@ -68,10 +66,7 @@ export function lichenSide(task: SweepTask, candidate: IndexCandidate): SweepSid
     hasBeam: isGraph,
     rescores: rerank !== undefined,
     async build(file, { threads, signal, onProgress }) {
-      const options = { dim: base.dim, metric, storage, rerank, pca };
-      using index = isGraph
-        ? new HnswIndex({ ...options, m, efConstruction })
-        : new FlatIndex(options);
+      using index = makeIndex(candidate, { dim: base.dim, metric });
       const started = performance.now();
       await index.add(base, { threads, signal, onProgress });
       const seconds = (performance.now() - started) / 1000;

@@ -292,3 +292,9 @@ export function requirePositive(name: string, value: unknown): number {
   if (requireFinite(name, value) > 0) return value as number;
   throw bad(`${name} must be above 0, got ${shown(value)}`);
 }
+
+/** A number of a range; ERR_LICHEN_ARGUMENT naming the argument otherwise. */
+export function requireRange(name: string, value: unknown, low: number, high: number): number {
+  if (typeof value === 'number' && value >= low && value <= high) return value;
+  throw bad(`${name} must be a number from ${low} to ${high}, got ${shown(value)}`);
+}

@@ -1,7 +1,5 @@
 import { LichenArgumentError, throwIfAborted } from '../errors.js';
-import { FlatIndex } from '../index/flat.js';
-import { HnswIndex } from '../index/hnsw.js';
-import { requireCandidate, type IndexCandidate } from '../evaluation/candidate.js';
+import { makeIndex, requireCandidate, type IndexCandidate } from '../evaluation/candidate.js';
 import { requireInteger } from '../index/arguments.js';
 import { recallsByScore } from '../evaluation/neighbours.js';
 import { mean, meanInterval, spreadOf, type Spread } from '../evaluation/statistics.js';
@@ -70,7 +68,7 @@ export async function measureCapacity(options: CapacityOptions): Promise<Capacit
   const rows = [...new Set(options.rows ?? ROWS)].sort((a, b) => a - b);
   requireInteger('k', k, 1, 2 ** 31 - 1);
   for (const count of rows) requireInteger('rows', count, 1, 2 ** 31 - 1);
-  requireCandidate(candidate, dim, metric);
+  requireCandidate(candidate, { dim, metric });
   if (rows.length < 2 || !(rows[0]! >= k)) {
     throw new LichenArgumentError(
       'ERR_LICHEN_ARGUMENT',
@@ -92,15 +90,11 @@ export async function measureCapacity(options: CapacityOptions): Promise<Capacit
   for (const [at, count] of rows.entries()) {
     throwIfAborted(signal, 'measuring');
     const base = first(all, count);
-    const { index: kind, m, efConstruction, ...stored } = candidate;
-    using index =
-      kind === 'hnsw'
-        ? new HnswIndex({ dim, metric, m, efConstruction, ...stored })
-        : new FlatIndex({ dim, metric, ...stored });
+    using index = makeIndex(candidate, { dim, metric });
     const started = performance.now();
     await index.add(base, { signal });
     const buildSeconds = (performance.now() - started) / 1000;
-    const search = { k, ...(kind === 'hnsw' && ef !== undefined && { ef }) };
+    const search = { k, ...(candidate.index === 'hnsw' && ef !== undefined && { ef }) };
     const micros: number[] = [];
     const means: number[] = [];
     // The first pass warms up.

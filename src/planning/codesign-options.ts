@@ -1,5 +1,5 @@
-import { LichenArgumentError, shown } from '../errors.js';
-import { requireInteger } from '../index/arguments.js';
+import { LichenArgumentError } from '../errors.js';
+import { requireInteger, requireRange } from '../index/arguments.js';
 import type { Matrix } from '../vectors/matrix.js';
 import { parseMetric, type Metric } from '../vectors/metric.js';
 import { requireSeed } from '../vectors/random.js';
@@ -134,11 +134,3 @@ export function resolveCodesign(options: CodesignOptions) {
 
 /** Options, checked. */
 export type ResolvedCodesign = ReturnType<typeof resolveCodesign>;
-
-function requireRange(name: string, value: unknown, low: number, high: number): void {
-  if (typeof value === 'number' && value >= low && value <= high) return;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `${name} must be a number from ${low} to ${high}, got ${shown(value)}`,
-  );
-}

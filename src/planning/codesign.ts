@@ -11,6 +11,7 @@ import {
 import { DesignBench, type DesignMeasurement, type DesignRequest } from './design-bench.js';
 import { DesignCosts, type DesignCost } from './design-cost.js';
 import { designName, designsOf, indexKey, sampleDesigns, type Design } from './design.js';
+import { mebibytes } from './fleet.js';
 import { measureCost } from './measure.js';
 
 /** A design, as far as it was measured. */
@@ -372,8 +373,4 @@ async function encodeCosts({
     costs.set(batch, (await measureCost(() => encoder(batch))).us.median);
   }
   return costs;
-}
-
-function mebibytes(bytes: number): string {
-  return `${Math.round(bytes / 2 ** 20).toLocaleString('en-US')} MiB`;
 }

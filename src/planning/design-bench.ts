@@ -1,9 +1,9 @@
+import { makeIndex } from '../evaluation/candidate.js';
 import { LichenError, shown, throwIfAborted } from '../errors.js';
-import { FlatIndex } from '../index/flat.js';
-import { HnswIndex } from '../index/hnsw.js';
 import type { AttributeSchema, AttributesInput } from '../index/attributes.js';
 import type { VectorIndex } from '../index/vector-index.js';
 import type { Where } from '../index/where.js';
+import { listQuality } from '../ranking/ranking-metrics.js';
 import { matrixRow, type Matrix } from '../vectors/matrix.js';
 import type { Metric } from '../vectors/metric.js';
 import { indexKey, type Design } from './design.js';
@@ -82,7 +82,7 @@ export class DesignBench {
       if (design.candidates > 0) found = await this.ranked(request, found);
       into.searchUs.push((searched - started) * 1000);
       into.rankUs.push((performance.now() - searched) * 1000);
-      into.ndcg.push(ndcgOf(found, request.relevant, k));
+      into.ndcg.push(listQuality(found, request.relevant, k).ndcg);
     }
   }
 
@@ -110,11 +110,8 @@ export class DesignBench {
     const there = this.indexes.get(key);
     if (there !== undefined) return there;
     const { dim } = design;
-    const { index: kind, m, efConstruction, ...stored } = design.index;
     const { metric, attributes } = this.parts;
-    const options = { dim, metric, ...stored, attributes: attributes?.schema };
-    const made =
-      kind === 'hnsw' ? new HnswIndex({ ...options, m, efConstruction }) : new FlatIndex(options);
+    const made = makeIndex(design.index, { dim, metric, attributes: attributes?.schema });
     try {
       const items = this.prefixOf('items', dim);
       await made.add(items, { signal, attributes: attributes?.values });
@@ -187,16 +184,4 @@ function search(
     ...(where !== undefined && { where }),
   });
   return Uint32Array.from(keys);
-}
-
-function ndcgOf(found: Uint32Array, relevant: Iterable<number>, k: number): number {
-  const wanted = relevant instanceof Set ? (relevant as Set<number>) : new Set(relevant);
-  let gain = 0;
-  let ideal = 0;
-  for (let rank = 0; rank < k; rank++) {
-    const worth = 1 / Math.log2(rank + 2);
-    if (rank < wanted.size) ideal += worth;
-    if (rank < found.length && wanted.has(found[rank]!)) gain += worth;
-  }
-  return ideal === 0 ? 0 : gain / ideal;
 }

@@ -1,4 +1,5 @@
-import { LichenArgumentError, shown } from '../errors.js';
+import { badArgument } from '../cache/cache-limits.js';
+import { shown } from '../errors.js';
 import { crossCandidates, parseStored, type IndexCandidate } from '../evaluation/candidate.js';
 import { requireInteger } from '../index/arguments.js';
 import { Random } from '../vectors/random.js';
@@ -72,7 +73,7 @@ export function designsOf(space: DesignSpace, scope: DesignScope): Design[] {
   const kinds = some('indexes', space.indexes ?? (['hnsw', 'flat'] as const));
   for (const kind of kinds) {
     if (kind !== 'hnsw' && kind !== 'flat') {
-      throw bad(`indexes are hnsw or flat, got ${shown(kind)}`);
+      throw badArgument(`indexes are hnsw or flat, got ${shown(kind)}`);
     }
   }
   const indexes = crossCandidates(
@@ -90,7 +91,7 @@ export function designsOf(space: DesignSpace, scope: DesignScope): Design[] {
     65_536,
   );
   if (!hasEncoder && batches.some((batch) => batch > 1)) {
-    throw bad('batches: there is no encoder that batches would be for');
+    throw badArgument('batches: there is no encoder that batches would be for');
   }
   const caches = space.caches ?? [
     NO_CACHE,
@@ -102,7 +103,7 @@ export function designsOf(space: DesignSpace, scope: DesignScope): Design[] {
     if (entries > 0) requireShape({ entries, ttlMs });
   }
   if (traceKeys === 0 && caches.some(({ entries }) => entries > 0)) {
-    throw bad('caches: without a trace nothing can be said of a cache');
+    throw badArgument('caches: without a trace nothing can be said of a cache');
   }
   const designs: Design[] = [];
   for (const cache of caches) {
@@ -125,7 +126,8 @@ export function designsOf(space: DesignSpace, scope: DesignScope): Design[] {
       }
     }
   }
-  if (designs.length === 0) throw bad(`candidates: none is at most the number of items, ${items}`);
+  if (designs.length === 0)
+    throw badArgument(`candidates: none is at most the number of items, ${items}`);
   return designs;
 }
 
@@ -139,7 +141,8 @@ function candidatesOf({ candidates }: DesignSpace, { hasRanker }: DesignScope): 
   const different = [...new Set(some('candidates', tried))];
   for (const count of different) {
     if (count !== Infinity) requireInteger('candidates', count, 0, 2 ** 31 - 1);
-    if (count > 0 && !hasRanker) throw bad('candidates: there is no ranker that they would be for');
+    if (count > 0 && !hasRanker)
+      throw badArgument('candidates: there is no ranker that they would be for');
   }
   return different;
 }
@@ -151,7 +154,7 @@ function checked(name: string, values: readonly number[], low: number, high: num
 
 function some<T>(name: string, values: readonly T[]): readonly T[] {
   if (values.length > 0) return values;
-  throw bad(`${name}: none`);
+  throw badArgument(`${name}: none`);
 }
 
 /** So many of the designs, drawn by the seed; those without a search come first, as far as there is room. */
@@ -189,8 +192,4 @@ function rest(batch: number, { entries, ttlMs }: ResultCacheDesign): string[] {
     ...(batch > 1 ? [`batches of ${batch}`] : []),
     ...(entries > 0 ? [`${entries} results kept ${ttlMs / 1000} s`] : []),
   ];
-}
-
-function bad(message: string): LichenArgumentError {
-  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
 }

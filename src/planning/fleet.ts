@@ -1,5 +1,5 @@
-import { LichenArgumentError } from '../errors.js';
 import { mean } from '../evaluation/statistics.js';
+import { requireRange } from '../index/arguments.js';
 import type { MachinePrice, PriceTable } from './prices.js';
 import { quantile } from './fan-out.js';
 import { atLeastWorking, queueLatency } from './queueing.js';
@@ -117,12 +117,7 @@ export function requireDemand(demand: Demand): void {
     meanShare: [1e-6, 1],
   };
   for (const [name, [low, high]] of Object.entries(ranges)) {
-    const value = resolved[name as keyof typeof resolved];
-    if (typeof value === 'number' && value >= low && value <= high) continue;
-    throw new LichenArgumentError(
-      'ERR_LICHEN_ARGUMENT',
-      `${name} must be a number from ${low} to ${high}, got ${String(value)}`,
-    );
+    requireRange(name, resolved[name as keyof typeof resolved], low, high);
   }
 }
 
@@ -267,7 +262,8 @@ function costOf(
   };
 }
 
-function mebibytes(bytes: number): string {
+/** As messages have it. */
+export function mebibytes(bytes: number): string {
   return `${Math.round(bytes / 2 ** 20).toLocaleString('en-US')} MiB`;
 }
 

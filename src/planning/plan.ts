@@ -1,5 +1,5 @@
 import { LichenArgumentError } from '../errors.js';
-import { requireInteger } from '../index/arguments.js';
+import { requireInteger, requireRange } from '../index/arguments.js';
 import { meanUsAt, recallAt, requireCapacity, samplesAt, type Capacity } from './capacity.js';
 import { networkBytes } from './fan-out.js';
 import {
@@ -83,10 +83,10 @@ export function planCapacity(options: PlanOptions): CapacityPlan {
   requireInteger('k', options.k ?? 10, 1, 2 ** 31 - 1);
   requireDemand(demand);
   requireCapacity(capacity);
-  requireNumber('growth', growth, 0, 1000);
-  requireNumber('overheadUs', options.overheadUs ?? 0, 0, 1e9);
-  requireNumber('messageUs', options.messageUs ?? 0, 0, 1e9);
-  requireNumber('fixedBytes', options.fixedBytes ?? 0, 0, 1e15);
+  requireRange('growth', growth, 0, 1000);
+  requireRange('overheadUs', options.overheadUs ?? 0, 0, 1e9);
+  requireRange('messageUs', options.messageUs ?? 0, 0, 1e9);
+  requireRange('fixedBytes', options.fixedBytes ?? 0, 0, 1e15);
   const work = workOf(options);
   const { fleets, unfit } = sizeFleets(work, demand, prices);
   const [cheapest, ...alternatives] = fleets;
@@ -148,12 +148,4 @@ function workOf(options: PlanOptions): ServedWork {
     gatewayUs: (shards) => (shards === 1 ? 0 : overheadUs + shards * MERGE_US),
     networkBytes: (shards) => networkBytes(shards, { dim, k }).total,
   };
-}
-
-function requireNumber(name: string, value: unknown, low: number, high: number): void {
-  if (typeof value === 'number' && value >= low && value <= high) return;
-  throw new LichenArgumentError(
-    'ERR_LICHEN_ARGUMENT',
-    `${name} must be a number from ${low} to ${high}, got ${String(value)}`,
-  );
 }

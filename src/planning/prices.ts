@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { requireInteger } from '../index/arguments.js';
-import { fileError, LichenArgumentError, LichenFileError, shown } from '../errors.js';
+import { badArgument } from '../cache/cache-limits.js';
+import { requireInteger, requireRange } from '../index/arguments.js';
+import { fileError, LichenFileError, shown } from '../errors.js';
 
 /** A machine that can be rented. */
 export interface MachinePrice {
@@ -86,15 +87,16 @@ export function parsePrices(value: unknown): PriceTable {
   const { asOf, source = 'of the caller', machines } = given;
   const { usdPerGB = DEFAULT_PRICES.usdPerGB } = given;
   const { machineAvailability = DEFAULT_PRICES.machineAvailability } = given;
-  if (typeof asOf !== 'string') throw bad(`asOf must be the day of the prices, got ${shown(asOf)}`);
-  if (typeof source !== 'string') throw bad(`source must be a text, got ${shown(source)}`);
+  if (typeof asOf !== 'string')
+    throw badArgument(`asOf must be the day of the prices, got ${shown(asOf)}`);
+  if (typeof source !== 'string') throw badArgument(`source must be a text, got ${shown(source)}`);
   if (!Array.isArray(machines) || machines.length === 0) {
-    throw bad('machines must be a list of at least one');
+    throw badArgument('machines must be a list of at least one');
   }
   return {
     ...{ asOf, source, machines: machines.map(requireMachine) },
-    usdPerGB: requireNumber('usdPerGB', usdPerGB, 0, Infinity),
-    machineAvailability: requireNumber('machineAvailability', machineAvailability, 0.5, 1),
+    usdPerGB: requireRange('usdPerGB', usdPerGB, 0, Number.MAX_VALUE),
+    machineAvailability: requireRange('machineAvailability', machineAvailability, 0.5, 1),
   };
 }
 
@@ -102,24 +104,14 @@ function requireMachine(value: unknown, at: number): MachinePrice {
   const { name, vcpus, memoryGiB, usdPerHour, speed } = (value ?? {}) as Partial<MachinePrice>;
   const where = `machines[${at}]`;
   if (typeof name !== 'string' || name === '') {
-    throw bad(`${where}.name must be a text, got ${shown(name)}`);
+    throw badArgument(`${where}.name must be a text, got ${shown(name)}`);
   }
   const number = (key: string, given: unknown) =>
-    requireNumber(`${where}.${key}`, given, Number.MIN_VALUE, Infinity);
+    requireRange(`${where}.${key}`, given, Number.MIN_VALUE, Number.MAX_VALUE);
   return {
     ...{ name, vcpus: requireInteger(`${where}.vcpus`, vcpus, 1, 100_000) },
     ...{ memoryGiB: number('memoryGiB', memoryGiB) },
     usdPerHour: number('usdPerHour', usdPerHour),
-    ...(speed !== undefined && { speed: requireNumber(`${where}.speed`, speed, 0.001, 1000) }),
+    ...(speed !== undefined && { speed: requireRange(`${where}.speed`, speed, 0.001, 1000) }),
   };
-}
-
-function requireNumber(name: string, value: unknown, low: number, high: number): number {
-  if (typeof value === 'number' && value >= low && value <= high && value !== Infinity)
-    return value;
-  throw bad(`${name} must be a number from ${low} to ${high}, got ${shown(value)}`);
-}
-
-function bad(message: string): LichenArgumentError {
-  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
 }

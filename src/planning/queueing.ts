@@ -1,3 +1,4 @@
+import { badArgument } from '../cache/cache-limits.js';
 import { LichenArgumentError } from '../errors.js';
 
 // Formulas of queueing: servers of one kind that take requests in the order they come.
@@ -8,7 +9,7 @@ import { LichenArgumentError } from '../errors.js';
  */
 export function erlangC(servers: number, load: number): number {
   requirePositiveInteger(servers);
-  if (!(load >= 0)) throw bad(`load must be a number of at least 0, got ${String(load)}`);
+  if (!(load >= 0)) throw badArgument(`load must be a number of at least 0, got ${String(load)}`);
   if (load >= servers) return 1;
   // Erlang's B by its recursion, which does not overflow.
   let blocked = 1;
@@ -86,7 +87,7 @@ export function queueLatency({ servers, rate, serviceUs }: QueueLoad): QueueLate
  */
 export function squareRootStaffing(load: number, quality: number): number {
   if (!(load >= 0 && load < Infinity && quality >= 0 && quality < Infinity)) {
-    throw bad(`load and quality must be numbers of at least 0, got ${load} and ${quality}`);
+    throw badArgument(`load and quality must be numbers of at least 0, got ${load} and ${quality}`);
   }
   return Math.max(1, Math.ceil(load + quality * Math.sqrt(load)));
 }
@@ -117,14 +118,10 @@ export function requireTimes(name: string, times: ArrayLike<number>): Float64Arr
   const list = Float64Array.from(times);
   const at = list.findIndex((time) => !(time >= 0 && time < Infinity));
   if (at < 0) return list;
-  throw bad(`${name}[${at}] must be a number of at least 0, got ${list[at]}`);
+  throw badArgument(`${name}[${at}] must be a number of at least 0, got ${list[at]}`);
 }
 
 function requirePositiveInteger(servers: number): void {
   if (Number.isSafeInteger(servers) && servers >= 1) return;
-  throw bad(`servers must be an integer of at least 1, got ${String(servers)}`);
-}
-
-function bad(message: string): LichenArgumentError {
-  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
+  throw badArgument(`servers must be an integer of at least 1, got ${String(servers)}`);
 }

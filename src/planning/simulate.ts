@@ -1,4 +1,5 @@
-import { LichenArgumentError, shown, throwIfAborted } from '../errors.js';
+import { badArgument } from '../cache/cache-limits.js';
+import { shown, throwIfAborted } from '../errors.js';
 import { requireInteger } from '../index/arguments.js';
 import { meanInterval, type Interval } from '../evaluation/statistics.js';
 import { Random } from '../vectors/random.js';
@@ -110,11 +111,11 @@ function requireShape({
   requireInteger('down', down, 0, replicas);
   requireInteger('requests', rest.requests ?? 1, 1, 100_000_000);
   if (!(rate > 0 && rate < Infinity)) {
-    throw bad(`rate must be a number of requests a second above 0, got ${String(rate)}`);
+    throw badArgument(`rate must be a number of requests a second above 0, got ${String(rate)}`);
   }
   requireTimes('serviceUs', rest.serviceUs);
   if (shards * replicas * servers > MOST_SERVERS) {
-    throw bad(
+    throw badArgument(
       `a fleet must have at most ${MOST_SERVERS} servers, got ${shards * replicas * servers}`,
     );
   }
@@ -122,11 +123,11 @@ function requireShape({
   for (const [name, value] of Object.entries({ networkUs, mergeUs, hedgeAfterUs, deadlineUs })) {
     const most = name === 'networkUs' || name === 'mergeUs' ? Number.MAX_VALUE : Infinity;
     if (typeof value === 'number' && value >= 0 && value <= most) continue;
-    throw bad(`${name} must be a number of at least 0, got ${String(value)}`);
+    throw badArgument(`${name} must be a number of at least 0, got ${String(value)}`);
   }
   const { routing = 'random' } = rest;
   if (!ROUTINGS.includes(routing)) {
-    throw bad(`routing must be one of ${ROUTINGS.join(', ')}, got ${shown(routing)}`);
+    throw badArgument(`routing must be one of ${ROUTINGS.join(', ')}, got ${shown(routing)}`);
   }
 }
 
@@ -247,8 +248,4 @@ function oneRun(options: SimulateOptions, random: Random): RunResult {
     utilization: utilizations.reduce((most, value) => Math.max(most, value), 0),
     ...{ partial: partial / requests, hedged: hedged / sent },
   };
-}
-
-function bad(message: string): LichenArgumentError {
-  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
 }

@@ -1,3 +1,4 @@
+import { badArgument } from '../cache/cache-limits.js';
 import { LichenArgumentError, LichenFileError } from '../errors.js';
 import { forEachLine } from '../vectors/lines.js';
 import { byteChunks, type FileOptions } from '../vectors/bytes.js';
@@ -47,7 +48,7 @@ export function makeTrace(
 
 function evenTimes(length: number, rate: number): Float64Array {
   if (!(rate > 0 && rate < Infinity)) {
-    throw bad(`rate must be a number of requests a second above 0, got ${String(rate)}`);
+    throw badArgument(`rate must be a number of requests a second above 0, got ${String(rate)}`);
   }
   return Float64Array.from({ length }, (_, at) => (at * 1000) / rate);
 }
@@ -62,7 +63,7 @@ function requireTimes(times: ArrayLike<number>, length: number): Float64Array {
   const list = Float64Array.from(times);
   for (let at = 0; at < length; at++) {
     if (!Number.isFinite(list[at]) || (at > 0 && list[at]! < list[at - 1]!)) {
-      throw bad(`times[${at}] is ${list[at]}, expected milliseconds that never go back`);
+      throw badArgument(`times[${at}] is ${list[at]}, expected milliseconds that never go back`);
     }
   }
   return list;
@@ -128,8 +129,4 @@ function requireSome(path: string, keys: ArrayLike<string | number>, rate: numbe
 
 function corrupt(path: string, reason: string): LichenFileError {
   return new LichenFileError('ERR_LICHEN_FORMAT', `${path}: ${reason}`);
-}
-
-function bad(message: string): LichenArgumentError {
-  return new LichenArgumentError('ERR_LICHEN_ARGUMENT', message);
 }

@@ -76,6 +76,31 @@ export function rankingMetrics(
   return { users, values };
 }
 
+/**
+ * Quality of one list of recommendations, as {@link rankingMetrics} has it for a user, with k its length at most; 0 where
+ * nothing is relevant. No item may stand twice.
+ */
+export function listQuality(
+  ranked: ArrayLike<number>,
+  relevant: Iterable<number>,
+  k: number,
+): { readonly ndcg: number; readonly recall: number } {
+  const wanted: ReadonlySet<number> = relevant instanceof Set ? relevant : new Set(relevant);
+  let gain = 0;
+  let hits = 0;
+  let ideal = 0;
+  for (let rank = 0; rank < k; rank++) {
+    const worth = 1 / Math.log2(rank + 2);
+    if (rank < wanted.size) ideal += worth;
+    if (rank >= ranked.length || !wanted.has(ranked[rank]!)) continue;
+    gain += worth;
+    hits++;
+  }
+  return wanted.size === 0
+    ? { ndcg: 0, recall: 0 }
+    : { ndcg: gain / ideal, recall: hits / wanted.size };
+}
+
 function noTestItem(): LichenArgumentError {
   return new LichenArgumentError('ERR_LICHEN_EMPTY', 'test: no user has a test item');
 }

@@ -40,7 +40,6 @@ const SIGNATURE = Uint8Array.of(0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a);
 const LAST_SIGNATURE = 1 << 20;
 /** Values read at a time. */
 const VALUES_AT_ONCE = 1 << 20;
-const LAST_STANDARD_FD = 2;
 const NUMBER = /^[<|][bBhHiIqQefd]$/;
 const INTEGER = /^[<|][bBhHiIqQ]$/;
 
@@ -61,6 +60,7 @@ export async function withHdf5<T>(path: string, use: (file: Hdf5File) => T): Pro
   }
   await requireSignature(path);
   const h5 = await load();
+  const others = openStreams();
   let file: InstanceType<H5['File']> | undefined;
   try {
     const root = (file = new h5.File(path, 'r'));
@@ -78,7 +78,7 @@ export async function withHdf5<T>(path: string, use: (file: Hdf5File) => T): Pro
     }
     throw error;
   } finally {
-    closeAll(file);
+    closeAll(file, others);
   }
 }
 
@@ -92,6 +92,7 @@ export async function writeHdf5(path: string, content: Hdf5Content): Promise<voi
   try {
     // What the folder has against it is said by Node, in words.
     await (await open(part, 'w')).close();
+    const others = openStreams();
     let file: InstanceType<H5['File']> | undefined;
     try {
       file = new h5.File(part, 'w');
@@ -105,7 +106,7 @@ export async function writeHdf5(path: string, content: Hdf5Content): Promise<voi
       }
       file.flush();
     } finally {
-      closeAll(file);
+      closeAll(file, others);
     }
     const written = await open(part, 'r');
     await written.sync().finally(() => written.close());
@@ -118,9 +119,7 @@ export async function writeHdf5(path: string, content: Hdf5Content): Promise<voi
 }
 
 /** What h5wasm has opened: files are used one after another, each between two awaits. */
-interface OpenStream {
-  readonly fd: number;
-}
+type OpenStream = object;
 interface OpenFiles {
   readonly streams: readonly (OpenStream | null | undefined)[];
   close(stream: OpenStream): void;
@@ -131,16 +130,21 @@ let files: OpenFiles | undefined;
  * Closes a file with all that was opened beside it: objects of a damaged one keep it open, and every error of HDF5 goes
  * through a temporary file that nobody closes.
  */
-function closeAll(file: InstanceType<H5['File']> | undefined): void {
+function closeAll(
+  file: InstanceType<H5['File']> | undefined,
+  others: ReadonlySet<OpenStream>,
+): void {
   try {
     file?.close();
   } catch {
     // Its handle is closed below.
   }
-  for (const stream of files?.streams ?? []) {
-    if (stream === null || stream === undefined || stream.fd <= LAST_STANDARD_FD) continue;
-    files!.close(stream);
-  }
+  for (const stream of openStreams()) if (!others.has(stream)) files!.close(stream);
+}
+
+/** Standard ones, and those of whoever else uses h5wasm, among them. */
+function openStreams(): ReadonlySet<OpenStream> {
+  return new Set(files!.streams.filter((stream) => stream !== null && stream !== undefined));
 }
 
 let loading: Promise<H5> | undefined;

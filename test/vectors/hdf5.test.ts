@@ -206,4 +206,21 @@ describe('files of HDF5', () => {
     expect(existsSync(`${path}.part`)).toBe(false);
     expect(await withHdf5(path, (file) => Number(file.attribute('a')))).toBe(1);
   });
+
+  it('leave files open that others opened with the same package', async () => {
+    const path = at('of-another.h5');
+    const data = Float32Array.from({ length: 40_000 }, (_, i) => i);
+    await writeHdf5(path, {
+      attributes: {},
+      datasets: [{ name: 'train', data, shape: [400, 100] }],
+    });
+    const h5 = await import('h5wasm/node');
+    const another = new h5.File(path, 'r');
+    const lent = at('lent.h5');
+    await writeHdf5(lent, { attributes: { a: 1 }, datasets: [] });
+    expect(await withHdf5(lent, (file) => Number(file.attribute('a')))).toBe(1);
+    const dataset = another.get('train') as InstanceType<typeof h5.Dataset>;
+    expect(dataset.value).toEqual(data);
+    another.close();
+  });
 });
