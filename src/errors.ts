@@ -37,6 +37,8 @@ export type LichenErrorCode =
   | 'ERR_LICHEN_IO'
   /** A file is not what it should be: truncated, corrupt, ragged or of another kind. */
   | 'ERR_LICHEN_FORMAT'
+  /** What the call was for has been replaced by another version meanwhile. */
+  | 'ERR_LICHEN_STALE'
   /** A file is open for writing elsewhere, in this process or another. */
   | 'ERR_LICHEN_LOCKED'
   /** Well-formed, but not supported by this version or on this machine. */

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import { broken } from './frame.js';
+
+/** Changes of a shard among which none is done twice. */
+const WINDOW = 65_536;
+
+/**
+ * The ids of the last changes of a shard, as 53 bits of their SHA-256, and their sequences. Every replica holds the same
+ * ones after the same change, and a snapshot has them. JetStream tells copies of a message apart by itself, but for those
+ * that were on their way when a server died.
+ */
+export class AppliedIds {
+  /** In the order of coming. */
+  readonly #sequences = new Map<number, number>();
+
+  constructor(private readonly window = WINDOW) {}
+
+  /** Remembers an id; of one that is remembered already, the sequence that it came with first. */
+  add(id: string, sequence: number): number | undefined {
+    const hash = hashOfId(id);
+    const first = this.#sequences.get(hash);
+    if (first === undefined) this.#remember(hash, sequence);
+    return first;
+  }
+
+  /** From the oldest to the newest, 16 bytes each. */
+  toBytes(): Uint8Array {
+    return new Uint8Array(Float64Array.from([...this.#sequences].flat()).buffer);
+  }
+
+  /** @throws ERR_LICHEN_FORMAT */
+  static fromBytes(bytes: Uint8Array, window = WINDOW): AppliedIds {
+    if (bytes.length % 16 !== 0) throw broken('ids of changes are 16 bytes each');
+    const ids = new AppliedIds(window);
+    const numbers = new Float64Array(new Uint8Array(bytes).buffer);
+    if (!numbers.every((number) => Number.isSafeInteger(number))) {
+      throw broken('an id of a change is no hash');
+    }
+    for (let at = 0; at < numbers.length; at += 2) ids.#remember(numbers[at]!, numbers[at + 1]!);
+    return ids;
+  }
+
+  #remember(hash: number, sequence: number): void {
+    this.#sequences.set(hash, sequence);
+    if (this.#sequences.size <= this.window) return;
+    const [oldest] = this.#sequences.keys();
+    this.#sequences.delete(oldest!);
+  }
+}
+
+function hashOfId(id: string): number {
+  const digest = createHash('sha256').update(id).digest();
+  return digest.readUInt32LE(0) * 2 ** 21 + (digest.readUInt32LE(4) >>> 11);
+}

@@ -1,0 +1,265 @@
+import { LichenError } from '../errors.js';
+import { isNotFound, natsError } from './connection.js';
+import { Endpoints, type EndpointCounts } from './endpoints.js';
+import { followStream } from './follower.js';
+import { preparedKey, readCheckpoint } from './shard-map.js';
+import {
+  checkpointShard,
+  loadShard,
+  removeFiles,
+  saveOwn,
+  type ShardPlace,
+} from './shard-files.js';
+import type { ShardCounts, ShardState } from './shard-state.js';
+
+/** What a replica is told besides its place. */
+export interface EpochReplicaOptions extends ShardPlace {
+  readonly replica: string;
+  /** Changes after the last checkpoint from which this replica makes one. */
+  readonly checkpointEvery: number;
+  readonly onEvent: (text: string) => void;
+  /** It cannot go on. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** A replica's shard in one epoch. */
+export interface EpochStatistics {
+  readonly epoch: number;
+  /** Whether it answers. */
+  readonly isReady: boolean;
+  readonly modelVersion: string | undefined;
+  /** The last change that searches find. */
+  readonly sequence: number;
+  /** Changes of the stream that it has not done yet, as of the last look at it; undefined before the first. */
+  readonly lag: number | undefined;
+  /** The change that the newest checkpoint ends with. */
+  readonly checkpoint: number;
+  readonly size: number;
+  readonly bytes: number;
+  readonly dead: number;
+  readonly changes: ShardCounts;
+  readonly requests: EndpointCounts;
+}
+
+/** Dead rows from which a checkpoint leaves them out: this share of all. */
+const DEAD_SHARE = 0.1;
+
+/**
+ * One shard of one epoch: it is loaded, follows its stream, and answers from when it has caught up with what the stream
+ * held at that moment.
+ */
+export class EpochReplica {
+  readonly #options: EpochReplicaOptions;
+  readonly #endpoints: Endpoints;
+  #state: ShardState | undefined;
+  #follower: { stop(): Promise<void> } | undefined;
+  #isReady = false;
+  #isClosed = false;
+  #lag: number | undefined;
+  #checkpoint = 0;
+  #checkpointing: Promise<void> | undefined;
+  #lastTrouble = '';
+
+  constructor(options: EpochReplicaOptions) {
+    this.#options = options;
+    const { cluster, map, shard, replica } = options;
+    this.#endpoints = new Endpoints({
+      ...{ connection: cluster.connection, names: cluster.names, epoch: map.epoch },
+      ...{ shard, replica, state: () => this.#state!, checkpoint: () => this.checkpoint() },
+    });
+  }
+
+  get map() {
+    return this.#options.map;
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  get state(): ShardState | undefined {
+    return this.#state;
+  }
+
+  /**
+   * Loads the shard and answers once it has caught up.
+   * @throws as {@link loadShard}; ERR_LICHEN_CLOSED.
+   */
+  async start(): Promise<void> {
+    const { map, shard, onEvent } = this.#options;
+    const since = performance.now();
+    const state = await loadShard(this.#options);
+    if (this.#isClosed) {
+      state.index.close();
+      throw closed();
+    }
+    this.#state = state;
+    this.#follow(state);
+    const from = state.sequence;
+    await this.#catchUp();
+    this.#endpoints.open();
+    this.#isReady = true;
+    await this.#tellPrepared();
+    const seconds = ((performance.now() - since) / 1000).toFixed(2);
+    onEvent(
+      `shard ${shard} of epoch ${map.epoch} is ready after ${seconds} s: ${state.index.size} vectors, ` +
+        `from snapshot ${from} to change ${state.sequence}`,
+    );
+  }
+
+  /** Looks how far the stream is, and makes a checkpoint where one is due. To be called now and then. */
+  async tick(): Promise<void> {
+    const state = this.#state;
+    if (state === undefined || !this.#isReady) return;
+    const { cluster, map, shard, checkpointEvery, replica, onEvent } = this.#options;
+    const info = await this.#streamState();
+    this.#lag = Math.max(0, info.last_seq - state.sequence);
+    if (info.first_seq > state.sequence + 1) return this.#loadAnew();
+    const bucket = await cluster.bucket();
+    const stored = await readCheckpoint(bucket, map.epoch, shard);
+    this.#checkpoint = stored?.checkpoint.sequence ?? 0;
+    if (state.sequence - this.#checkpoint < checkpointEvery) return;
+    if (this.#checkpointing !== undefined || !(await this.#claims(replica))) return;
+    // Meanwhile the shard map is looked at as ever.
+    this.checkpoint().catch((error: unknown) => onEvent((error as Error).message));
+  }
+
+  /** Writes a snapshot into the object store, unless one is being written. */
+  checkpoint(): Promise<void> {
+    this.#checkpointing ??= this.#makeCheckpoint().finally(() => {
+      this.#checkpointing = undefined;
+    });
+    return this.#checkpointing;
+  }
+
+  statistics(): EpochStatistics {
+    const state = this.#state;
+    return {
+      ...{ epoch: this.map.epoch, isReady: this.#isReady, modelVersion: this.map.modelVersion },
+      ...{ sequence: state?.sequence ?? 0, lag: this.#lag, checkpoint: this.#checkpoint },
+      ...{ size: state?.index.size ?? 0, bytes: state?.index.bytes ?? 0 },
+      dead: state?.index.dead ?? 0,
+      changes: state?.counts ?? { applied: 0, rejected: 0, duplicates: 0 },
+      requests: this.#endpoints.counts,
+    };
+  }
+
+  /**
+   * Answers what has come, and lets go of the index.
+   * @param keep `save`: the shard as it is, for the next start; `nothing`: its files go.
+   */
+  async close(keep: 'save' | 'files' | 'nothing'): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const { cluster, map, shard, replica } = this.#options;
+    const wasReady = this.#isReady;
+    this.#isReady = false;
+    if (!cluster.connection.isClosed()) await this.#endpoints.close();
+    await this.#follower?.stop();
+    await this.#checkpointing?.catch(() => undefined);
+    const state = this.#state;
+    if (state === undefined) return;
+    try {
+      if (keep === 'save' && wasReady) await saveOwn(this.#options, state);
+      if (keep === 'nothing') await removeFiles(this.#options);
+    } finally {
+      state.index.close();
+    }
+    const bucket = await cluster.bucket();
+    await bucket.delete(preparedKey(map.epoch, shard, replica)).catch(() => undefined);
+  }
+
+  #follow(state: ShardState): void {
+    const { cluster, map, shard, onEvent, onFailure } = this.#options;
+    const stream = cluster.names.stream(map.epoch, shard);
+    this.#follower = followStream(cluster, stream, state, {
+      onGap: () => void this.#loadAnew().catch(onFailure),
+      onFailure,
+      onTrouble: (error) => {
+        const text = (error as Error).message;
+        if (text !== this.#lastTrouble) onEvent(text);
+        this.#lastTrouble = text;
+      },
+    });
+  }
+
+  /** Waits until what the stream holds now is done. */
+  async #catchUp(): Promise<void> {
+    const { last_seq: last } = await this.#streamState();
+    while (!(await this.#state!.reaches(last, 1000))) if (this.#isClosed) throw closed();
+  }
+
+  /** Changes were missed that the stream has no more: from a newer snapshot on. */
+  async #loadAnew(): Promise<void> {
+    const { shard, onEvent } = this.#options;
+    if (this.#isClosed || !this.#isReady) return;
+    this.#isReady = false;
+    onEvent(
+      `shard ${shard} has missed changes that are only in a snapshot by now: it is loaded anew`,
+    );
+    await this.#endpoints.close();
+    await this.#follower?.stop();
+    const old = this.#state!;
+    const state = await loadShard(this.#options);
+    if (state.sequence <= old.sequence) {
+      state.index.close();
+      const message = `changes of shard ${shard} after ${old.sequence} are missing everywhere`;
+      throw new LichenError('ERR_LICHEN_FORMAT', message);
+    }
+    this.#state = state;
+    old.index.close();
+    if (this.#isClosed) return state.index.close();
+    this.#follow(state);
+    await this.#catchUp();
+    this.#endpoints.open();
+    this.#isReady = true;
+  }
+
+  async #makeCheckpoint(): Promise<void> {
+    const { shard, onEvent, replica } = this.#options;
+    const state = this.#state!;
+    const { dead, size } = state.index;
+    if (dead > DEAD_SHARE * (size + dead)) await state.compact();
+    const made = await checkpointShard(this.#options, state, replica);
+    if (made === undefined) return;
+    this.#checkpoint = made.sequence;
+    onEvent(`shard ${shard}: checkpoint of change ${made.sequence}, ${made.bytes} bytes`);
+  }
+
+  /** Whether this replica is the one that makes the next checkpoint. Claims end by themselves. */
+  async #claims(replica: string): Promise<boolean> {
+    const { cluster, map, shard } = this.#options;
+    const kv = new cluster.packages.kv.Kvm(cluster.jetstream);
+    try {
+      const claims = await kv.open(cluster.names.claims);
+      await claims.create(`checkpoint.${map.epoch}.${shard}`, replica);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async #streamState() {
+    const { cluster, map, shard } = this.#options;
+    try {
+      const stream = cluster.names.stream(map.epoch, shard);
+      return (await cluster.manager.streams.info(stream)).state;
+    } catch (cause) {
+      if (isNotFound(cause)) {
+        const message = `the stream of shard ${shard}, epoch ${map.epoch}, is gone`;
+        throw new LichenError('ERR_LICHEN_NOT_FOUND', message, { cause });
+      }
+      throw natsError(`looking at the stream of shard ${shard}`, cause);
+    }
+  }
+
+  async #tellPrepared(): Promise<void> {
+    const { cluster, map, shard, replica } = this.#options;
+    const bucket = await cluster.bucket();
+    await bucket.put(preparedKey(map.epoch, shard, replica), new Date().toISOString());
+  }
+}
+
+function closed(): LichenError {
+  return new LichenError('ERR_LICHEN_CLOSED', 'the replica is closed');
+}

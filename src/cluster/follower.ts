@@ -1,0 +1,88 @@
+import { natsError, type Cluster } from './connection.js';
+import type { ShardState } from './shard-state.js';
+
+/** What {@link followStream} tells. */
+export interface FollowerEvents {
+  /** Changes were missed that the stream has no more: the shard must be loaded anew. Following has ended. */
+  onGap(): void;
+  /** This replica cannot do what the others do. Following has ended. */
+  onFailure(error: unknown): void;
+  /** NATS cannot be asked at present; it is tried again. */
+  onTrouble(error: unknown): void;
+}
+
+const AHEAD = 256;
+/** A pull lasts so long, and two heartbeats that do not come make it anew. */
+const PULL_MS = 5000;
+const HEARTBEAT_MS = 500;
+const AGAIN_MS = 200;
+
+/**
+ * Does the changes of a stream, in their order and each once, from behind the last that the state has, until it is told to
+ * stop. The consumer is ordered: it is made anew behind what came last whenever something is missing or silent.
+ */
+export function followStream(
+  { jetstream }: Pick<Cluster, 'jetstream'>,
+  stream: string,
+  state: ShardState,
+  events: FollowerEvents,
+): { stop(): Promise<void> } {
+  let isStopped = false;
+  let stopMessages: (() => void) | undefined;
+  let wake: (() => void) | undefined;
+
+  const once = async (): Promise<'gap' | 'failed' | 'ended'> => {
+    const consumer = await jetstream.consumers.get(stream, { opt_start_seq: state.sequence + 1 });
+    const messages = await consumer.consume({
+      ...{ max_messages: AHEAD, expires: PULL_MS, idle_heartbeat: HEARTBEAT_MS },
+    });
+    stopMessages = () => messages.stop();
+    if (isStopped) messages.stop();
+    try {
+      for await (const message of messages) {
+        if (isStopped) break;
+        if (message.seq <= state.sequence) continue;
+        if (message.seq > state.sequence + 1) return 'gap';
+        try {
+          await state.apply(message.seq, message.data);
+        } catch (error) {
+          events.onFailure(error);
+          return 'failed';
+        }
+      }
+      return 'ended';
+    } finally {
+      messages.stop();
+      stopMessages = undefined;
+    }
+  };
+
+  const run = async (): Promise<void> => {
+    while (!isStopped) {
+      const before = state.sequence;
+      try {
+        const end = await once();
+        if (end === 'gap') events.onGap();
+        if (end !== 'ended') return;
+      } catch (error) {
+        if (!isStopped) events.onTrouble(natsError(`reading the stream ${stream}`, error));
+      }
+      if (isStopped || state.sequence > before) continue;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        setTimeout(resolve, AGAIN_MS).unref();
+      });
+    }
+  };
+
+  const running = run();
+  return {
+    async stop() {
+      isStopped = true;
+      stopMessages?.();
+      wake?.();
+      await running;
+      await state.idle();
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import { badArgument } from '../cache/cache-limits.js';
+import { hashOf } from '../cache/key-hash.js';
+import { shown } from '../errors.js';
+import type { Key } from '../index/types.js';
+
+/** Names may be parts of subjects, streams and buckets alike. */
+const NAME = /^[A-Za-z0-9][A-Za-z0-9-]{0,47}$/;
+/** More shards than that are asked by one message no longer in a time that is worth it. */
+export const MOST_SHARDS = 1024;
+
+/** @throws ERR_LICHEN_ARGUMENT unless it is 1 to 48 letters, digits and hyphens. */
+export function requireName(what: string, name: unknown): string {
+  if (typeof name === 'string' && NAME.test(name)) return name;
+  throw badArgument(`${what} must be 1 to 48 letters, digits and hyphens, got ${shown(name)}`);
+}
+
+/** What belongs to one index of one tenant in NATS: all of it bears both names. */
+export class ClusterNames {
+  /** Subjects begin so. A tenant needs no more than those under `lichen.TENANT.`. */
+  readonly prefix: string;
+  /** Key-value bucket of the shard map, checkpoints and replicas that are prepared. */
+  readonly bucket: string;
+  /** Key-value bucket of claims, which end by themselves. */
+  readonly claims: string;
+  /** Object store of snapshots. */
+  readonly snapshots: string;
+
+  /** @throws ERR_LICHEN_ARGUMENT for a name that is none. */
+  constructor(
+    readonly tenant: string,
+    readonly index: string,
+  ) {
+    requireName('tenant', tenant);
+    requireName('name', index);
+    this.prefix = `lichen.${tenant}.${index}`;
+    this.bucket = `lichen_${tenant}_${index}`;
+    this.claims = `${this.bucket}_claims`;
+    this.snapshots = `${this.bucket}_snapshots`;
+  }
+
+  /** Every shard takes searches from here; one replica of each answers. */
+  search(epoch: number): string {
+    return `${this.prefix}.${epoch}.search`;
+  }
+
+  /** Every replica of a shard takes from here a search that another one of them is late with. */
+  hedge(epoch: number, shard: number): string {
+    return `${this.prefix}.${epoch}.${shard}.hedge`;
+  }
+
+  /** One replica of a shard answers. */
+  ask(epoch: number, shard: number): string {
+    return `${this.prefix}.${epoch}.${shard}.ask`;
+  }
+
+  /** Every replica answers with what it is and has. */
+  get stats(): string {
+    return `${this.prefix}.stats`;
+  }
+
+  /** Changes of a shard. */
+  write(epoch: number, shard: number): string {
+    return `${this.prefix}.${epoch}.${shard}.write`;
+  }
+
+  /** The stream that keeps the changes of a shard. */
+  stream(epoch: number, shard: number): string {
+    return `LICHEN_${this.tenant}_${this.index}_${epoch}_${shard}`;
+  }
+}
+
+/**
+ * The shard of a key: its hash times the number of shards, the upper 32 bits. Never to be changed, since it says where
+ * every vector lies.
+ */
+export function shardOf(key: Key, shards: number): number {
+  return Math.floor(((hashOf(key) >>> 0) * shards) / 2 ** 32);
+}

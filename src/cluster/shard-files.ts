@@ -1,0 +1,202 @@
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileError, LichenError } from '../errors.js';
+import { openIndex } from '../index/open.js';
+import type { Key } from '../index/types.js';
+import { writeAtomically } from '../vectors/atomic.js';
+import { AppliedIds } from './applied-ids.js';
+import { natsError, type Cluster } from './connection.js';
+import { decodeFrame, encodeFrame } from './frame.js';
+import {
+  emptyIndex,
+  readCheckpoint,
+  schemaOfMap,
+  writeCheckpoint,
+  type Checkpoint,
+  type ShardMap,
+} from './shard-map.js';
+import { ShardState } from './shard-state.js';
+import { getFile, putFile } from './snapshot-objects.js';
+
+/** A shard of an epoch, and where its replica keeps files. */
+export interface ShardPlace {
+  readonly cluster: Cluster;
+  readonly map: ShardMap;
+  readonly shard: number;
+  readonly directory: string;
+}
+
+/** A snapshot of this replica's own is taken unless the object store's is ahead by more changes. */
+const MOST_BEHIND = 10_000;
+const TRIES = 5;
+
+/**
+ * A shard as the newest snapshot has it, this replica's own or the object store's; empty if there is none and the stream
+ * still has every change.
+ * @throws ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_NOT_FOUND without a stream, ERR_LICHEN_MEMORY.
+ */
+export async function loadShard(place: ShardPlace): Promise<ShardState> {
+  await mkdir(place.directory, { recursive: true }).catch((cause: unknown) => {
+    throw fileError('make', place.directory, cause);
+  });
+  for (let tries = 1; ; tries++) {
+    try {
+      return await tryToLoad(place);
+    } catch (error) {
+      // A checkpoint may be replaced, and its objects removed, while they are read.
+      if (tries === TRIES || (error as LichenError).code === 'ERR_LICHEN_MEMORY') throw error;
+    }
+  }
+}
+
+async function tryToLoad(place: ShardPlace): Promise<ShardState> {
+  const { cluster, map, shard } = place;
+  const stored = await readCheckpoint(await cluster.bucket(), map.epoch, shard);
+  const newest = stored?.checkpoint.sequence ?? 0;
+  const first = await firstKept(place);
+  for (const sequence of await ownSnapshots(place)) {
+    const isUsable = sequence + 1 >= first && newest - sequence <= MOST_BEHIND;
+    const state = isUsable ? await openOwn(place, sequence) : undefined;
+    if (state !== undefined) return state;
+    await removeOwn(place, sequence);
+  }
+  if (stored !== undefined) {
+    await fetchSnapshot(place, stored.checkpoint);
+    const state = await openOwn(place, newest);
+    if (state !== undefined) return state;
+    throw new LichenError(
+      'ERR_LICHEN_FORMAT',
+      `the snapshot ${newest} of shard ${shard} is damaged`,
+    );
+  }
+  if (first > 1) {
+    const message = `shard ${shard} has no snapshot, and its stream begins with change ${first}`;
+    throw new LichenError('ERR_LICHEN_FORMAT', message);
+  }
+  return new ShardState(emptyIndex(map.index), schemaOfMap(map), new AppliedIds(), 0);
+}
+
+/** The first change that the stream still has. */
+async function firstKept({ cluster, map, shard }: ShardPlace): Promise<number> {
+  try {
+    const { state } = await cluster.manager.streams.info(cluster.names.stream(map.epoch, shard));
+    return state.first_seq;
+  } catch (cause) {
+    throw natsError(`looking at the stream of shard ${shard}`, cause);
+  }
+}
+
+async function fetchSnapshot(place: ShardPlace, checkpoint: Checkpoint): Promise<void> {
+  const store = await place.cluster.snapshots();
+  const path = snapshotPath(place, checkpoint.sequence);
+  await getFile(store, `${checkpoint.object}.ids`, `${path}.ids`);
+  await getFile(store, checkpoint.object, path);
+}
+
+/** The state of a file; undefined if it is damaged or not what it says. */
+async function openOwn(place: ShardPlace, sequence: number): Promise<ShardState | undefined> {
+  const path = snapshotPath(place, sequence);
+  try {
+    const { sections } = decodeFrame(await readFile(`${path}.ids`), true);
+    const ids = AppliedIds.fromBytes(sections[0] ?? new Uint8Array());
+    const index = await openIndex<Key>(path);
+    const schema = schemaOfMap(place.map);
+    if (index.label.snapshotVersion === sequence && index.dim === place.map.index.dim) {
+      return new ShardState(index, schema, ids, sequence);
+    }
+    index.close();
+  } catch (error) {
+    if ((error as LichenError).code === 'ERR_LICHEN_MEMORY') throw error;
+  }
+  return undefined;
+}
+
+/** Writes the shard as it is to a file of this replica; gives its path. */
+export async function saveOwn(place: ShardPlace, state: ShardState) {
+  const draft = join(place.directory, `${stem(place)}draft`);
+  const { sequence, ids, bytes, size } = await state.save(draft, place.map.modelVersion);
+  const path = snapshotPath(place, sequence);
+  await writeAtomically(`${path}.ids`, async (handle) => {
+    await handle.writeFile(encodeFrame({}, [ids], true));
+  });
+  await rename(draft, path);
+  for (const older of await ownSnapshots(place)) {
+    if (older < sequence) await removeOwn(place, older);
+  }
+  return { sequence, path, bytes, size };
+}
+
+/**
+ * Puts a snapshot of the shard into the object store and names it in the key-value store; then the changes up to the one
+ * before it may go, and the one before that.
+ * @throws ERR_LICHEN_BUSY if another replica has just done so, ERR_LICHEN_IO.
+ */
+export async function checkpointShard(
+  place: ShardPlace,
+  state: ShardState,
+  replica: string,
+): Promise<Checkpoint | undefined> {
+  const { cluster, map, shard } = place;
+  const bucket = await cluster.bucket();
+  const before = await readCheckpoint(bucket, map.epoch, shard);
+  const last = before?.checkpoint;
+  const { sequence, path, bytes, size } = await saveOwn(place, state);
+  if (last !== undefined && last.sequence >= sequence) return undefined;
+  const object = `${map.epoch}-${shard}-${sequence}-${replica}`;
+  const store = await cluster.snapshots();
+  await putFile(store, `${object}.ids`, `${path}.ids`);
+  await putFile(store, object, path);
+  const checkpoint: Checkpoint = {
+    ...{ sequence, object, bytes, size },
+    ...(last && { previous: { sequence: last.sequence, object: last.object } }),
+  };
+  await writeCheckpoint(bucket, { epoch: map.epoch, shard }, checkpoint, before?.revision ?? 0);
+  await trim(place, last);
+  return checkpoint;
+}
+
+/** What no replica needs any more. It is tidying: what fails here is done by the next. */
+async function trim({ cluster, map, shard }: ShardPlace, last?: Checkpoint): Promise<void> {
+  if (last === undefined) return;
+  const store = await cluster.snapshots();
+  const { streams } = cluster.manager;
+  await Promise.allSettled([
+    streams.purge(cluster.names.stream(map.epoch, shard), { seq: last.sequence + 1 }),
+    ...(last.previous === undefined
+      ? []
+      : [store.delete(last.previous.object), store.delete(`${last.previous.object}.ids`)]),
+  ]);
+}
+
+/** Changes that the replica's own snapshots end with, the newest first. */
+async function ownSnapshots(place: ShardPlace): Promise<number[]> {
+  const begin = stem(place);
+  const names = await readdir(place.directory);
+  return names
+    .filter((name) => name.startsWith(begin) && name.endsWith('.lichen'))
+    .map((name) => Number(name.slice(begin.length, -'.lichen'.length)))
+    .filter((sequence) => Number.isSafeInteger(sequence))
+    .sort((one, other) => other - one);
+}
+
+/** Removes every file of a shard of an epoch. */
+export async function removeFiles(place: ShardPlace): Promise<void> {
+  const begin = stem(place);
+  for (const name of await readdir(place.directory)) {
+    if (name.startsWith(begin)) await rm(join(place.directory, name), { force: true });
+  }
+}
+
+async function removeOwn(place: ShardPlace, sequence: number): Promise<void> {
+  const path = snapshotPath(place, sequence);
+  await rm(path, { force: true });
+  await rm(`${path}.ids`, { force: true });
+}
+
+function snapshotPath(place: ShardPlace, sequence: number): string {
+  return join(place.directory, `${stem(place)}${sequence}.lichen`);
+}
+
+function stem({ cluster: { names }, map, shard }: ShardPlace): string {
+  return `${names.tenant}.${names.index}.${map.epoch}.${shard}.`;
+}

@@ -1,0 +1,209 @@
+import type { KV, KvEntry } from '@nats-io/kv';
+import { LichenError } from '../errors.js';
+import { requireDim, requireInteger, resolveRerank, resolveStorage } from '../index/arguments.js';
+import { resolveSchema, type AttributeSchema, type ResolvedSchema } from '../index/attributes.js';
+import { FlatIndex } from '../index/flat.js';
+import { HnswIndex } from '../index/hnsw.js';
+import type { Key } from '../index/types.js';
+import type { VectorIndex } from '../index/vector-index.js';
+import { parseMetric, type Metric } from '../vectors/metric.js';
+import type { StorageType } from '../vectors/storage-type.js';
+import { natsError } from './connection.js';
+import { broken } from './frame.js';
+import { MOST_SHARDS } from './names.js';
+
+/** What every shard is: options of `HnswIndex` or `FlatIndex`, and the kind of keys. */
+export interface ShardIndexOptions {
+  readonly kind: 'hnsw' | 'flat';
+  readonly keys: 'integer' | 'string';
+  readonly dim: number;
+  readonly metric: Metric;
+  readonly storage?: StorageType | undefined;
+  readonly rerank?: StorageType | undefined;
+  readonly subspaces?: number | undefined;
+  readonly pca?: number | undefined;
+  readonly seed?: number | undefined;
+  readonly m?: number | undefined;
+  readonly efConstruction?: number | undefined;
+  readonly attributes?: AttributeSchema | undefined;
+}
+
+/** How an index is spread, in one epoch: another model or another number of shards begins a new one. */
+export interface ShardMap {
+  readonly epoch: number;
+  readonly shards: number;
+  /** NATS servers that keep each change and snapshot. */
+  readonly copies: number;
+  readonly modelVersion: string | undefined;
+  readonly index: ShardIndexOptions;
+}
+
+/** A map and where it stands in the bucket. */
+export interface StoredMap {
+  readonly map: ShardMap;
+  readonly revision: number;
+}
+
+/** A snapshot of a shard in the object store. */
+export interface Checkpoint {
+  /** The last change that is in it. */
+  readonly sequence: number;
+  /** The snapshot's name; `NAME.ids` has the ids of the changes that it has seen last. */
+  readonly object: string;
+  readonly bytes: number;
+  readonly size: number;
+  /** The one before, which stays until the next comes, as do the changes behind it. */
+  readonly previous?: { readonly sequence: number; readonly object: string } | undefined;
+}
+
+/** The map that is in force, and the one that is being prepared. */
+export type MapKey = 'current' | 'next';
+
+/** The map under a key; undefined if there is none. @throws ERR_LICHEN_IO, ERR_LICHEN_FORMAT. */
+export async function readMap(bucket: KV, key: MapKey): Promise<StoredMap | undefined> {
+  const entry = await getEntry(bucket, key);
+  return entry === undefined
+    ? undefined
+    : { map: parseMap(textOf(entry)), revision: entry.revision };
+}
+
+/**
+ * Writes a map, if the bucket still holds what was read.
+ * @param before what was read; undefined: nothing.
+ * @throws ERR_LICHEN_BUSY when somebody else has written meanwhile, ERR_LICHEN_IO.
+ */
+export async function writeMap(
+  bucket: KV,
+  key: MapKey,
+  map: ShardMap,
+  before: StoredMap | undefined,
+): Promise<StoredMap> {
+  const text = JSON.stringify(map);
+  try {
+    const revision =
+      before === undefined
+        ? await bucket.create(key, text)
+        : await bucket.update(key, text, before.revision);
+    return { map, revision };
+  } catch (cause) {
+    throw conflictOr(cause, 'writing the shard map');
+  }
+}
+
+/** The newest checkpoint of a shard. */
+export async function readCheckpoint(
+  bucket: KV,
+  epoch: number,
+  shard: number,
+): Promise<{ readonly checkpoint: Checkpoint; readonly revision: number } | undefined> {
+  const entry = await getEntry(bucket, checkpointKey(epoch, shard));
+  if (entry === undefined) return undefined;
+  const value = parseJson(textOf(entry));
+  const { sequence, object, bytes, size } = value;
+  const numbers = [sequence, bytes, size];
+  if (!numbers.every((number) => Number.isSafeInteger(number)) || typeof object !== 'string') {
+    throw broken('it is no checkpoint');
+  }
+  return { checkpoint: value as unknown as Checkpoint, revision: entry.revision };
+}
+
+/** @param revision of the checkpoint before; 0: there is none. @throws ERR_LICHEN_BUSY, ERR_LICHEN_IO. */
+export async function writeCheckpoint(
+  bucket: KV,
+  { epoch, shard }: { readonly epoch: number; readonly shard: number },
+  checkpoint: Checkpoint,
+  revision: number,
+): Promise<void> {
+  const key = checkpointKey(epoch, shard);
+  const text = JSON.stringify(checkpoint);
+  try {
+    if (revision === 0) await bucket.create(key, text);
+    else await bucket.update(key, text, revision);
+  } catch (cause) {
+    throw conflictOr(cause, 'writing the checkpoint');
+  }
+}
+
+function checkpointKey(epoch: number, shard: number): string {
+  return `checkpoint.${epoch}.${shard}`;
+}
+
+/** Where a replica says that it is ready for an epoch. */
+export function preparedKey(epoch: number, shard: number, replica: string): string {
+  return `prepared.${epoch}.${shard}.${replica}`;
+}
+
+async function getEntry(bucket: KV, key: string): Promise<KvEntry | undefined> {
+  try {
+    const entry = await bucket.get(key);
+    return entry === null || entry.operation !== 'PUT' ? undefined : entry;
+  } catch (cause) {
+    throw natsError(`reading ${key}`, cause);
+  }
+}
+
+function textOf(entry: KvEntry): string {
+  return Buffer.from(entry.value).toString();
+}
+
+function conflictOr(cause: unknown, what: string): LichenError {
+  const { code, message } = cause as { code?: unknown; message?: unknown };
+  if (code !== 10071 && !/wrong last sequence|key exists/i.test(String(message))) {
+    return natsError(what, cause);
+  }
+  return new LichenError('ERR_LICHEN_BUSY', `${what}: somebody else has just done so`, { cause });
+}
+
+function parseJson(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (value !== null && typeof value === 'object') return value as Record<string, unknown>;
+  } catch {
+    // As below.
+  }
+  throw broken('it is no JSON object');
+}
+
+/** @throws ERR_LICHEN_FORMAT for what is no map. */
+export function parseMap(text: string): ShardMap {
+  const value = parseJson(text) as unknown as ShardMap;
+  try {
+    requireMap(value);
+  } catch (cause) {
+    throw broken(`the shard map: ${(cause as Error).message}`);
+  }
+  return value;
+}
+
+/** @throws ERR_LICHEN_ARGUMENT for a map that cannot be. */
+export function requireMap({ epoch, shards, copies, index, modelVersion }: ShardMap): void {
+  requireInteger('epoch', epoch, 1, 2 ** 31);
+  requireInteger('shards', shards, 1, MOST_SHARDS);
+  requireInteger('copies', copies, 1, 5);
+  if (modelVersion !== undefined && typeof modelVersion !== 'string') {
+    throw broken('modelVersion is no string');
+  }
+  if (index === null || typeof index !== 'object') throw broken('it describes no index');
+  if (index.kind !== 'hnsw' && index.kind !== 'flat') throw broken('kind must be hnsw or flat');
+  if (index.keys !== 'integer' && index.keys !== 'string') {
+    throw broken('keys must be integer or string');
+  }
+  parseMetric(index.metric);
+  resolveRerank(index.rerank, resolveStorage(index, requireDim(index.dim)));
+  resolveSchema(index.attributes ?? {});
+}
+
+export function schemaOfMap({ index }: ShardMap): ResolvedSchema {
+  return resolveSchema(index.attributes ?? {});
+}
+
+/** An empty index as a shard has it. @throws ERR_LICHEN_ARGUMENT. */
+export function emptyIndex(options: ShardIndexOptions): VectorIndex<Key> {
+  const { kind, keys: _, m, efConstruction, ...shared } = options;
+  if (kind === 'flat') return new FlatIndex<Key>(shared);
+  return new HnswIndex<Key>({
+    ...shared,
+    ...(m !== undefined && { m }),
+    ...(efConstruction !== undefined && { efConstruction }),
+  });
+}

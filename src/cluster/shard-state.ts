@@ -1,0 +1,189 @@
+import { errorOfCode, LichenError, type LichenErrorCode } from '../errors.js';
+import type { Key } from '../index/types.js';
+import type { VectorIndex } from '../index/vector-index.js';
+import type { ResolvedSchema } from '../index/attributes.js';
+import { AppliedIds } from './applied-ids.js';
+import { applyWrite, decodeWrite, type WriteMessage } from './write-message.js';
+
+/** What a change came to. */
+export type Outcome =
+  | { readonly kind: 'applied' }
+  | { readonly kind: 'rejected'; readonly code: LichenErrorCode; readonly message: string }
+  /** Not yet done here. */
+  | { readonly kind: 'pending' }
+  /** Too long ago, or done by another replica before its snapshot was taken. */
+  | { readonly kind: 'unknown' };
+
+/** Refusals that every replica comes to, since they follow from the change and those before it. */
+const REFUSALS: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
+  'ERR_LICHEN_ARGUMENT',
+  'ERR_LICHEN_DIMENSION',
+  'ERR_LICHEN_NOT_FINITE',
+  'ERR_LICHEN_DUPLICATE_KEY',
+  'ERR_LICHEN_UNKNOWN_KEY',
+  'ERR_LICHEN_EMPTY',
+  'ERR_LICHEN_FORMAT',
+  'ERR_LICHEN_UNSUPPORTED',
+]);
+/** Refusals, and copies, of which is remembered what became of them. */
+const REMEMBERED = 10_000;
+
+/** How many changes a replica has seen since it was started, and what became of them. */
+export interface ShardCounts {
+  readonly applied: number;
+  /** Damaged, hostile, or against the rules of the index. */
+  readonly rejected: number;
+  /** Copies of changes that were done before. */
+  readonly duplicates: number;
+}
+
+/**
+ * A shard as one replica has it: an index, and the sequence of the last change that is in it. Changes and saves come one
+ * after another; searches may run beside them.
+ */
+export class ShardState {
+  #applied: number;
+  #tail: Promise<unknown> = Promise.resolve();
+  /** Nothing is known of what became of changes up to this one. */
+  #forgotten: number;
+  readonly #refusals = new Map<number, { code: LichenErrorCode; message: string }>();
+  /** Of copies: the sequence of the first, whose outcome is theirs. */
+  readonly #copies = new Map<number, number>();
+  readonly #waiting = new Map<() => void, number>();
+  #counts = { applied: 0, rejected: 0, duplicates: 0 };
+
+  constructor(
+    readonly index: VectorIndex<Key>,
+    private readonly schema: ResolvedSchema,
+    private readonly ids: AppliedIds,
+    sequence: number,
+  ) {
+    this.#applied = sequence;
+    this.#forgotten = sequence;
+  }
+
+  /** The last change that searches find. */
+  get sequence(): number {
+    return this.#applied;
+  }
+
+  get counts(): ShardCounts {
+    return this.#counts;
+  }
+
+  /**
+   * Does a change of the stream, once.
+   * @throws what keeps this replica alone from doing it, such as ERR_LICHEN_MEMORY: it must not go on then.
+   */
+  apply(sequence: number, bytes: Uint8Array): Promise<void> {
+    return this.#inTurn(async () => {
+      const message = this.#decode(sequence, bytes);
+      if (message !== undefined) await this.#do(sequence, message);
+      this.#applied = sequence;
+      for (const [resolve, wanted] of this.#waiting) {
+        if (wanted > sequence) continue;
+        this.#waiting.delete(resolve);
+        resolve();
+      }
+    });
+  }
+
+  outcomeOf(sequence: number): Outcome {
+    if (sequence > this.#applied) return { kind: 'pending' };
+    const first = this.#copies.get(sequence) ?? sequence;
+    const refusal = this.#refusals.get(first);
+    if (refusal !== undefined) return { kind: 'rejected', ...refusal };
+    return { kind: first > this.#forgotten ? 'applied' : 'unknown' };
+  }
+
+  /** Whether a change is there, now or within some milliseconds. */
+  async reaches(sequence: number, withinMs: number): Promise<boolean> {
+    if (sequence <= this.#applied) return true;
+    if (!(withinMs > 0)) return false;
+    let timer: NodeJS.Timeout | undefined;
+    const arrival = new Promise<boolean>((resolve) => {
+      const found = () => resolve(true);
+      this.#waiting.set(found, sequence);
+      timer = setTimeout(() => {
+        this.#waiting.delete(found);
+        resolve(false);
+      }, withinMs);
+    });
+    return arrival.finally(() => clearTimeout(timer));
+  }
+
+  /** Writes the index and the ids of its last changes; gives the change that they end with. */
+  save(path: string, modelVersion: string | undefined) {
+    return this.#inTurn(async () => {
+      const sequence = this.#applied;
+      const ids = this.ids.toBytes();
+      const label = {
+        snapshotVersion: sequence,
+        ...(modelVersion !== undefined && { modelVersion }),
+      };
+      const bytes = await this.index.save(path, label);
+      return { sequence, ids, bytes, size: this.index.size };
+    });
+  }
+
+  /** Leaves out rows that are dead. */
+  compact(): Promise<void> {
+    return this.#inTurn(() => this.index.compact());
+  }
+
+  /** When what is at work has ended. */
+  async idle(): Promise<void> {
+    await this.#tail;
+  }
+
+  #decode(sequence: number, bytes: Uint8Array): WriteMessage | undefined {
+    try {
+      return decodeWrite(bytes, this.index.dim, this.schema);
+    } catch (error) {
+      this.#reject(sequence, error);
+      return undefined;
+    }
+  }
+
+  async #do(sequence: number, message: WriteMessage): Promise<void> {
+    const first = this.ids.add(message.id, sequence);
+    if (first !== undefined) {
+      this.#counts.duplicates++;
+      this.#copies.set(sequence, first);
+      this.#forget(this.#copies);
+      return;
+    }
+    try {
+      await applyWrite(this.index, message);
+      this.#counts.applied++;
+    } catch (error) {
+      this.#reject(sequence, error);
+    }
+  }
+
+  #reject(sequence: number, error: unknown): void {
+    if (!(error instanceof LichenError) || !REFUSALS.has(error.code)) throw error;
+    this.#counts.rejected++;
+    this.#refusals.set(sequence, { code: error.code, message: error.message });
+    this.#forget(this.#refusals);
+  }
+
+  /** Forgets the oldest of many. */
+  #forget(known: Map<number, unknown>): void {
+    if (known.size <= REMEMBERED) return;
+    const [oldest] = known.keys();
+    known.delete(oldest!);
+    this.#forgotten = Math.max(this.#forgotten, oldest!);
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#tail.then(work);
+    this.#tail = done.catch(() => undefined);
+    return done;
+  }
+}
+
+/** The error of a change that was rejected. */
+export function errorOfOutcome(outcome: Outcome): LichenError | undefined {
+  return outcome.kind === 'rejected' ? errorOfCode(outcome.code, outcome.message) : undefined;
+}
