@@ -350,6 +350,7 @@ export {
 } from './ranking/recommend.js';
 
 export { rankingMetrics, type RankingMetrics } from './ranking/ranking-metrics.js';
+export * from './cluster/index.js';
 export * from './evaluation/index.js';
 export * from './planning/index.js';
 

@@ -3,12 +3,14 @@ import { Command, CommanderError } from 'commander';
 import { LichenError } from '../errors.js';
 import { ownVersion } from '../vectors/packages.js';
 import { buildCommand } from './build.js';
+import { clusterCommand } from './cluster.js';
 import { codesignCommand } from './codesign.js';
 import { demoCommand } from './demo.js';
 import { embedCommand } from './embed.js';
 import { evalCommand } from './eval.js';
 import { featuresCommand } from './features.js';
 import { inspectCommand } from './inspect.js';
+import { nodeCommand } from './node.js';
 import { planCommand } from './plan.js';
 import { profileCommand } from './profile.js';
 import { publishCommand } from './publish.js';
@@ -40,6 +42,8 @@ function program(): Command {
     recommendCommand(),
     publishCommand(),
     serveCommand(),
+    nodeCommand(),
+    clusterCommand(),
     featuresCommand(),
     inspectCommand(),
     demoCommand(),

@@ -219,7 +219,7 @@ export class ClusterIndex<K extends Key = number> {
     }
     const { columns } = this.#view.schema;
     return Object.fromEntries(
-      columns.map(({ name, kind }) => {
+      columns.map(({ name, kind }): [string, AttributesOf[string]] => {
         const values = rows.map((row) => row!.attributes[name]);
         if (kind === 'number') return [name, Float64Array.from(values as number[])];
         return [name, values as (string | null)[] | string[][]];

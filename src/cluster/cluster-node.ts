@@ -75,7 +75,7 @@ export class ClusterNode {
   #timer: NodeJS.Timeout | undefined;
   #polling: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
-  #settleReady!: (error?: unknown) => void;
+  #settleReady!: (error?: Error) => void;
   #end!: (reason?: unknown) => void;
   #hasNoPart = false;
 
@@ -83,7 +83,7 @@ export class ClusterNode {
     this.#cluster = cluster;
     this.#options = options;
     this.ready = new Promise((resolve, reject) => {
-      this.#settleReady = (error) => (error === undefined ? resolve() : reject(error as Error));
+      this.#settleReady = (error) => (error === undefined ? resolve() : reject(error));
     });
     this.ready.catch(() => undefined);
     this.ended = new Promise((resolve) => (this.#end = resolve));
@@ -156,7 +156,9 @@ export class ClusterNode {
 
   async #close(keep: 'save' | 'files', reason?: unknown): Promise<void> {
     clearTimeout(this.#timer);
-    this.#settleReady(reason ?? new LichenError('ERR_LICHEN_CLOSED', 'the node is closed'));
+    this.#settleReady(
+      (reason as Error | undefined) ?? new LichenError('ERR_LICHEN_CLOSED', 'the node is closed'),
+    );
     try {
       const { connection } = this.#cluster;
       if (!connection.isClosed()) {

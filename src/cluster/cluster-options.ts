@@ -192,13 +192,13 @@ export function requireConfirm(confirm: unknown): 'stored' | 'applied' {
 /** Of another epoch it says nothing. @throws ERR_LICHEN_ARGUMENT for what is no token. */
 export function requireToken(token: unknown, { epoch, shards }: ShardMap): readonly number[] {
   if (token === undefined) return [];
-  const given = token as Partial<WriteToken> | null;
-  const { sequences } = given ?? {};
+  const given = token;
+  const { sequences } = given;
   if (
     !Array.isArray(sequences) ||
     !sequences.every((one) => Number.isSafeInteger(one) && one >= 0)
   ) {
     throw badArgument(`after must be what a change was fulfilled with, got ${shown(token)}`);
   }
-  return given!.epoch === epoch && sequences.length === shards ? (sequences as number[]) : [];
+  return given.epoch === epoch && sequences.length === shards ? (sequences as number[]) : [];
 }

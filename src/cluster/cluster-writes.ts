@@ -122,7 +122,7 @@ export class ClusterWrites {
     const list = toKeyList(keys, data === undefined ? undefined : data.length / index.dim);
     requireKinds(list, index.keys);
     return {
-      ...{ kind, keys: list.slice() as KeyList, vectors: data?.slice() },
+      ...{ kind, keys: list.slice(), vectors: data?.slice() },
       columns: toColumns(this.view.schema, attributes, list.length),
     };
   }

@@ -187,25 +187,18 @@ async function searchShard(
     const nothing = { scores: new Float32Array(), counts: new Uint32Array(rows) };
     return { ...from, ...nothing, keys: noKeys, groups: groupBy === undefined ? undefined : [] };
   }
-  const narrowed = {
-    ...rest,
-    ...(only && { filter: index.filter(present(index, only)) }),
-  };
+  const filter = only && index.filter(present(index, only));
   const lists = exclude && listsOf(exclude);
   if (score !== undefined) {
     if (rows !== 1) throw broken('it asks several queries at once for all that is near');
-    const { groupSize: _, oversample: __, ...within } = narrowed;
-    const found = await index.searchWithin(queries, {
-      ...{ ...within, score },
-      ...(lists && { exclude: lists[0]! }),
-    });
+    const { ef, recall, exact, where } = rest;
+    const narrowed = { ef, recall, exact, where, filter, exclude: lists?.[0] };
+    const found = await index.searchWithin(queries, { score, ...narrowed });
     const counts = Uint32Array.of(found.scores.length);
     return { ...from, counts, ...{ keys: found.keys, scores: found.scores }, groups: undefined };
   }
   const found = await index.searchBatch(queries, {
-    ...{ ...narrowed, k: wanted },
-    ...(groupBy !== undefined && { groupBy }),
-    ...(lists && { exclude: lists }),
+    ...{ ...rest, k: wanted, groupBy, filter, exclude: lists },
   });
   const { keys, scores } = packed(found.keys, found.scores, found.counts, wanted);
   const groups = groupBy === undefined ? undefined : groupsOf(index, keys, groupBy);
@@ -229,7 +222,7 @@ function packed(keys: KeyList, scores: Float32Array, counts: Uint32Array, k: num
 
 function groupsOf(index: VectorIndex<Key>, keys: KeyList, groupBy: string) {
   if (keys.length === 0) return [];
-  const values = index.attributesOf(keys as KeysInput<Key>)[groupBy]!;
+  const values = index.attributesOf(keys)[groupBy]!;
   return Array.from(values as ArrayLike<string | number | null>, (value) =>
     typeof value === 'number' && Number.isNaN(value) ? null : value,
   );
@@ -241,7 +234,7 @@ function listsOf({ keys, ends }: NonNullable<SearchRequest['exclude']>) {
 
 function present(index: VectorIndex<Key>, keys: KeyList): KeysInput<Key> {
   if (keys instanceof Float64Array) return keys.filter((key) => index.has(key));
-  return keys.filter((key) => index.has(key)) as unknown as KeysInput<Key>;
+  return keys.filter((key) => index.has(key));
 }
 
 /**

@@ -55,7 +55,7 @@ export async function fetchRows(
     }
     const there = of.filter((_, at) => found[at] === 1);
     const vectors = float32sOf(sections[0], wants.wantsVectors === true ? there.length * dim : 0);
-    const columns = names.map((name, at) => {
+    const columns = (names as unknown[]).map((name, at): ArrayLike<unknown> => {
       const isNumber = schema.byName.get(String(name))?.kind === 'number';
       const section = sections[at + 1];
       return isNumber ? float64sOf(section, there.length) : listOf(section, there.length);
@@ -63,7 +63,9 @@ export async function fetchRows(
     there.forEach((place, at) => {
       rows[place] = {
         vector: wants.wantsVectors ? vectors.slice(at * dim, (at + 1) * dim) : undefined,
-        attributes: Object.fromEntries(names.map((name, nth) => [name, columns[nth]![at]])),
+        attributes: Object.fromEntries(
+          (names as string[]).map((name, nth) => [name, columns[nth]![at]]),
+        ),
       };
     });
   };

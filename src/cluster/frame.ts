@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { LichenError, LichenFileError } from '../errors.js';
+import type { LichenError } from '../errors.js';
+import { LichenFileError } from '../errors.js';
 
 // What goes over the network: a header as JSON, then typed arrays, little-endian, each on a multiple of 8 bytes.
 // `LCF` and a version, the header's length, the header (which says how long each array is), the arrays, and, where bytes

@@ -90,7 +90,7 @@ export function decodeSearch(bytes: Uint8Array, dim: number): SearchRequest {
   if (ends?.some((end, at) => end < (ends[at - 1] ?? 0)))
     throw broken('its lists end before they begin');
   return {
-    ...{ id, queries, options: options as ShardSearchOptions },
+    ...{ id, queries, options: options },
     exclude:
       ends === undefined
         ? undefined

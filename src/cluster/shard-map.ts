@@ -199,11 +199,9 @@ export function schemaOfMap({ index }: ShardMap): ResolvedSchema {
 
 /** An empty index as a shard has it. @throws ERR_LICHEN_ARGUMENT. */
 export function emptyIndex(options: ShardIndexOptions): VectorIndex<Key> {
-  const { kind, keys: _, m, efConstruction, ...shared } = options;
+  const { kind, dim, metric, storage, rerank, subspaces, pca, seed, attributes } = options;
+  const shared = { dim, metric, storage, rerank, subspaces, pca, seed, attributes };
   if (kind === 'flat') return new FlatIndex<Key>(shared);
-  return new HnswIndex<Key>({
-    ...shared,
-    ...(m !== undefined && { m }),
-    ...(efConstruction !== undefined && { efConstruction }),
-  });
+  const { m, efConstruction } = options;
+  return new HnswIndex<Key>({ ...shared, m, efConstruction });
 }

@@ -2,7 +2,7 @@ import { errorOfCode, LichenError, type LichenErrorCode } from '../errors.js';
 import type { Key } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
 import type { ResolvedSchema } from '../index/attributes.js';
-import { AppliedIds } from './applied-ids.js';
+import type { AppliedIds } from './applied-ids.js';
 import { applyWrite, decodeWrite, type WriteMessage } from './write-message.js';
 
 /** What a change came to. */

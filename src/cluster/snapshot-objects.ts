@@ -2,7 +2,6 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { open, rm, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import type { ObjectStore } from '@nats-io/obj';
 import { LichenFileError } from '../errors.js';
 import { natsError } from './connection.js';
@@ -35,10 +34,7 @@ export async function getFile(store: ObjectStore, name: string, path: string): P
     if (found === null) throw new Error('there is no such object');
     const [failure] = await Promise.all([
       found.error,
-      pipeline(
-        Readable.fromWeb(found.data as NodeReadableStream<Uint8Array>),
-        createWriteStream(path),
-      ),
+      pipeline(Readable.fromWeb(found.data), createWriteStream(path)),
     ]);
     if (failure !== null) {
       throw new LichenFileError('ERR_LICHEN_FORMAT', `the object ${name}: ${failure.message}`);
