@@ -192,7 +192,7 @@ export function requireConfirm(confirm: unknown): 'stored' | 'applied' {
 /** Of another epoch it says nothing. @throws ERR_LICHEN_ARGUMENT for what is no token. */
 export function requireToken(token: unknown, { epoch, shards }: ShardMap): readonly number[] {
   if (token === undefined) return [];
-  const given = token;
+  const given = (token ?? {}) as { epoch?: unknown; sequences?: unknown };
   const { sequences } = given;
   if (
     !Array.isArray(sequences) ||
