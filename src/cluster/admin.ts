@@ -19,6 +19,7 @@ import { layOut, makeStreams, optionsOfIndex, type LayOutOptions } from './lay-o
 import { MOST_SHARDS } from './names.js';
 import { loadShard, type ShardPlace } from './shard-files.js';
 import {
+  emptyIndex,
   readMap,
   requireMap,
   writeMap,
@@ -93,6 +94,7 @@ export async function createCluster(options: CreateClusterOptions): Promise<Shar
       const index = given.index ?? optionsOfIndex(source!);
       const map: ShardMap = { epoch: 1, shards: given.shards, copies, modelVersion, index };
       requireMap(map);
+      emptyIndex(index).close();
       await makeStores(cluster, copies);
       return alone(cluster, async () => {
         const bucket = await cluster.bucket();

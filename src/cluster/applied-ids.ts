@@ -15,12 +15,14 @@ export class AppliedIds {
 
   constructor(private readonly window = WINDOW) {}
 
-  /** Remembers an id; of one that is remembered already, the sequence that it came with first. */
-  add(id: string, sequence: number): number | undefined {
-    const hash = hashOfId(id);
-    const first = this.#sequences.get(hash);
-    if (first === undefined) this.#remember(hash, sequence);
-    return first;
+  /** The sequence that an id came with first; undefined if it is not remembered. */
+  firstOf(id: string): number | undefined {
+    return this.#sequences.get(hashOfId(id));
+  }
+
+  /** Remembers an id that is not yet. */
+  add(id: string, sequence: number): void {
+    this.#remember(hashOfId(id), sequence);
   }
 
   /** From the oldest to the newest, 16 bytes each. */

@@ -277,6 +277,7 @@ export class ClusterIndex<K extends Key = number> {
         cluster,
         {
           ...{ epoch: map.epoch, shard, header: { ask: 'checkpoint' }, sections: [] },
+          read: () => undefined,
           patienceMs: CHECKPOINT_MS,
         },
         end,

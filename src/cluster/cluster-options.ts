@@ -17,6 +17,7 @@ import type {
   SearchWithinOptions,
 } from '../index/types.js';
 import { ADDRESS_OPTIONS, type ClusterAddress } from './connection.js';
+import { MOST_DEADLINE_MS } from './search-message.js';
 import type { ShardMap } from './shard-map.js';
 import { MOST_WRITE_MS } from './writer.js';
 
@@ -132,7 +133,6 @@ export const CLUSTER_WITHIN_OPTIONS = [...SEARCH_WITHIN_OPTIONS, ...EXTRAS, 'sig
 export const CLUSTER_WRITE_OPTIONS = ['idempotencyKey', 'deadline', 'signal', 'confirm'] as const;
 export const CLUSTER_ADD_OPTIONS = [...CLUSTER_WRITE_OPTIONS, 'keys', 'attributes'] as const;
 
-const MOST_DEADLINE_MS = 600_000;
 const MOST_KEY_LENGTH = 128;
 
 /** Options of a `ClusterIndex`, checked. */

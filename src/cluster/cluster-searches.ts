@@ -1,13 +1,14 @@
-import { LichenError } from '../errors.js';
+import { badArgument } from '../cache/cache-limits.js';
+import { LichenError, shown } from '../errors.js';
 import { requireInteger, resolveEf, toExclude, toVectors } from '../index/arguments.js';
 import { resolveRestrictions } from '../index/search-options.js';
 import type { Key, KeysOf, VectorsInput } from '../index/types.js';
 import { newWriterId } from './writer.js';
 import {
+  ClusterFilter,
   requireDeadline,
   requirePartial,
   requireToken,
-  type ClusterFilter,
   type ClusterSearchBatchOptions,
   type ClusterSearchBatchResult,
   type ClusterSearchExtras,
@@ -55,8 +56,8 @@ export class ClusterSearches<K extends Key> {
     private readonly options: ResolvedClusterOptions,
     private readonly token: () => WriteToken,
   ) {
-    const { connection, packages } = view.cluster;
-    this.#gatherer = new Gatherer(connection, packages.transport.createInbox());
+    const { connection, packages, names } = view.cluster;
+    this.#gatherer = new Gatherer(connection, packages.transport.createInbox(names.inbox));
   }
 
   get counts() {
@@ -188,9 +189,11 @@ export class ClusterSearches<K extends Key> {
     const { names } = this.view.cluster;
     const { epoch, shards } = map;
     const deadlineMs = Math.max(1, end - performance.now());
-    const answers = await this.#gatherer.ask({
+    const keyKind = map.index.keys;
+    const { answers, missing, failure } = await this.#gatherer.ask({
       ...{ subject: names.search(epoch), hedgeSubject: (shard) => names.hedge(epoch, shard) },
       ...{ shards, deadlineMs, signal: extras.signal },
+      read: (frame) => replyOf(frame, rows, keyKind),
       payload: encodeSearch({
         ...request,
         ...{ id: `${this.#client}${this.#count++}`, withinMs: deadlineMs },
@@ -198,13 +201,11 @@ export class ClusterSearches<K extends Key> {
       }),
     });
     const replies: SearchReply[] = [];
-    for (const frame of answers.frames) {
-      if (frame === undefined) continue;
-      const reply = replyOf(frame, rows);
+    for (const reply of answers) {
+      if (reply === undefined) continue;
       this.#sizes.set(reply.shard, reply.size);
       replies.push(reply);
     }
-    const { missing, failure } = answers;
     const refuses = requirePartial(extras.partial ?? this.options.partial) === 'refuse';
     if (replies.length === 0 || (refuses && missing.length > 0)) {
       // A map that is out of date would explain it.
@@ -245,7 +246,8 @@ function excluded(lists: unknown, rows: number): SearchRequest['exclude'] {
 }
 
 function onlyOf(filter: ClusterFilter | undefined): KeyList | undefined {
-  return filter?.keys;
+  if (filter === undefined || filter instanceof ClusterFilter) return filter?.keys;
+  throw badArgument(`filter must be what the index's filter() gave, got ${shown(filter)}`);
 }
 
 /** Works on all, some at the same time; ends with the first failure. */

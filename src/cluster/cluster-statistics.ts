@@ -1,5 +1,6 @@
 import { natsError, type Cluster } from './connection.js';
 import type { NodeStatistics } from './cluster-node.js';
+import type { EpochStatistics } from './epoch-replica.js';
 import type { ShardMap } from './shard-map.js';
 
 /** A replica as it tells of itself, in the epoch that is in force. */
@@ -91,11 +92,19 @@ function nodeOf(data: Uint8Array): NodeStatistics | undefined {
       typeof node.replica === 'string' &&
       Number.isSafeInteger(node.shard) &&
       Number.isSafeInteger(node.shards) &&
-      Array.isArray(node.epochs);
+      Array.isArray(node.epochs) &&
+      node.epochs.every(isEpoch);
     return isOne ? node : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isEpoch({ epoch, sequence, size, changes, requests }: EpochStatistics): boolean {
+  const figures = [epoch, sequence, size, changes.rejected, changes.duplicates];
+  return [...figures, requests.requests, requests.errors, requests.rejected].every((figure) =>
+    Number.isSafeInteger(figure),
+  );
 }
 
 function replicaOf(node: NodeStatistics, epoch: number): ReplicaStatistics {

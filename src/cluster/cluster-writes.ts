@@ -11,9 +11,9 @@ import {
   type WriteToken,
 } from './cluster-options.js';
 import type { ClusterView } from './cluster-view.js';
-import { shardOf } from './names.js';
+import { shardOf, wellFormed } from './names.js';
 import type { ShardMap } from './shard-map.js';
-import { errorOfOutcome, type Outcome } from './shard-state.js';
+import { errorOfOutcome, toOutcome, type Outcome } from './shard-state.js';
 import { askShard } from './shard-questions.js';
 import {
   encodeWrite,
@@ -186,15 +186,16 @@ export class ClusterWrites {
     let outcome: Outcome = { kind: 'pending' };
     while (performance.now() < end) {
       const withinMs = Math.min(1000, end - performance.now());
-      const frame = await askShard(
+      const header = { ask: 'outcome', sequence, withinMs };
+      const told = await askShard(
         this.view.cluster,
-        { epoch: map.epoch, shard, header: { ask: 'outcome', sequence, withinMs }, sections: [] },
+        { epoch: map.epoch, shard, header, sections: [], read: toOutcome },
         end,
       ).catch((error: unknown) => {
         if ((error as LichenError).code !== 'ERR_LICHEN_DEADLINE') throw error;
         return undefined;
       });
-      outcome = (frame?.header['outcome'] as Outcome | undefined) ?? outcome;
+      outcome = told ?? outcome;
       if (outcome.kind === 'applied' || outcome.kind === 'rejected') break;
     }
     return outcome;
@@ -237,11 +238,12 @@ function requireKinds(keys: KeyList, kind: 'integer' | 'string'): void {
   }
   const seen = new Set<number | string>();
   for (const key of keys) {
-    if (seen.has(key)) {
+    const kept = typeof key === 'string' ? wellFormed(key) : key;
+    if (seen.has(kept)) {
       const message = `the key ${JSON.stringify(key)} stands twice in one call`;
       throw new LichenArgumentError('ERR_LICHEN_DUPLICATE_KEY', message);
     }
-    seen.add(key);
+    seen.add(kept);
     // An index takes 1 to 65,535 bytes.
     if (typeof key === 'string' && (key === '' || Buffer.byteLength(key) > 65_535)) {
       const message = `a key must have 1 to 65535 bytes, got ${Buffer.byteLength(key)}`;

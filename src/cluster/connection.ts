@@ -43,7 +43,7 @@ export const ADDRESS_OPTIONS = [
 const CONNECT_MS = 5000;
 const RECONNECT_MS = 100;
 /** A server that is silent so long is taken for lost, when its next answer does not come either. */
-const PING_MS = 2000;
+const PING_MS = 1000;
 const REQUEST_MS = 5000;
 
 /** A connection to NATS and what of JetStream an index needs. */
@@ -66,7 +66,7 @@ export interface Cluster {
 export async function openCluster(address: ClusterAddress): Promise<Cluster> {
   const names = new ClusterNames(address.tenant ?? 'default', address.name);
   const packages = await loadNats();
-  const connection = await connectNats(address, packages);
+  const connection = await connectNats(address, packages, names.inbox);
   const { jetstream, jetstreamManager } = packages.jetstream;
   try {
     const manager = await jetstreamManager(connection, { timeout: REQUEST_MS });
@@ -140,8 +140,9 @@ class OpenCluster implements Cluster {
 export async function connectNats(
   options: NatsOptions,
   packages: NatsPackages,
+  inboxPrefix: string,
 ): Promise<NatsConnection> {
-  const settings = await settingsOf(options, packages);
+  const settings = { ...(await settingsOf(options, packages)), inboxPrefix };
   try {
     return await packages.transport.connect(settings);
   } catch (cause) {

@@ -9,6 +9,7 @@ import {
   decodeSearch,
   encodeFailure,
   encodeReply,
+  MOST_DEADLINE_MS,
   type SearchReply,
   type SearchRequest,
 } from './search-message.js';
@@ -46,6 +47,8 @@ const REMEMBERED_IDS = 4096;
 const MOST_TRIES = 3;
 /** Room for what goes around a reply. */
 const OVERHEAD_BYTES = 4096;
+/** Of a key and a score, at least. */
+const RESULT_BYTES = 12;
 
 /** Answers searches and questions to a shard, until it is closed. */
 export class Endpoints {
@@ -100,6 +103,10 @@ export class Endpoints {
     await this.#answer(message, since, isHedge, async () => {
       if (!(await state.reaches(request.after[shard] ?? 0, withinMs))) throw behind(state);
       if (performance.now() - since > withinMs) return undefined;
+      const rows = request.queries.length / state.index.dim;
+      const results = rows * Math.min(request.options.k ?? 10, state.index.size);
+      // Whoever asks for so much at once is no client, and must not fill the memory.
+      if (rows > 1) this.#requireRoom(results * RESULT_BYTES);
       const reply = await searchSteadily(state, request, shard, replica);
       return performance.now() - since > withinMs ? undefined : encodeReply(reply);
     });
@@ -109,7 +116,7 @@ export class Endpoints {
     const since = performance.now();
     const { state, checkpoint } = this.options;
     await this.#answer(message, since, false, () =>
-      answerQuestion(state(), message.data, checkpoint),
+      answerQuestion(state(), message.data, checkpoint, (bytes) => this.#requireRoom(bytes)),
     );
   }
 
@@ -126,8 +133,7 @@ export class Endpoints {
     let reply: Uint8Array | undefined;
     try {
       reply = await make();
-      const most = (connection.info?.max_payload ?? 2 ** 20) - OVERHEAD_BYTES;
-      if (reply !== undefined && reply.length > most) throw tooLong(reply.length, most);
+      if (reply !== undefined) this.#requireRoom(reply.length);
     } catch (error) {
       counts.errors++;
       if (error instanceof LichenError && error.code === 'ERR_LICHEN_FORMAT') counts.rejected++;
@@ -136,6 +142,12 @@ export class Endpoints {
     counts.ms += performance.now() - since;
     if (reply === undefined) counts.late++;
     else if (!connection.isClosed()) message.respond(reply);
+  }
+
+  /** @throws ERR_LICHEN_UNSUPPORTED for an answer that NATS would not take. */
+  #requireRoom(bytes: number): void {
+    const most = (this.options.connection.info?.max_payload ?? 2 ** 20) - OVERHEAD_BYTES;
+    if (bytes > most) throw tooLong(bytes, most);
   }
 
   #isNew(id: string): boolean {
@@ -245,10 +257,11 @@ async function answerQuestion(
   state: ShardState,
   bytes: Uint8Array,
   checkpoint: () => Promise<void>,
+  requireRoom: (bytes: number) => void,
 ): Promise<Uint8Array> {
   const { header, sections } = decodeFrame(bytes);
   const { ask, after, withinMs, sequence } = header;
-  const wait = typeof withinMs === 'number' ? withinMs : 0;
+  const wait = typeof withinMs === 'number' ? Math.min(withinMs, MOST_DEADLINE_MS) : 0;
   switch (ask) {
     case 'outcome':
       if (!Number.isSafeInteger(sequence)) throw broken('it names no change');
@@ -256,7 +269,7 @@ async function answerQuestion(
       return encodeFrame({ outcome: state.outcomeOf(sequence as number) }, []);
     case 'fetch':
       if (!(await state.reaches(Number(after) || 0, wait))) throw behind(state);
-      return fetchRows(state.index, header, sections);
+      return fetchRows(state.index, header, sections, requireRoom);
     case 'checkpoint':
       await checkpoint();
       return encodeFrame({ sequence: state.sequence }, []);
@@ -269,10 +282,12 @@ function fetchRows(
   index: VectorIndex<Key>,
   { isInteger, wantsVectors, wantsAttributes }: Readonly<Record<string, unknown>>,
   [first]: readonly Uint8Array[],
+  requireRoom: (bytes: number) => void,
 ): Uint8Array {
   const keys = isInteger === true ? float64sOf(first) : (listOf(first) as string[]);
   const found = Array.from(keys as ArrayLike<Key>, (key) => (index.has(key) ? 1 : 0));
   const rows = found.flatMap((is, at) => (is === 1 ? [at] : []));
+  if (wantsVectors === true) requireRoom(4 * rows.length * index.dim);
   const vectors = new Float32Array(wantsVectors === true ? rows.length * index.dim : 0);
   if (wantsVectors === true) {
     rows.forEach((row, at) => vectors.set(index.get(keys[row]!) ?? [], at * index.dim));

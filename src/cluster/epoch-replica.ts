@@ -133,7 +133,8 @@ export class EpochReplica {
   }
 
   statistics(): EpochStatistics {
-    const state = this.#state;
+    // An index that is closed tells nothing.
+    const state = this.#isClosed ? undefined : this.#state;
     return {
       ...{ epoch: this.map.epoch, isReady: this.#isReady, modelVersion: this.map.modelVersion },
       ...{ sequence: state?.sequence ?? 0, lag: this.#lag, checkpoint: this.#checkpoint },

@@ -1,4 +1,5 @@
 import { natsError, type Cluster } from './connection.js';
+import { pause } from './writer.js';
 import type { ShardState } from './shard-state.js';
 
 /** What {@link followStream} tells. */
@@ -16,13 +17,15 @@ const AHEAD = 256;
 const PULL_MS = 5000;
 const HEARTBEAT_MS = 500;
 const AGAIN_MS = 200;
+/** A change that is waited for longer is asked for by itself. */
+const DIRECT_AFTER_MS = 20;
 
 /**
  * Does the changes of a stream, in their order and each once, from behind the last that the state has, until it is told to
  * stop. The consumer is ordered: it is made anew behind what came last whenever something is missing or silent.
  */
 export function followStream(
-  { jetstream }: Pick<Cluster, 'jetstream'>,
+  { jetstream, manager }: Pick<Cluster, 'jetstream' | 'manager'>,
   stream: string,
   state: ShardState,
   events: FollowerEvents,
@@ -57,6 +60,23 @@ export function followStream(
     }
   };
 
+  /** A consumer dies with its server, and making another takes NATS seconds; single changes any server gives out. */
+  let fetching: Promise<void> | undefined;
+  const fetchUpTo = async (last: number): Promise<void> => {
+    await pause(DIRECT_AFTER_MS);
+    while (!isStopped && state.sequence < last) {
+      const message = await manager.direct.getMessage(stream, { seq: state.sequence + 1 });
+      if (message === null || message.seq !== state.sequence + 1) return;
+      await state.apply(message.seq, message.data).catch(events.onFailure);
+    }
+  };
+  state.onWait = (sequence) => {
+    fetching ??= fetchUpTo(sequence)
+      // Not there yet, or nobody to ask: the consumer brings it.
+      .catch(() => undefined)
+      .finally(() => (fetching = undefined));
+  };
+
   const run = async (): Promise<void> => {
     while (!isStopped) {
       const before = state.sequence;
@@ -81,7 +101,8 @@ export function followStream(
       isStopped = true;
       stopMessages?.();
       wake?.();
-      await running;
+      state.onWait = () => undefined;
+      await Promise.all([running, fetching]);
       await state.idle();
     },
   };

@@ -26,7 +26,7 @@ export function encodeFrame(
   isSealed = false,
 ): Uint8Array {
   const sizes = sections.map(({ byteLength }) => byteLength);
-  const text = Buffer.from(JSON.stringify({ ...header, sections: sizes }));
+  const text = Buffer.from(jsonOf({ ...header, sections: sizes }));
   let end = padded(PREFIX_BYTES + text.length);
   for (const size of sizes) end = padded(end + size);
   const bytes = Buffer.alloc(end + (isSealed ? DIGEST_BYTES : 0));
@@ -120,7 +120,16 @@ function viewOf<T>(
   return new type(section.buffer, section.byteOffset, length);
 }
 
-/** A list as a section of its own. */
+/** JSON in which infinite numbers stay: they are written as numbers too large to be read as any other. */
+export function jsonOf(value: unknown): string {
+  if (value === Infinity || value === -Infinity) return value > 0 ? '1e999' : '-1e999';
+  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
+  if (Array.isArray(value)) return `[${Array.from(value, jsonOf).join()}]`;
+  const members = Object.entries(value).filter(([, part]) => part !== undefined);
+  return `{${members.map(([name, part]) => `${JSON.stringify(name)}:${jsonOf(part)}`).join()}}`;
+}
+
+/** A list of texts, or of lists of them, as a section of its own. */
 export function jsonSection(list: readonly unknown[]): Uint8Array {
   return Buffer.from(JSON.stringify(list));
 }

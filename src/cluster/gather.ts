@@ -1,25 +1,27 @@
 import type { Msg, NatsConnection } from '@nats-io/transport-node';
-import { LichenAbortError, type LichenError } from '../errors.js';
+import { LichenAbortError, LichenError } from '../errors.js';
 import { decodeFrame, type Frame } from './frame.js';
 import { HedgePolicy } from './hedge-policy.js';
 import { failureOf } from './search-message.js';
 
 /** A question to all shards. */
-export interface Question {
+export interface Question<T> {
   /** Who asks all shards, one replica of each. */
   readonly subject: string;
   /** Who asks all replicas of a shard but the one that was asked first. */
   readonly hedgeSubject: (shard: number) => string;
   readonly shards: number;
   readonly payload: Uint8Array;
+  /** What an answer says; throws for one that is none, which counts as no answer. */
+  readonly read: (frame: Frame) => T;
   readonly deadlineMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** What came back. */
-export interface Answers {
+export interface Answers<T> {
   /** By shard; undefined: none. */
-  readonly frames: readonly (Frame | undefined)[];
+  readonly answers: readonly (T | undefined)[];
   readonly missing: readonly number[];
   /** What shards that are missing have said last, if anything. */
   readonly failure: LichenError | undefined;
@@ -87,13 +89,17 @@ export class Gatherer {
     if (!this.#connection.isClosed()) this.#unsubscribe();
   }
 
-  /** @throws what a shard refuses for good; ERR_LICHEN_ABORTED. */
-  ask(question: Question): Promise<Answers> {
-    const { shards, payload, deadlineMs, signal } = question;
+  /** @throws what a shard refuses for good; ERR_LICHEN_UNSUPPORTED if it does not fit a message; ERR_LICHEN_ABORTED. */
+  ask<T>(question: Question<T>): Promise<Answers<T>> {
+    const { shards, payload, read, deadlineMs, signal } = question;
+    const most = this.#connection.info?.max_payload ?? Infinity;
+    if (payload.length > most) return Promise.reject(tooLong(payload.length, most));
     const id = (this.#next++).toString(36);
     const began = performance.now();
-    const frames = new Array<Frame | undefined>(shards).fill(undefined);
+    const answers = new Array<T | undefined>(shards).fill(undefined);
     const wasHedged = new Uint8Array(shards);
+    /** Shards that were asked a second time at the cost of the policy: 1. */
+    const isPaid = new Uint8Array(shards);
     /** Shards that are not waited for any more: 1. */
     const isSettled = new Uint8Array(shards);
     let left = shards;
@@ -113,9 +119,9 @@ export class Gatherer {
         settle();
       };
       const finish = (): void => {
-        const missing = frames.flatMap((frame, shard) => (frame === undefined ? [shard] : []));
+        const missing = answers.flatMap((one, shard) => (one === undefined ? [shard] : []));
         if (missing.length > 0) this.#counts.partial++;
-        end(() => resolve({ frames, missing, failure }));
+        end(() => resolve({ answers, missing, failure }));
       };
       const settle = (shard: number): void => {
         if (isSettled[shard] === 1) return;
@@ -134,26 +140,31 @@ export class Gatherer {
         const isKnown = now < (this.#downUntil.get(shard) ?? 0);
         if (isKnown || now - began > Math.min(PATIENCE_MS, deadlineMs)) {
           if (!isKnown) this.#downUntil.set(shard, now + DOWN_MS);
+          // It was no burden for anybody.
+          if (isPaid[shard] === 1) this.#policy.refund();
           settle(shard);
           return;
         }
         setTimeout(() => this.#open.has(id) && askAgain(shard), AGAIN_MS);
       };
       this.#open.set(id, (asked, message) => {
+        if (asked !== undefined && !isShard(asked, shards)) return;
         if (isNobody(message)) {
           for (let shard = asked ?? 0; shard <= (asked ?? shards - 1); shard++) onNobody(shard);
           return;
         }
-        const answer = answerOf(message, shards);
-        if (answer === undefined || frames[answer.shard] !== undefined) return;
-        const { shard, frame, error } = answer;
+        const answer = answerOf(message, shards, read);
+        if (answer === undefined || answers[answer.shard] !== undefined) return;
+        const { shard, value, error } = answer;
+        // Of all replicas of one shard, which answer for no other.
+        if (asked !== undefined && asked !== shard) return;
         if (error !== undefined) {
           failure = error;
           if (FINAL.has(error.code)) end(() => reject(error));
           else if (wasHedged[shard] === 0) askAgain(shard);
           return;
         }
-        frames[shard] = frame;
+        answers[shard] = value;
         this.#downUntil.delete(shard);
         this.#policy.answered(performance.now() - began, asked !== undefined);
         if (asked !== undefined) this.#counts.hedgesWon++;
@@ -165,7 +176,9 @@ export class Gatherer {
         timer = setTimeout(finish, Math.max(0, began + deadlineMs - performance.now()));
         for (let shard = 0; shard < shards; shard++) {
           const isLate = isSettled[shard] === 0 && wasHedged[shard] === 0;
-          if (isLate && this.#policy.mayHedge()) askAgain(shard);
+          if (!isLate || !this.#policy.mayHedge()) continue;
+          isPaid[shard] = 1;
+          askAgain(shard);
         }
       };
       const { afterMs } = this.#policy;
@@ -185,21 +198,34 @@ function isNobody({ data, headers }: Msg): boolean {
   return data.length === 0 && headers?.code === 503;
 }
 
-interface ShardAnswer {
+interface ShardAnswer<T> {
   readonly shard: number;
-  readonly frame: Frame;
+  /** Undefined for a refusal. */
+  readonly value: T | undefined;
   readonly error: LichenError | undefined;
 }
 
+function isShard(shard: unknown, shards: number): shard is number {
+  return Number.isSafeInteger(shard) && (shard as number) >= 0 && (shard as number) < shards;
+}
+
+function tooLong(bytes: number, most: number): LichenError {
+  const message = `the search takes ${bytes} bytes, and NATS takes messages of ${most}: filter, exclude or where hold less, or raise its max_payload`;
+  return new LichenError('ERR_LICHEN_UNSUPPORTED', message);
+}
+
 /** Undefined for what is damaged, which counts as no answer. */
-function answerOf({ data }: Msg, shards: number): ShardAnswer | undefined {
+function answerOf<T>(
+  { data }: Msg,
+  shards: number,
+  read: (frame: Frame) => T,
+): ShardAnswer<T> | undefined {
   try {
     const frame = decodeFrame(data);
     const { shard } = frame.header;
-    if (!Number.isSafeInteger(shard) || !((shard as number) >= 0 && (shard as number) < shards)) {
-      return undefined;
-    }
-    return { shard: shard as number, frame, error: failureOf(frame) };
+    if (!isShard(shard, shards)) return undefined;
+    const error = failureOf(frame);
+    return { shard, error, value: error === undefined ? read(frame) : undefined };
   } catch {
     return undefined;
   }

@@ -31,11 +31,16 @@ export class HedgePolicy {
 
   /** A shard answered. @param isHedge whether it was the replica that was asked second. */
   answered(ms: number, isHedge: boolean): void {
-    if (isHedge) this.#tokens = Math.min(MOST_TOKENS, this.#tokens + 1);
+    if (isHedge) this.refund();
     this.#times[this.#seen++ % KEPT] = ms;
     if (this.#seen % LOOK_EVERY !== 0) return;
     const sorted = this.#times.slice(0, Math.min(KEPT, this.#seen)).sort();
     this.#afterMs = Math.max(LEAST_MS, sorted[Math.floor(SHARE * sorted.length)]!);
+  }
+
+  /** One that was asked a second time was not there. */
+  refund(): void {
+    this.#tokens = Math.min(MOST_TOKENS, this.#tokens + 1);
   }
 
   /** Whether one more may be asked a second time; takes what that costs. */

@@ -47,7 +47,8 @@ export async function makeStreams({ manager, names, packages }: Cluster, map: Sh
         ...{ retention: RetentionPolicy.Limits, storage: StorageType.File },
         // What does not fit is refused: nothing that was acknowledged goes.
         ...{ discard: DiscardPolicy.New, num_replicas: map.copies },
-        duplicate_window: DUPLICATE_WINDOW_MS * 1e6,
+        // Its servers give out single changes, also while nobody leads it.
+        ...{ duplicate_window: DUPLICATE_WINDOW_MS * 1e6, allow_direct: true },
       });
     } catch (cause) {
       throw natsError(`making the stream of shard ${shard}`, cause);

@@ -18,6 +18,8 @@ export function requireName(what: string, name: unknown): string {
 export class ClusterNames {
   /** Subjects begin so. A tenant needs no more than those under `lichen.TENANT.`. */
   readonly prefix: string;
+  /** Answers come to subjects that begin so: a tenant may listen to its own, and to no other's. */
+  readonly inbox: string;
   /** Key-value bucket of the shard map, checkpoints and replicas that are prepared. */
   readonly bucket: string;
   /** Key-value bucket of claims, which end by themselves. */
@@ -33,6 +35,7 @@ export class ClusterNames {
     requireName('tenant', tenant);
     requireName('name', index);
     this.prefix = `lichen.${tenant}.${index}`;
+    this.inbox = `_INBOX.${tenant}`;
     this.bucket = `lichen_${tenant}_${index}`;
     this.claims = `${this.bucket}_claims`;
     this.snapshots = `${this.bucket}_snapshots`;
@@ -69,10 +72,16 @@ export class ClusterNames {
   }
 }
 
+/** A text as an index keeps it, whose strings are UTF-8: halves of surrogates are U+FFFD there. */
+export function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\ufffd');
+}
+
 /**
  * The shard of a key: its hash times the number of shards, the upper 32 bits. Never to be changed, since it says where
  * every vector lies.
  */
 export function shardOf(key: Key, shards: number): number {
-  return Math.floor(((hashOf(key) >>> 0) * shards) / 2 ** 32);
+  const hash = hashOf(typeof key === 'string' ? wellFormed(key) : key);
+  return Math.floor(((hash >>> 0) * shards) / 2 ** 32);
 }

@@ -6,12 +6,17 @@ import {
   encodeFrame,
   float32sOf,
   float64sOf,
+  jsonOf,
   jsonSection,
   listOf,
   uint32sOf,
   type Frame,
 } from './frame.js';
 import type { KeyList } from './write-message.js';
+
+/** So long may be waited for an answer. */
+export const MOST_DEADLINE_MS = 600_000;
+const MOST_ID_LENGTH = 64;
 
 /** Options of a search, as they are for every shard. */
 export interface ShardSearchOptions {
@@ -80,12 +85,17 @@ export function decodeSearch(bytes: Uint8Array, dim: number): SearchRequest {
   const rest = [...sections];
   const queries = float32sOf(rest.shift());
   if (queries.length === 0 || queries.length % dim !== 0) throw broken('it asks no queries');
-  if (typeof id !== 'string' || id === '') throw broken('it has no id');
+  // Ids are remembered.
+  if (typeof id !== 'string' || id === '' || id.length > MOST_ID_LENGTH) {
+    throw broken('it has no id');
+  }
   if (options === null || typeof options !== 'object') throw broken('it has no options');
   if (!Array.isArray(after) || !after.every((one) => Number.isSafeInteger(one))) {
     throw broken('it does not tell what it comes after');
   }
-  if (typeof withinMs !== 'number' || !(withinMs >= 0)) throw broken('it has no deadline');
+  if (typeof withinMs !== 'number' || !(withinMs >= 0 && withinMs <= MOST_DEADLINE_MS)) {
+    throw broken('it has no deadline');
+  }
   const ends = exclude === undefined ? undefined : uint32sOf(rest.shift(), queries.length / dim);
   if (ends?.some((end, at) => end < (ends[at - 1] ?? 0)))
     throw broken('its lists end before they begin');
@@ -107,7 +117,7 @@ export function encodeReply(reply: SearchReply): Uint8Array {
     counts,
     scores,
     keySection(keys),
-    ...(groups === undefined ? [] : [jsonSection(groups)]),
+    ...(groups === undefined ? [] : [Buffer.from(jsonOf(groups))]),
   ]);
 }
 
@@ -128,8 +138,12 @@ export function failureOf({ header }: Frame): LichenError | undefined {
   return errorOfCode(code as LichenErrorCode, String(message));
 }
 
-/** @throws ERR_LICHEN_FORMAT */
-export function replyOf({ header, sections }: Frame, rows: number): SearchReply {
+/** @throws ERR_LICHEN_FORMAT for what is no answer to so many queries of an index with such keys. */
+export function replyOf(
+  { header, sections }: Frame,
+  rows: number,
+  keyKind: 'integer' | 'string',
+): SearchReply {
   const { shard, replica, sequence, size, keys: kind, hasGroups } = header;
   if (!Number.isSafeInteger(shard) || typeof replica !== 'string') throw broken('nobody answers');
   if (!Number.isSafeInteger(sequence) || !Number.isSafeInteger(size)) {
@@ -137,6 +151,8 @@ export function replyOf({ header, sections }: Frame, rows: number): SearchReply 
   }
   const counts = uint32sOf(sections[0], rows);
   const total = counts.reduce((sum, count) => sum + count, 0);
+  // A shard that was never written to does not know what its keys are.
+  if (total > 0 && kind !== keyKind) throw broken('its keys are of another kind');
   const groups = hasGroups === true ? listOf(sections[3], total) : undefined;
   return {
     ...{ shard: shard as number, replica, sequence: sequence as number, counts },

@@ -10,7 +10,7 @@ import { decodeFrame, encodeFrame } from './frame.js';
 import {
   emptyIndex,
   readCheckpoint,
-  schemaOfMap,
+  rulesOfMap,
   writeCheckpoint,
   type Checkpoint,
   type ShardMap,
@@ -73,7 +73,7 @@ async function tryToLoad(place: ShardPlace): Promise<ShardState> {
     const message = `shard ${shard} has no snapshot, and its stream begins with change ${first}`;
     throw new LichenError('ERR_LICHEN_FORMAT', message);
   }
-  return new ShardState(emptyIndex(map.index), schemaOfMap(map), new AppliedIds(), 0);
+  return new ShardState(emptyIndex(map.index), rulesOfMap(map), new AppliedIds(), 0);
 }
 
 /** The first change that the stream still has. */
@@ -100,9 +100,8 @@ async function openOwn(place: ShardPlace, sequence: number): Promise<ShardState 
     const { sections } = decodeFrame(await readFile(`${path}.ids`), true);
     const ids = AppliedIds.fromBytes(sections[0] ?? new Uint8Array());
     const index = await openIndex<Key>(path);
-    const schema = schemaOfMap(place.map);
     if (index.label.snapshotVersion === sequence && index.dim === place.map.index.dim) {
-      return new ShardState(index, schema, ids, sequence);
+      return new ShardState(index, rulesOfMap(place.map), ids, sequence);
     }
     index.close();
   } catch (error) {

@@ -1,4 +1,5 @@
 import type { KV, KvEntry } from '@nats-io/kv';
+import { badArgument } from '../cache/cache-limits.js';
 import { LichenError } from '../errors.js';
 import { requireDim, requireInteger, resolveRerank, resolveStorage } from '../index/arguments.js';
 import { resolveSchema, type AttributeSchema, type ResolvedSchema } from '../index/attributes.js';
@@ -11,6 +12,7 @@ import type { StorageType } from '../vectors/storage-type.js';
 import { natsError } from './connection.js';
 import { broken } from './frame.js';
 import { MOST_SHARDS } from './names.js';
+import type { WriteRules } from './write-message.js';
 
 /** What every shard is: options of `HnswIndex` or `FlatIndex`, and the kind of keys. */
 export interface ShardIndexOptions {
@@ -181,12 +183,13 @@ export function requireMap({ epoch, shards, copies, index, modelVersion }: Shard
   requireInteger('shards', shards, 1, MOST_SHARDS);
   requireInteger('copies', copies, 1, 5);
   if (modelVersion !== undefined && typeof modelVersion !== 'string') {
-    throw broken('modelVersion is no string');
+    throw badArgument('modelVersion is no string');
   }
-  if (index === null || typeof index !== 'object') throw broken('it describes no index');
-  if (index.kind !== 'hnsw' && index.kind !== 'flat') throw broken('kind must be hnsw or flat');
+  if (index === null || typeof index !== 'object') throw badArgument('it describes no index');
+  if (index.kind !== 'hnsw' && index.kind !== 'flat')
+    throw badArgument('kind must be hnsw or flat');
   if (index.keys !== 'integer' && index.keys !== 'string') {
-    throw broken('keys must be integer or string');
+    throw badArgument('keys must be integer or string');
   }
   parseMetric(index.metric);
   resolveRerank(index.rerank, resolveStorage(index, requireDim(index.dim)));
@@ -195,6 +198,12 @@ export function requireMap({ epoch, shards, copies, index, modelVersion }: Shard
 
 export function schemaOfMap({ index }: ShardMap): ResolvedSchema {
   return resolveSchema(index.attributes ?? {});
+}
+
+/** What changes must go with. */
+export function rulesOfMap(map: ShardMap): WriteRules {
+  const { dim, keys } = map.index;
+  return { dim, keys, schema: schemaOfMap(map) };
 }
 
 /** An empty index as a shard has it. @throws ERR_LICHEN_ARGUMENT. */

@@ -1,32 +1,45 @@
-import { LichenError } from '../errors.js';
+import { LichenError, type LichenErrorCode } from '../errors.js';
 import { messageOf, type Cluster } from './connection.js';
 import { decodeFrame, encodeFrame, type Frame } from './frame.js';
 import { failureOf } from './search-message.js';
 
 /** A question to one shard. */
-export interface ShardQuestion {
+export interface ShardQuestion<T> {
   readonly epoch: number;
   readonly shard: number;
   readonly header: object;
   readonly sections: readonly ArrayBufferView[];
+  /** What an answer says; throws for one that is none, which counts as no answer. */
+  readonly read: (frame: Frame) => T;
   /** Milliseconds for one replica. Default 1,500. */
   readonly patienceMs?: number;
 }
 
 const PATIENCE_MS = 1500;
 const PAUSE_MS = 25;
+/** Another replica may have come further, or not be about to leave. */
+const PASSING: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
+  'ERR_LICHEN_NOT_READY',
+  'ERR_LICHEN_CLOSED',
+]);
 
 /**
  * Asks a replica of a shard, and another one if it does not answer.
  * @param end when to give up, by `performance.now()`.
- * @throws what the replica refuses it for; ERR_LICHEN_DEADLINE.
+ * @throws what the replica refuses it for; ERR_LICHEN_DEADLINE; ERR_LICHEN_UNSUPPORTED if it does not fit a message;
+ * ERR_LICHEN_CLOSED.
  */
-export async function askShard(
+export async function askShard<T>(
   { connection, names }: Cluster,
-  { epoch, shard, header, sections, patienceMs = PATIENCE_MS }: ShardQuestion,
+  { epoch, shard, header, sections, read, patienceMs = PATIENCE_MS }: ShardQuestion<T>,
   end: number,
-): Promise<Frame> {
+): Promise<T> {
   const payload = encodeFrame(header, sections);
+  const most = connection.info?.max_payload ?? Infinity;
+  if (payload.length > most) {
+    const message = `the question takes ${payload.length} bytes, and NATS takes messages of ${most}: ask for less at a time`;
+    throw new LichenError('ERR_LICHEN_UNSUPPORTED', message);
+  }
   let last: unknown;
   for (;;) {
     const left = end - performance.now();
@@ -34,20 +47,21 @@ export async function askShard(
       const message = `shard ${shard} did not answer in time (${messageOf(last)})`;
       throw new LichenError('ERR_LICHEN_DEADLINE', message, { cause: last });
     }
+    let failure: LichenError | undefined;
     try {
-      const reply = await connection.request(names.ask(epoch, shard), payload, {
+      const { data } = await connection.request(names.ask(epoch, shard), payload, {
         timeout: Math.max(1, Math.min(left, patienceMs)),
       });
-      const frame = decodeFrame(reply.data);
-      const failure = failureOf(frame);
-      if (failure === undefined) return frame;
-      // Another replica may have come further, or not be about to leave.
-      const isPassing = ['ERR_LICHEN_NOT_READY', 'ERR_LICHEN_CLOSED'].includes(failure.code);
-      if (!isPassing) throw failure;
+      const frame = decodeFrame(data);
+      failure = failureOf(frame);
+      if (failure === undefined) return read(frame);
       last = failure;
     } catch (error) {
-      if (error instanceof LichenError) throw error;
       last = error;
+    }
+    if (failure !== undefined && !PASSING.has(failure.code)) throw failure;
+    if (connection.isClosed()) {
+      throw new LichenError('ERR_LICHEN_CLOSED', 'the cluster index is closed');
     }
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }

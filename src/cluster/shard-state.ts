@@ -1,9 +1,9 @@
 import { errorOfCode, LichenError, type LichenErrorCode } from '../errors.js';
 import type { Key } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
-import type { ResolvedSchema } from '../index/attributes.js';
 import type { AppliedIds } from './applied-ids.js';
-import { applyWrite, decodeWrite, type WriteMessage } from './write-message.js';
+import { broken, type Frame } from './frame.js';
+import { applyWrite, decodeWrite, type WriteMessage, type WriteRules } from './write-message.js';
 
 /** What a change came to. */
 export type Outcome =
@@ -51,10 +51,12 @@ export class ShardState {
   readonly #copies = new Map<number, number>();
   readonly #waiting = new Map<() => void, number>();
   #counts = { applied: 0, rejected: 0, duplicates: 0 };
+  /** Told of a change that somebody waits for. */
+  onWait: (sequence: number) => void = () => undefined;
 
   constructor(
     readonly index: VectorIndex<Key>,
-    private readonly schema: ResolvedSchema,
+    private readonly rules: WriteRules,
     private readonly ids: AppliedIds,
     sequence: number,
   ) {
@@ -72,11 +74,12 @@ export class ShardState {
   }
 
   /**
-   * Does a change of the stream, once.
+   * Does the change that comes after the last one; any other is left alone.
    * @throws what keeps this replica alone from doing it, such as ERR_LICHEN_MEMORY: it must not go on then.
    */
   apply(sequence: number, bytes: Uint8Array): Promise<void> {
     return this.#inTurn(async () => {
+      if (sequence !== this.#applied + 1) return;
       const message = this.#decode(sequence, bytes);
       if (message !== undefined) await this.#do(sequence, message);
       this.#applied = sequence;
@@ -109,6 +112,7 @@ export class ShardState {
         resolve(false);
       }, withinMs);
     });
+    this.onWait(sequence);
     return arrival.finally(() => clearTimeout(timer));
   }
 
@@ -138,7 +142,7 @@ export class ShardState {
 
   #decode(sequence: number, bytes: Uint8Array): WriteMessage | undefined {
     try {
-      return decodeWrite(bytes, this.index.dim, this.schema);
+      return decodeWrite(bytes, this.rules);
     } catch (error) {
       this.#reject(sequence, error);
       return undefined;
@@ -146,7 +150,7 @@ export class ShardState {
   }
 
   async #do(sequence: number, message: WriteMessage): Promise<void> {
-    const first = this.ids.add(message.id, sequence);
+    const first = this.ids.firstOf(message.id);
     if (first !== undefined) {
       this.#counts.duplicates++;
       this.#copies.set(sequence, first);
@@ -159,6 +163,8 @@ export class ShardState {
     } catch (error) {
       this.#reject(sequence, error);
     }
+    // Not before: a snapshot that is saved after a failure must not have it for done.
+    this.ids.add(message.id, sequence);
   }
 
   #reject(sequence: number, error: unknown): void {
@@ -181,6 +187,17 @@ export class ShardState {
     this.#tail = done.catch(() => undefined);
     return done;
   }
+}
+
+/** @throws ERR_LICHEN_FORMAT for an answer that tells none. */
+export function toOutcome({ header }: Frame): Outcome {
+  const outcome = header['outcome'] as Partial<Record<string, unknown>> | null | undefined;
+  const { kind, code, message } = outcome ?? {};
+  if (kind === 'applied' || kind === 'pending' || kind === 'unknown') return { kind };
+  if (kind !== 'rejected' || !REFUSALS.has(code as LichenErrorCode)) {
+    throw broken('it tells nothing of a change');
+  }
+  return { kind, code: code as LichenErrorCode, message: String(message) };
 }
 
 /** The error of a change that was rejected. */

@@ -36,7 +36,8 @@ export async function getFile(store: ObjectStore, name: string, path: string): P
       found.error,
       pipeline(Readable.fromWeb(found.data), createWriteStream(path)),
     ]);
-    if (failure !== null) {
+    // Of the two ways to say that all is well the client takes either.
+    if (failure instanceof Error) {
       throw new LichenFileError('ERR_LICHEN_FORMAT', `the object ${name}: ${failure.message}`);
     }
     const handle = await open(path, 'r+');

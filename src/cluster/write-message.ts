@@ -32,6 +32,14 @@ export interface WriteMessage {
   readonly columns: Readonly<Record<string, Column>> | undefined;
 }
 
+/** What every change of an index must go with. */
+export interface WriteRules {
+  readonly dim: number;
+  /** The first rows decide it for an index in memory; here what is a stranger's must not. */
+  readonly keys: 'integer' | 'string';
+  readonly schema: ResolvedSchema;
+}
+
 const MOST_ID_BYTES = 256;
 
 /** @throws RangeError of memory only. */
@@ -56,8 +64,11 @@ function sectionOf(column: Column): ArrayBufferView {
   return column instanceof Float64Array ? column : jsonSection(column);
 }
 
-/** @throws ERR_LICHEN_FORMAT for what is no change of an index with this schema and dimension. */
-export function decodeWrite(bytes: Uint8Array, dim: number, schema: ResolvedSchema): WriteMessage {
+/** @throws ERR_LICHEN_FORMAT for what is no change of such an index. */
+export function decodeWrite(
+  bytes: Uint8Array,
+  { dim, keys: keyKind, schema }: WriteRules,
+): WriteMessage {
   const { header, sections } = decodeFrame(bytes, true);
   const { kind, id, rows, hasVectors, isInteger, columns: names } = header;
   if (!WRITE_KINDS.includes(kind as WriteKind)) throw broken('it is no change that there is');
@@ -66,6 +77,7 @@ export function decodeWrite(bytes: Uint8Array, dim: number, schema: ResolvedSche
   if (!Number.isSafeInteger(rows) || (rows as number) < 1) throw broken('it is of no rows');
   const count = rows as number;
   const [first, ...rest] = sections;
+  if ((isInteger === true) !== (keyKind === 'integer')) throw broken(`keys are ${keyKind}s here`);
   const keys = isInteger === true ? float64sOf(first, count) : stringsOf(listOf(first, count));
   const vectors = hasVectors === true ? float32sOf(rest.shift(), count * dim) : undefined;
   const needsVectors = kind !== 'remove' && kind !== 'setAttributes';

@@ -61,6 +61,7 @@ export async function storePart(
     const left = end - performance.now();
     if (left <= 0) throw notAcknowledged(part, deadlineMs, last);
     if (signal?.aborted) throw aborted(signal, isCertain);
+    if (cluster.connection.isClosed()) throw closed(isCertain);
     try {
       const ack = await cluster.jetstream.publish(subject, part.bytes, {
         ...{ msgID: part.id, timeout: Math.min(left, FIRST_TRY_MS), retries: 1 },
@@ -139,6 +140,11 @@ function notAcknowledged(part: StoredPart, ms: number, cause: unknown): LichenEr
     `the change of shard ${part.shard} was not acknowledged within ${Math.round(ms)} ms ` +
     `(${messageOf(cause)}); it may be stored nevertheless: with the same idempotencyKey it can be tried again`;
   return new LichenError('ERR_LICHEN_DEADLINE', message, { cause });
+}
+
+function closed(isCertain: boolean): LichenError {
+  const what = isCertain ? 'nothing of it is stored' : 'it may be stored nevertheless';
+  return new LichenError('ERR_LICHEN_CLOSED', `the cluster index was closed; ${what}`);
 }
 
 function aborted(signal: AbortSignal, isCertain: boolean): LichenError {

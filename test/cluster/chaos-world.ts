@@ -1,0 +1,72 @@
+import { ClusterIndex, createCluster } from '../../src/cluster/index.js';
+import type { ClusterAddress, ShardIndexOptions } from '../../src/cluster/index.js';
+import { startNatsCluster, type NatsCluster } from '../servers/nats.js';
+import { until } from '../servers/processes.js';
+import { NodeProcess } from './node-process.js';
+
+export const SHARDS = 3;
+const REPLICAS = 2;
+const NAME = 'chaos';
+export const INDEX: ShardIndexOptions = { kind: 'hnsw', keys: 'integer', dim: 8, metric: 'l2' };
+
+/** Three NATS servers, an index on them of three shards, two replicas of each as processes. */
+export class ChaosWorld {
+  private constructor(
+    readonly nats: NatsCluster,
+    readonly nodes: readonly NodeProcess[],
+  ) {}
+
+  /** @param checkpointEvery few, so that snapshots are made and streams trimmed during faults. */
+  static async start(namespaces: boolean, checkpointEvery: number): Promise<ChaosWorld> {
+    const nats = await startNatsCluster(3, { namespaces });
+    const args = [
+      ...['--name', NAME, '--nats', nats.urls.join(',')],
+      ...['--checkpoint-every', String(checkpointEvery)],
+    ];
+    const nodes = Array.from(
+      { length: SHARDS * REPLICAS },
+      (_, at) => new NodeProcess(at % SHARDS, SHARDS, args),
+    );
+    const world = new ChaosWorld(nats, nodes);
+    try {
+      await createCluster({ ...world.address, shards: SHARDS, index: INDEX });
+      for (const node of nodes) node.start();
+      await Promise.all(nodes.map((node) => node.ready));
+      return world;
+    } catch (error) {
+      await world.stop();
+      throw error;
+    }
+  }
+
+  get address(): ClusterAddress {
+    return { servers: this.nats.urls, name: NAME };
+  }
+
+  /** The stream of a shard. */
+  stream(shard: number): string {
+    return `LICHEN_default_${NAME}_1_${shard}`;
+  }
+
+  /** Until every replica answers and has done all changes. */
+  async whole(index: ClusterIndex): Promise<void> {
+    await until(async () => {
+      const { shards } = await index.stats(1500);
+      return shards.every(({ replicas }) => {
+        const ready = replicas.filter(({ isReady }) => isReady);
+        const [first] = ready;
+        return (
+          ready.length === REPLICAS && ready.every(({ sequence }) => sequence === first!.sequence)
+        );
+      });
+    }, 'every replica caught up');
+  }
+
+  async stop(): Promise<void> {
+    for (const node of this.nodes) {
+      await node.kill();
+      node.wipe();
+    }
+    await this.nats.stop();
+  }
+}
