@@ -40,7 +40,7 @@ import { clusterStatistics, type ClusterStatistics } from './cluster-statistics.
 import { fetchRows } from './fetch-rows.js';
 import type { GatherCounts } from './gather.js';
 import type { ShardMap } from './shard-map.js';
-import { askShard } from './shard-questions.js';
+import { checkpointOf } from './shard-questions.js';
 
 const CHECKPOINT_MS = 600_000;
 
@@ -267,22 +267,17 @@ export class ClusterIndex<K extends Key = number> {
     return this.#writes.write('setAttributes', keys, undefined, attributes, given);
   }
 
-  /** Lets a replica of each shard write a snapshot, which also leaves dead rows out. */
+  /**
+   * Lets a replica of each shard write a snapshot of what it holds now into the object store, which also leaves dead rows
+   * out; fulfilled when all are there. @throws ERR_LICHEN_DEADLINE, ERR_LICHEN_IO.
+   */
   async checkpoint(): Promise<void> {
     this.#requireOpen();
-    const { map, cluster } = this.#view;
+    const { map } = this.#view;
     const end = performance.now() + CHECKPOINT_MS;
-    const ask = (shard: number) =>
-      askShard(
-        cluster,
-        {
-          ...{ epoch: map.epoch, shard, header: { ask: 'checkpoint' }, sections: [] },
-          read: () => undefined,
-          patienceMs: CHECKPOINT_MS,
-        },
-        end,
-      );
-    await Promise.all(Array.from({ length: map.shards }, (_, shard) => ask(shard)));
+    await Promise.all(
+      Array.from({ length: map.shards }, (_, shard) => checkpointOf(this.#view, shard, end)),
+    );
   }
 
   /** What every replica tells of itself. @param waitMs how long answers are waited for at most. */

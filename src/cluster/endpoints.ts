@@ -25,8 +25,8 @@ export interface EndpointsOptions {
   readonly replica: string;
   /** The shard as it is now; another after it was loaded anew. */
   readonly state: () => ShardState;
-  /** Puts a snapshot into the object store. */
-  readonly checkpoint: () => Promise<void>;
+  /** Begins to put a snapshot into the object store. */
+  readonly checkpoint: () => void;
 }
 
 /** What was asked of a replica. */
@@ -256,7 +256,7 @@ function present(index: VectorIndex<Key>, keys: KeyList): KeysInput<Key> {
 async function answerQuestion(
   state: ShardState,
   bytes: Uint8Array,
-  checkpoint: () => Promise<void>,
+  checkpoint: () => void,
   requireRoom: (bytes: number) => void,
 ): Promise<Uint8Array> {
   const { header, sections } = decodeFrame(bytes);
@@ -271,7 +271,8 @@ async function answerQuestion(
       if (!(await state.reaches(Number(after) || 0, wait))) throw behind(state);
       return fetchRows(state.index, header, sections, requireRoom);
     case 'checkpoint':
-      await checkpoint();
+      // Whoever asks sees by the key-value store when it is there.
+      checkpoint();
       return encodeFrame({ sequence: state.sequence }, []);
     default:
       throw broken('it asks nothing that is known');

@@ -65,7 +65,7 @@ export class EpochReplica {
     const { cluster, map, shard, replica } = options;
     this.#endpoints = new Endpoints({
       ...{ connection: cluster.connection, names: cluster.names, epoch: map.epoch },
-      ...{ shard, replica, state: () => this.#state!, checkpoint: () => this.checkpoint() },
+      ...{ shard, replica, state: () => this.#state!, checkpoint: () => this.#checkpointLater() },
     });
   }
 
@@ -111,7 +111,7 @@ export class EpochReplica {
   async tick(): Promise<void> {
     const state = this.#state;
     if (state === undefined || !this.#isReady) return;
-    const { cluster, map, shard, checkpointEvery, replica, onEvent } = this.#options;
+    const { cluster, map, shard, checkpointEvery, replica } = this.#options;
     const info = await this.#streamState();
     this.#lag = Math.max(0, info.last_seq - state.sequence);
     if (info.first_seq > state.sequence + 1) return this.#loadAnew();
@@ -120,8 +120,7 @@ export class EpochReplica {
     this.#checkpoint = stored?.checkpoint.sequence ?? 0;
     if (state.sequence - this.#checkpoint < checkpointEvery) return;
     if (this.#checkpointing !== undefined || !(await this.#claims(replica))) return;
-    // Meanwhile the shard map is looked at as ever.
-    this.checkpoint().catch((error: unknown) => onEvent((error as Error).message));
+    this.#checkpointLater();
   }
 
   /** Writes a snapshot into the object store, unless one is being written. */
@@ -214,6 +213,12 @@ export class EpochReplica {
     await this.#catchUp();
     this.#endpoints.open();
     this.#isReady = true;
+  }
+
+  /** Nobody waits for it. */
+  #checkpointLater(): void {
+    const { onEvent } = this.#options;
+    this.checkpoint().catch((error: unknown) => onEvent((error as Error).message));
   }
 
   async #makeCheckpoint(): Promise<void> {

@@ -67,7 +67,9 @@ export function followStream(
     while (!isStopped && state.sequence < last) {
       const message = await manager.direct.getMessage(stream, { seq: state.sequence + 1 });
       if (message === null || message.seq !== state.sequence + 1) return;
-      await state.apply(message.seq, message.data).catch(events.onFailure);
+      await state
+        .apply(message.seq, message.data)
+        .catch((error: unknown) => events.onFailure(error));
     }
   };
   state.onWait = (sequence) => {

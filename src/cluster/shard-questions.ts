@@ -1,7 +1,9 @@
 import { LichenError, type LichenErrorCode } from '../errors.js';
+import type { ClusterView } from './cluster-view.js';
 import { messageOf, type Cluster } from './connection.js';
-import { decodeFrame, encodeFrame, type Frame } from './frame.js';
+import { broken, decodeFrame, encodeFrame, type Frame } from './frame.js';
 import { failureOf } from './search-message.js';
+import { readCheckpoint } from './shard-map.js';
 
 /** A question to one shard. */
 export interface ShardQuestion<T> {
@@ -11,10 +13,9 @@ export interface ShardQuestion<T> {
   readonly sections: readonly ArrayBufferView[];
   /** What an answer says; throws for one that is none, which counts as no answer. */
   readonly read: (frame: Frame) => T;
-  /** Milliseconds for one replica. Default 1,500. */
-  readonly patienceMs?: number;
 }
 
+/** For one replica. */
 const PATIENCE_MS = 1500;
 const PAUSE_MS = 25;
 /** Another replica may have come further, or not be about to leave. */
@@ -31,7 +32,7 @@ const PASSING: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
  */
 export async function askShard<T>(
   { connection, names }: Cluster,
-  { epoch, shard, header, sections, read, patienceMs = PATIENCE_MS }: ShardQuestion<T>,
+  { epoch, shard, header, sections, read }: ShardQuestion<T>,
   end: number,
 ): Promise<T> {
   const payload = encodeFrame(header, sections);
@@ -50,7 +51,7 @@ export async function askShard<T>(
     let failure: LichenError | undefined;
     try {
       const { data } = await connection.request(names.ask(epoch, shard), payload, {
-        timeout: Math.max(1, Math.min(left, patienceMs)),
+        timeout: Math.max(1, Math.min(left, PATIENCE_MS)),
       });
       const frame = decodeFrame(data);
       failure = failureOf(frame);
@@ -64,5 +65,38 @@ export async function askShard<T>(
       throw new LichenError('ERR_LICHEN_CLOSED', 'the cluster index is closed');
     }
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}
+
+const LOOK_MS = 100;
+/** A replica that has not made its snapshot by then may have died meanwhile. */
+const MAKING_MS = 60_000;
+
+/** Has a snapshot made of a shard, by another replica if the one that was asked first dies. @throws as {@link askShard}. */
+export async function checkpointOf(
+  { cluster, map }: ClusterView,
+  shard: number,
+  end: number,
+): Promise<void> {
+  const { epoch } = map;
+  const question: ShardQuestion<number> = {
+    ...{ epoch, shard, header: { ask: 'checkpoint' }, sections: [] },
+    read: ({ header: { sequence } }) => {
+      if (!Number.isSafeInteger(sequence)) throw broken('it has no sequence');
+      return sequence as number;
+    },
+  };
+  for (;;) {
+    const wanted = await askShard(cluster, question, end);
+    const again = Math.min(end, performance.now() + MAKING_MS);
+    while (performance.now() < again) {
+      // Not to be asked just now is no failure: that is what the time is for.
+      const stored = await cluster
+        .bucket()
+        .then((bucket) => readCheckpoint(bucket, epoch, shard))
+        .catch(() => undefined);
+      if ((stored?.checkpoint.sequence ?? 0) >= wanted) return;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
   }
 }

@@ -94,8 +94,8 @@ export async function storePart(
  * came to be stored since the leader died: then there is no such message.
  */
 async function isStored({ manager, names }: Cluster, part: StoredPart, ack: PubAck) {
+  if (!Number.isSafeInteger(ack.seq) || ack.seq < 1) return false;
   if (!ack.duplicate) return true;
-  if (!(ack.seq > 0)) return false;
   const { epoch, shard, id } = part;
   try {
     const message = await manager.streams.getMessage(names.stream(epoch, shard), { seq: ack.seq });

@@ -1,12 +1,12 @@
 import { ClusterIndex, createCluster } from '../../src/cluster/index.js';
 import type { ClusterAddress, ShardIndexOptions } from '../../src/cluster/index.js';
 import { startNatsCluster, type NatsCluster } from '../servers/nats.js';
-import { until } from '../servers/processes.js';
 import { NodeProcess } from './node-process.js';
 
 export const SHARDS = 3;
 const REPLICAS = 2;
 const NAME = 'chaos';
+const WHOLE_MS = 60_000;
 export const INDEX: ShardIndexOptions = { kind: 'hnsw', keys: 'integer', dim: 8, metric: 'l2' };
 
 /** Three NATS servers, an index on them of three shards, two replicas of each as processes. */
@@ -48,18 +48,26 @@ export class ChaosWorld {
     return `LICHEN_default_${NAME}_1_${shard}`;
   }
 
-  /** Until every replica answers and has done all changes. */
+  /** Until every replica answers and has done all changes that were acknowledged before this call. */
   async whole(index: ClusterIndex): Promise<void> {
-    await until(async () => {
+    const { sequences } = index.token;
+    let told = '';
+    const isWhole = async (): Promise<boolean> => {
       const { shards } = await index.stats(1500);
-      return shards.every(({ replicas }) => {
-        const ready = replicas.filter(({ isReady }) => isReady);
-        const [first] = ready;
-        return (
-          ready.length === REPLICAS && ready.every(({ sequence }) => sequence === first!.sequence)
+      told = JSON.stringify(shards.map(({ replicas }) => replicas));
+      return shards.every(({ shard, replicas }) => {
+        const caughtUp = replicas.filter(
+          ({ isReady, sequence }) => isReady && sequence >= sequences[shard]!,
         );
+        return caughtUp.length === REPLICAS;
       });
-    }, 'every replica caught up');
+    };
+    const end = performance.now() + WHOLE_MS;
+    while (!(await isWhole())) {
+      if (performance.now() < end) continue;
+      const lines = this.nodes.map(({ lines: own }) => own.slice(-5).join('\n')).join('\n');
+      throw new Error(`not all replicas have ${sequences.join()}: ${told}\n${lines}`);
+    }
   }
 
   async stop(): Promise<void> {
