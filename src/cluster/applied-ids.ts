@@ -6,8 +6,7 @@ const WINDOW = 65_536;
 
 /**
  * The ids of the last changes of a shard, as 53 bits of their SHA-256, and their sequences. Every replica holds the same
- * ones after the same change, and a snapshot has them. JetStream tells copies of a message apart by itself, but for those
- * that were on their way when a server died.
+ * ones after the same change, and a snapshot has them.
  */
 export class AppliedIds {
   /** In the order of coming. */

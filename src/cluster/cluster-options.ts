@@ -99,8 +99,8 @@ export class ClusterFilter {
 /** Options of changes. */
 export interface ClusterWriteOptions {
   /**
-   * A text that stands for this change: within two minutes a second one with it does nothing. Default: one of its own, so
-   * that what this object itself tries again is done once.
+   * A text that stands for this change: a second one with it does nothing, as long as fewer than 65,536 others of a shard
+   * came between. Default: one of its own, so that what this object itself tries again is done once.
    */
   idempotencyKey?: string | undefined;
   /** Milliseconds, up to 60,000. */

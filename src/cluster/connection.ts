@@ -73,6 +73,7 @@ export async function openCluster(address: ClusterAddress): Promise<Cluster> {
     return new OpenCluster(packages, connection, names, jetstream(connection), manager);
   } catch (cause) {
     await connection.close();
+    if ((cause as Error).name !== 'JetStreamNotEnabled') throw natsError('opening', cause);
     const message = `the NATS server has no JetStream for this user: ${messageOf(cause)}`;
     throw new LichenError('ERR_LICHEN_UNSUPPORTED', message, { cause });
   }

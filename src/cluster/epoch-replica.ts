@@ -5,12 +5,14 @@ import { followStream } from './follower.js';
 import { preparedKey, readCheckpoint } from './shard-map.js';
 import {
   checkpointShard,
+  differs,
   loadShard,
   removeFiles,
   saveOwn,
   type ShardPlace,
 } from './shard-files.js';
 import type { ShardCounts, ShardState } from './shard-state.js';
+import { pause } from './writer.js';
 
 /** What a replica is told besides its place. */
 export interface EpochReplicaOptions extends ShardPlace {
@@ -43,6 +45,9 @@ export interface EpochStatistics {
 
 /** Dead rows from which a checkpoint leaves them out: this share of all. */
 const DEAD_SHARE = 0.1;
+/** A server that was cut off may tell of a stream as it was. */
+const MOST_LOOKS_BACK = 10;
+const AGAIN_MS = 500;
 
 /**
  * One shard of one epoch: it is loaded, follows its stream, and answers from when it has caught up with what the stream
@@ -59,6 +64,10 @@ export class EpochReplica {
   #checkpoint = 0;
   #checkpointing: Promise<void> | undefined;
   #lastTrouble = '';
+  /** Looks at the stream, one after another, that found it to end before what was done. */
+  #looksBack = 0;
+  /** Whether following has ended since changes are missing. */
+  #hasGap = false;
 
   constructor(options: EpochReplicaOptions) {
     this.#options = options;
@@ -114,10 +123,19 @@ export class EpochReplica {
     const { cluster, map, shard, checkpointEvery, replica } = this.#options;
     const info = await this.#streamState();
     this.#lag = Math.max(0, info.last_seq - state.sequence);
-    if (info.first_seq > state.sequence + 1) return this.#loadAnew();
+    if (info.first_seq > state.sequence + 1) {
+      return this.#loadAnew('has missed changes that are only in a snapshot by now');
+    }
+    this.#looksBack = info.last_seq < state.sequence ? this.#looksBack + 1 : 0;
+    if (this.#looksBack >= MOST_LOOKS_BACK) {
+      return this.#loadAnew('has changes that its stream has lost', false);
+    }
     const bucket = await cluster.bucket();
     const stored = await readCheckpoint(bucket, map.epoch, shard);
     this.#checkpoint = stored?.checkpoint.sequence ?? 0;
+    if (stored !== undefined && differs(state, stored.checkpoint)) {
+      return this.#loadAnew('has other changes than the last checkpoint', false);
+    }
     if (state.sequence - this.#checkpoint < checkpointEvery) return;
     if (this.#checkpointing !== undefined || !(await this.#claims(replica))) return;
     this.#checkpointLater();
@@ -170,10 +188,14 @@ export class EpochReplica {
   }
 
   #follow(state: ShardState): void {
+    this.#hasGap = false;
     const { cluster, map, shard, onEvent, onFailure } = this.#options;
     const stream = cluster.names.stream(map.epoch, shard);
     this.#follower = followStream(cluster, stream, state, {
-      onGap: () => void this.#loadAnew().catch(onFailure),
+      onGap: () => {
+        this.#hasGap = true;
+        void this.#loadAnew('has missed changes that are only in a snapshot by now');
+      },
       onFailure,
       onTrouble: (error) => {
         const text = (error as Error).message;
@@ -183,29 +205,43 @@ export class EpochReplica {
     });
   }
 
-  /** Waits until what the stream holds now is done. */
+  /** Waits until what the stream holds now is done. @throws ERR_LICHEN_IO when changes are missing. */
   async #catchUp(): Promise<void> {
+    const { shard } = this.#options;
     const { last_seq: last } = await this.#streamState();
-    while (!(await this.#state!.reaches(last, 1000))) if (this.#isClosed) throw closed();
+    while (!(await this.#state!.reaches(last, 1000))) {
+      if (this.#isClosed) throw closed();
+      if (!this.#hasGap) continue;
+      const message = `changes of shard ${shard} after ${this.#state!.sequence} are missing`;
+      throw new LichenError('ERR_LICHEN_IO', message);
+    }
   }
 
-  /** Changes were missed that the stream has no more: from a newer snapshot on. */
-  async #loadAnew(): Promise<void> {
-    const { shard, onEvent } = this.#options;
+  /** From the newest snapshot on. @param trustsOwn whether that may be one of this replica. */
+  async #loadAnew(why: string, trustsOwn = true): Promise<void> {
+    const { shard, onEvent, onFailure } = this.#options;
+    // While it is being loaded, who loads it sees to that.
     if (this.#isClosed || !this.#isReady) return;
     this.#isReady = false;
-    onEvent(
-      `shard ${shard} has missed changes that are only in a snapshot by now: it is loaded anew`,
-    );
+    this.#looksBack = 0;
+    onEvent(`this replica of shard ${shard} ${why}: it is loaded anew`);
     await this.#endpoints.close();
+    for (;;) {
+      try {
+        return await this.#replace(trustsOwn);
+      } catch (error) {
+        if (this.#isClosed) return;
+        if ((error as LichenError).code !== 'ERR_LICHEN_IO') return onFailure(error);
+        onEvent((error as Error).message);
+        await pause(AGAIN_MS);
+      }
+    }
+  }
+
+  async #replace(trustsOwn: boolean): Promise<void> {
     await this.#follower?.stop();
     const old = this.#state!;
-    const state = await loadShard(this.#options);
-    if (state.sequence <= old.sequence) {
-      state.index.close();
-      const message = `changes of shard ${shard} after ${old.sequence} are missing everywhere`;
-      throw new LichenError('ERR_LICHEN_FORMAT', message);
-    }
+    const state = await loadShard(this.#options, trustsOwn);
     this.#state = state;
     old.index.close();
     if (this.#isClosed) return state.index.close();
@@ -218,7 +254,11 @@ export class EpochReplica {
   /** Nobody waits for it. */
   #checkpointLater(): void {
     const { onEvent } = this.#options;
-    this.checkpoint().catch((error: unknown) => onEvent((error as Error).message));
+    // One that is being made may be without the last changes.
+    const before = this.#checkpointing?.catch(() => undefined) ?? Promise.resolve();
+    before
+      .then(() => (this.#isClosed ? undefined : this.checkpoint()))
+      .catch((error: unknown) => onEvent((error as Error).message));
   }
 
   async #makeCheckpoint(): Promise<void> {

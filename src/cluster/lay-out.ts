@@ -11,7 +11,6 @@ import { encodeFrame } from './frame.js';
 import { shardOf } from './names.js';
 import { emptyIndex, writeCheckpoint, type ShardIndexOptions, type ShardMap } from './shard-map.js';
 import { putFile } from './snapshot-objects.js';
-import { DUPLICATE_WINDOW_MS } from './writer.js';
 
 /** How laying out is watched and ended. */
 export interface LayOutOptions {
@@ -48,7 +47,7 @@ export async function makeStreams({ manager, names, packages }: Cluster, map: Sh
         // What does not fit is refused: nothing that was acknowledged goes.
         ...{ discard: DiscardPolicy.New, num_replicas: map.copies },
         // Its servers give out single changes, also while nobody leads it.
-        ...{ duplicate_window: DUPLICATE_WINDOW_MS * 1e6, allow_direct: true },
+        allow_direct: true,
       });
     } catch (cause) {
       throw natsError(`making the stream of shard ${shard}`, cause);
@@ -149,12 +148,12 @@ async function putShard(
     snapshotVersion: 0,
     ...(modelVersion !== undefined && { modelVersion }),
   });
-  await writeFile(`${path}.ids`, encodeFrame({}, [new Uint8Array()], true));
+  await writeFile(`${path}.ids`, encodeFrame({ fingerprint: 0 }, [new Uint8Array()], true));
   const store = await cluster.snapshots();
   const object = `${epoch}-${shard}-0-layout`;
   await putFile(store, `${object}.ids`, `${path}.ids`);
   await putFile(store, object, path);
-  const checkpoint = { sequence: 0, object, bytes, size: index.size };
+  const checkpoint = { sequence: 0, object, bytes, size: index.size, fingerprint: 0 };
   await writeCheckpoint(await cluster.bucket(), { epoch, shard }, checkpoint, 0);
   await rm(path, { force: true });
 }

@@ -6,7 +6,7 @@ import type { Key } from '../index/types.js';
 import { writeAtomically } from '../vectors/atomic.js';
 import { AppliedIds } from './applied-ids.js';
 import { natsError, type Cluster } from './connection.js';
-import { decodeFrame, encodeFrame } from './frame.js';
+import { broken, decodeFrame, encodeFrame } from './frame.js';
 import {
   emptyIndex,
   readCheckpoint,
@@ -33,15 +33,16 @@ const TRIES = 5;
 /**
  * A shard as the newest snapshot has it, this replica's own or the object store's; empty if there is none and the stream
  * still has every change.
+ * @param trustsOwn whether this replica's own snapshots may be taken.
  * @throws ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_NOT_FOUND without a stream, ERR_LICHEN_MEMORY.
  */
-export async function loadShard(place: ShardPlace): Promise<ShardState> {
+export async function loadShard(place: ShardPlace, trustsOwn = true): Promise<ShardState> {
   await mkdir(place.directory, { recursive: true }).catch((cause: unknown) => {
     throw fileError('make', place.directory, cause);
   });
   for (let tries = 1; ; tries++) {
     try {
-      return await tryToLoad(place);
+      return await tryToLoad(place, trustsOwn);
     } catch (error) {
       // A checkpoint may be replaced, and its objects removed, while they are read.
       if (tries === TRIES || (error as LichenError).code === 'ERR_LICHEN_MEMORY') throw error;
@@ -49,13 +50,14 @@ export async function loadShard(place: ShardPlace): Promise<ShardState> {
   }
 }
 
-async function tryToLoad(place: ShardPlace): Promise<ShardState> {
+async function tryToLoad(place: ShardPlace, trustsOwn: boolean): Promise<ShardState> {
   const { cluster, map, shard } = place;
   const stored = await readCheckpoint(await cluster.bucket(), map.epoch, shard);
   const newest = stored?.checkpoint.sequence ?? 0;
-  const first = await firstKept(place);
+  const { first, last } = await keptChanges(place);
   for (const sequence of await ownSnapshots(place)) {
-    const isUsable = sequence + 1 >= first && newest - sequence <= MOST_BEHIND;
+    const isUsable =
+      trustsOwn && sequence + 1 >= first && sequence <= last && newest - sequence <= MOST_BEHIND;
     const state = isUsable ? await openOwn(place, sequence) : undefined;
     if (state !== undefined) return state;
     await removeOwn(place, sequence);
@@ -76,11 +78,11 @@ async function tryToLoad(place: ShardPlace): Promise<ShardState> {
   return new ShardState(emptyIndex(map.index), rulesOfMap(map), new AppliedIds(), 0);
 }
 
-/** The first change that the stream still has. */
-async function firstKept({ cluster, map, shard }: ShardPlace): Promise<number> {
+/** The first change that the stream still has, and the last one. */
+async function keptChanges({ cluster, map, shard }: ShardPlace) {
   try {
     const { state } = await cluster.manager.streams.info(cluster.names.stream(map.epoch, shard));
-    return state.first_seq;
+    return { first: state.first_seq, last: state.last_seq };
   } catch (cause) {
     throw natsError(`looking at the stream of shard ${shard}`, cause);
   }
@@ -97,11 +99,13 @@ async function fetchSnapshot(place: ShardPlace, checkpoint: Checkpoint): Promise
 async function openOwn(place: ShardPlace, sequence: number): Promise<ShardState | undefined> {
   const path = snapshotPath(place, sequence);
   try {
-    const { sections } = decodeFrame(await readFile(`${path}.ids`), true);
+    const { header, sections } = decodeFrame(await readFile(`${path}.ids`), true);
+    const { fingerprint } = header;
+    if (!Number.isSafeInteger(fingerprint)) throw broken('it has no fingerprint');
     const ids = AppliedIds.fromBytes(sections[0] ?? new Uint8Array());
     const index = await openIndex<Key>(path);
     if (index.label.snapshotVersion === sequence && index.dim === place.map.index.dim) {
-      return new ShardState(index, rulesOfMap(place.map), ids, sequence);
+      return new ShardState(index, rulesOfMap(place.map), ids, sequence, fingerprint as number);
     }
     index.close();
   } catch (error) {
@@ -113,16 +117,17 @@ async function openOwn(place: ShardPlace, sequence: number): Promise<ShardState 
 /** Writes the shard as it is to a file of this replica; gives its path. */
 export async function saveOwn(place: ShardPlace, state: ShardState) {
   const draft = join(place.directory, `${stem(place)}draft`);
-  const { sequence, ids, bytes, size } = await state.save(draft, place.map.modelVersion);
+  const { ids, ...saved } = await state.save(draft, place.map.modelVersion);
+  const { sequence, fingerprint } = saved;
   const path = snapshotPath(place, sequence);
   await writeAtomically(`${path}.ids`, async (handle) => {
-    await handle.writeFile(encodeFrame({}, [ids], true));
+    await handle.writeFile(encodeFrame({ fingerprint }, [ids], true));
   });
   await rename(draft, path);
   for (const older of await ownSnapshots(place)) {
     if (older < sequence) await removeOwn(place, older);
   }
-  return { sequence, path, bytes, size };
+  return { ...saved, path };
 }
 
 /**
@@ -139,19 +144,31 @@ export async function checkpointShard(
   const bucket = await cluster.bucket();
   const before = await readCheckpoint(bucket, map.epoch, shard);
   const last = before?.checkpoint;
-  const { sequence, path, bytes, size } = await saveOwn(place, state);
+  if (last !== undefined && differs(state, last)) throw diverged(shard, last.sequence);
+  const { path, ...saved } = await saveOwn(place, state);
+  const { sequence } = saved;
   if (last !== undefined && last.sequence >= sequence) return undefined;
   const object = `${map.epoch}-${shard}-${sequence}-${replica}`;
   const store = await cluster.snapshots();
   await putFile(store, `${object}.ids`, `${path}.ids`);
   await putFile(store, object, path);
   const checkpoint: Checkpoint = {
-    ...{ sequence, object, bytes, size },
+    ...{ ...saved, object },
     ...(last && { previous: { sequence: last.sequence, object: last.object } }),
   };
   await writeCheckpoint(bucket, { epoch: map.epoch, shard }, checkpoint, before?.revision ?? 0);
   await trim(place, last);
   return checkpoint;
+}
+
+/** Whether a replica has done other changes, or in another order, than the one that made a checkpoint. */
+export function differs({ history }: ShardState, { sequence, fingerprint }: Checkpoint): boolean {
+  return (history.at(sequence) ?? fingerprint) !== fingerprint;
+}
+
+function diverged(shard: number, sequence: number): LichenError {
+  const message = `this replica of shard ${shard} has other changes up to ${sequence} than the last checkpoint`;
+  return new LichenError('ERR_LICHEN_FORMAT', message);
 }
 
 /** What no replica needs any more. It is tidying: what fails here is done by the next. */

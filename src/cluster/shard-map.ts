@@ -54,6 +54,8 @@ export interface Checkpoint {
   readonly object: string;
   readonly bytes: number;
   readonly size: number;
+  /** Of all changes up to the last that is in it: see `History`. */
+  readonly fingerprint: number;
   /** The one before, which stays until the next comes, as do the changes behind it. */
   readonly previous?: { readonly sequence: number; readonly object: string } | undefined;
 }
@@ -101,8 +103,8 @@ export async function readCheckpoint(
   const entry = await getEntry(bucket, checkpointKey(epoch, shard));
   if (entry === undefined) return undefined;
   const value = parseJson(textOf(entry));
-  const { sequence, object, bytes, size } = value;
-  const numbers = [sequence, bytes, size];
+  const { sequence, object, bytes, size, fingerprint } = value;
+  const numbers = [sequence, bytes, size, fingerprint];
   if (!numbers.every((number) => Number.isSafeInteger(number)) || typeof object !== 'string') {
     throw broken('it is no checkpoint');
   }

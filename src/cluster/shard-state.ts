@@ -1,6 +1,7 @@
 import { errorOfCode, LichenError, type LichenErrorCode } from '../errors.js';
 import type { Key } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
+import { History } from './history.js';
 import type { AppliedIds } from './applied-ids.js';
 import { broken, type Frame } from './frame.js';
 import { applyWrite, decodeWrite, type WriteMessage, type WriteRules } from './write-message.js';
@@ -51,6 +52,7 @@ export class ShardState {
   readonly #copies = new Map<number, number>();
   readonly #waiting = new Map<() => void, number>();
   #counts = { applied: 0, rejected: 0, duplicates: 0 };
+  readonly history: History;
   /** Told of a change that somebody waits for. */
   onWait: (sequence: number) => void = () => undefined;
 
@@ -59,9 +61,12 @@ export class ShardState {
     private readonly rules: WriteRules,
     private readonly ids: AppliedIds,
     sequence: number,
+    /** Fingerprint of the changes that are in the index. */
+    fingerprint = 0,
   ) {
     this.#applied = sequence;
     this.#forgotten = sequence;
+    this.history = new History(sequence, fingerprint);
   }
 
   /** The last change that searches find. */
@@ -83,6 +88,7 @@ export class ShardState {
       const message = this.#decode(sequence, bytes);
       if (message !== undefined) await this.#do(sequence, message);
       this.#applied = sequence;
+      this.history.extend(bytes);
       for (const [resolve, wanted] of this.#waiting) {
         if (wanted > sequence) continue;
         this.#waiting.delete(resolve);
@@ -126,7 +132,8 @@ export class ShardState {
         ...(modelVersion !== undefined && { modelVersion }),
       };
       const bytes = await this.index.save(path, label);
-      return { sequence, ids, bytes, size: this.index.size };
+      const { fingerprint } = this.history;
+      return { sequence, ids, fingerprint, bytes, size: this.index.size };
     });
   }
 

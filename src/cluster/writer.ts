@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { PubAck } from '@nats-io/jetstream';
 import { errorOfCode, LichenError, type LichenErrorCode } from '../errors.js';
 import { isNotFound, messageOf, type Cluster } from './connection.js';
 
@@ -18,8 +17,6 @@ export interface StoreOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What the stream keeps ids for; whoever tries again must have ended long before. */
-export const DUPLICATE_WINDOW_MS = 120_000;
 /** So long may be tried. */
 export const MOST_WRITE_MS = 60_000;
 const FIRST_TRY_MS = 2000;
@@ -42,7 +39,9 @@ export function newWriterId(): string {
 
 /**
  * Publishes a change until JetStream has it on a majority of the stream's servers, and gives its sequence. What is tried again
- * has the same id, so it is stored once.
+ * bears the same id, so replicas do it once. It is not JetStream that tells copies apart (`Nats-Msg-Id`): its servers do so
+ * each by what they remember, also of what was never stored, and with NATS 2.9 a server that was cut off came to number
+ * the changes of a stream otherwise than the others.
  * @throws {@link StreamEndedError}; ERR_LICHEN_DEADLINE, when it is not known whether it is stored; ERR_LICHEN_ABORTED,
  * likewise; ERR_LICHEN_IO when NATS refuses it (no permission, no space).
  */
@@ -63,12 +62,10 @@ export async function storePart(
     if (signal?.aborted) throw aborted(signal, isCertain);
     if (cluster.connection.isClosed()) throw closed(isCertain);
     try {
-      const ack = await cluster.jetstream.publish(subject, part.bytes, {
-        ...{ msgID: part.id, timeout: Math.min(left, FIRST_TRY_MS), retries: 1 },
-        expect: { streamName: stream },
-      });
-      if (await isStored(cluster, part, ack)) return ack.seq;
-      last = new Error('an earlier copy of it got lost on its way into the stream');
+      const timeout = Math.min(left, FIRST_TRY_MS);
+      const { seq } = await cluster.jetstream.publish(subject, part.bytes, { timeout, retries: 1 });
+      if (Number.isSafeInteger(seq) && seq > 0) return seq;
+      throw new Error('the stream tells no sequence');
     } catch (error) {
       last = error;
       switch (kindOf(error)) {
@@ -89,24 +86,6 @@ export async function storePart(
   }
 }
 
-/**
- * Whether an acknowledgement is one. A server that has seen a copy of a message before says so, also when that copy never
- * came to be stored since the leader died: then there is no such message.
- */
-async function isStored({ manager, names }: Cluster, part: StoredPart, ack: PubAck) {
-  if (!Number.isSafeInteger(ack.seq) || ack.seq < 1) return false;
-  if (!ack.duplicate) return true;
-  const { epoch, shard, id } = part;
-  try {
-    const message = await manager.streams.getMessage(names.stream(epoch, shard), { seq: ack.seq });
-    return message?.header.get('Nats-Msg-Id') === id;
-  } catch (error) {
-    // Purged behind a snapshot, which has it.
-    if (/no message found/i.test(messageOf(error))) return true;
-    throw error;
-  }
-}
-
 type PublishFailure = 'ended' | 'absent' | 'refused' | 'unknown';
 
 function kindOf(error: unknown): PublishFailure {
@@ -114,7 +93,7 @@ function kindOf(error: unknown): PublishFailure {
   const message = messageOf(error);
   if (code === STREAM_SEALED || /sealed/i.test(message)) return 'ended';
   if (name === 'NoRespondersError' || /no responders/i.test(message)) return 'absent';
-  if (isNotFound(error) || /expected stream does not match/i.test(message)) return 'ended';
+  if (isNotFound(error)) return 'ended';
   if (/permissions violation|maximum (messages|bytes)|insufficient|max.?payload/i.test(message)) {
     return 'refused';
   }

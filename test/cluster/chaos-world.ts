@@ -70,6 +70,32 @@ export class ChaosWorld {
     }
   }
 
+  /** Where replicas and the copies of streams on each server stand, for whoever looks for what went wrong. */
+  async describe(index: ClusterIndex): Promise<string> {
+    interface Told {
+      account_details?: { stream_detail?: { name: string; state: object; cluster: object }[] }[];
+    }
+    const { shards } = await index.stats(1500);
+    const replicas = shards.map(({ replicas: own }) =>
+      own.map(({ sequence, duplicates, checkpoint }) => ({ sequence, duplicates, checkpoint })),
+    );
+    const servers = await Promise.all(
+      this.nats.servers.map((server) => server.monitor<Told>('/jsz?accounts=1&streams=1')),
+    );
+    const streams = servers.map((told) =>
+      told?.account_details
+        ?.flatMap((account) => account.stream_detail ?? [])
+        .filter(({ name }) => name.startsWith('LICHEN_'))
+        .map(({ name, state, cluster }) => JSON.stringify({ name, state, cluster })),
+    );
+    return [
+      `acknowledged up to ${index.token.sequences.join()}`,
+      ...replicas.map((own, shard) => `shard ${shard}: ${JSON.stringify(own)}`),
+      ...streams.flatMap((own, server) => [`server ${server}`, ...(own ?? [])]),
+      ...this.nodes.map(({ shard, lines }) => `shard ${shard}: ${lines.slice(-8).join(' | ')}`),
+    ].join('\n');
+  }
+
   async stop(): Promise<void> {
     for (const node of this.nodes) {
       await node.kill();

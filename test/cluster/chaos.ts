@@ -71,7 +71,10 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
           .join(', ')}`,
       );
       for (const violation of workload.violations) say(`VIOLATION: ${violation}`);
-      if (workload.violations.length > 0) break;
+      if (workload.violations.length > 0) {
+        say(await world.describe(index));
+        break;
+      }
     }
     const { shards } = await index.stats(1500);
     const replicas = shards.flatMap((shard) => shard.replicas);

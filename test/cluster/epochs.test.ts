@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -13,6 +13,8 @@ import {
   type ClusterAddress,
 } from '../../src/cluster/index.js';
 import { openCluster } from '../../src/cluster/connection.js';
+import { encodeFrame } from '../../src/cluster/frame.js';
+import { FlatIndex } from '../../src/index/flat.js';
 import { HnswIndex } from '../../src/index/hnsw.js';
 import { Random } from '../../src/vectors/random.js';
 import { NATS_MISSING, NATS_NOTE, startNats, type NatsServer } from '../servers/nats.js';
@@ -288,6 +290,39 @@ describe.skipIf(NATS_MISSING)(`epochs of a cluster${NATS_NOTE}`, () => {
     // Two checkpoints, each with its ids.
     expect(objects.length).toBeLessThanOrEqual(4);
     await cluster.close();
+  });
+
+  it('loads a replica anew that has done other changes than the one that made the checkpoint', async () => {
+    await createCluster({
+      ...{ ...fresh(), shards: 1 },
+      index: { kind: 'flat', keys: 'integer', dim: DIM, metric: 'l2' },
+    });
+    const directory = join(folder, `strayed-${count++}`);
+    const [strayed, other] = [await node(0, 1, { directory }), await node(0, 1)];
+    await Promise.all([strayed.ready, other.ready]);
+    const index = await client();
+    const vectors = vectorsOf(6);
+    const write = async (row: number) =>
+      index.upsert(vectors.subarray(row * DIM, (row + 1) * DIM), { keys: [row] });
+    for (let row = 0; row < 5; row++) await write(row);
+    await until(() => strayed.statistics().epochs[0]!.sequence === 5, 'all changes');
+    await strayed.close();
+    // What it kept becomes that of somebody else: a key is missing, and the history is another one.
+    const name = readdirSync(directory).find((file) => file.endsWith('.5.lichen'))!;
+    using kept = await FlatIndex.open(join(directory, name));
+    await kept.remove([3]);
+    await kept.save(join(directory, name), { snapshotVersion: 5 });
+    const ids = encodeFrame({ fingerprint: 4711 }, [new Uint8Array()], true);
+    writeFileSync(join(directory, `${name}.ids`), ids);
+    const events: string[] = [];
+    const again = await node(0, 1, { directory, onEvent: (text: string) => events.push(text) });
+    await again.ready;
+    expect(again.statistics().epochs[0]).toMatchObject({ sequence: 5, size: 4 });
+    await write(5);
+    await other.checkpoint();
+    await until(() => events.some((text) => /other changes/.test(text)), 'it being seen');
+    await until(() => again.statistics().epochs[0]!.isReady, 'the replica being loaded anew');
+    expect(again.statistics().epochs[0]).toMatchObject({ sequence: 6, size: 6 });
   });
 
   it('is removed with all that it has', async () => {
