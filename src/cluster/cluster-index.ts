@@ -275,8 +275,11 @@ export class ClusterIndex<K extends Key = number> {
     this.#requireOpen();
     const { map } = this.#view;
     const end = performance.now() + CHECKPOINT_MS;
+    const { sequences } = this.#writes.token;
     await Promise.all(
-      Array.from({ length: map.shards }, (_, shard) => checkpointOf(this.#view, shard, end)),
+      Array.from({ length: map.shards }, (_, shard) =>
+        checkpointOf(this.#view, shard, sequences[shard] ?? 0, end),
+      ),
     );
   }
 

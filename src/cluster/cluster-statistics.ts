@@ -18,6 +18,7 @@ export interface ReplicaStatistics {
   readonly bytes: number;
   readonly rejected: number;
   readonly duplicates: number;
+  readonly mended: number;
   readonly requests: number;
   readonly errors: number;
   /** Epochs that it holds besides. */
@@ -115,7 +116,7 @@ function replicaOf(node: NodeStatistics, epoch: number): ReplicaStatistics {
     ...{ sequence: here?.sequence ?? 0, lag: here?.lag, checkpoint: here?.checkpoint ?? 0 },
     ...{ size: here?.size ?? 0, bytes: here?.bytes ?? 0 },
     ...{ rejected: (here?.changes.rejected ?? 0) + (here?.requests.rejected ?? 0) },
-    ...{ duplicates: here?.changes.duplicates ?? 0 },
+    ...{ duplicates: here?.changes.duplicates ?? 0, mended: here?.changes.mended ?? 0 },
     ...{ requests: here?.requests.requests ?? 0, errors: here?.requests.errors ?? 0 },
     otherEpochs: node.epochs
       .filter((one) => one.epoch !== epoch)

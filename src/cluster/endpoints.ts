@@ -271,6 +271,7 @@ async function answerQuestion(
       if (!(await state.reaches(Number(after) || 0, wait))) throw behind(state);
       return fetchRows(state.index, header, sections, requireRoom);
     case 'checkpoint':
+      if (!(await state.reaches(Number(after) || 0, wait))) throw behind(state);
       // Whoever asks sees by the key-value store when it is there.
       checkpoint();
       return encodeFrame({ sequence: state.sequence }, []);

@@ -1,8 +1,9 @@
 import { LichenError } from '../errors.js';
+import { Auditor } from './auditor.js';
 import { isNotFound, natsError } from './connection.js';
 import { Endpoints, type EndpointCounts } from './endpoints.js';
 import { followStream } from './follower.js';
-import { preparedKey, readCheckpoint } from './shard-map.js';
+import { preparedKey, readCheckpoint, type Checkpoint } from './shard-map.js';
 import {
   checkpointShard,
   differs,
@@ -48,6 +49,7 @@ const DEAD_SHARE = 0.1;
 /** A server that was cut off may tell of a stream as it was. */
 const MOST_LOOKS_BACK = 10;
 const AGAIN_MS = 500;
+const MOST_TRIES = 5;
 
 /**
  * One shard of one epoch: it is loaded, follows its stream, and answers from when it has caught up with what the stream
@@ -58,6 +60,7 @@ export class EpochReplica {
   readonly #endpoints: Endpoints;
   #state: ShardState | undefined;
   #follower: { stop(): Promise<void> } | undefined;
+  #auditor: Auditor | undefined;
   #isReady = false;
   #isClosed = false;
   #lag: number | undefined;
@@ -120,8 +123,9 @@ export class EpochReplica {
   async tick(): Promise<void> {
     const state = this.#state;
     if (state === undefined || !this.#isReady) return;
-    const { cluster, map, shard, checkpointEvery, replica } = this.#options;
-    const info = await this.#streamState();
+    const { cluster, map, shard, checkpointEvery, replica, onEvent } = this.#options;
+    const streamInfo = await this.#streamInfo();
+    const info = streamInfo.state;
     this.#lag = Math.max(0, info.last_seq - state.sequence);
     if (info.first_seq > state.sequence + 1) {
       return this.#loadAnew('has missed changes that are only in a snapshot by now');
@@ -130,6 +134,8 @@ export class EpochReplica {
     if (this.#looksBack >= MOST_LOOKS_BACK) {
       return this.#loadAnew('has changes that its stream has lost', false);
     }
+    const mended = await this.#auditor!.look(streamInfo);
+    if (mended > 0) onEvent(`shard ${shard}: ${mended} changes were missing, and are done now`);
     const bucket = await cluster.bucket();
     const stored = await readCheckpoint(bucket, map.epoch, shard);
     this.#checkpoint = stored?.checkpoint.sequence ?? 0;
@@ -157,7 +163,7 @@ export class EpochReplica {
       ...{ sequence: state?.sequence ?? 0, lag: this.#lag, checkpoint: this.#checkpoint },
       ...{ size: state?.index.size ?? 0, bytes: state?.index.bytes ?? 0 },
       dead: state?.index.dead ?? 0,
-      changes: state?.counts ?? { applied: 0, rejected: 0, duplicates: 0 },
+      changes: state?.counts ?? { applied: 0, rejected: 0, duplicates: 0, mended: 0 },
       requests: this.#endpoints.counts,
     };
   }
@@ -191,6 +197,7 @@ export class EpochReplica {
     this.#hasGap = false;
     const { cluster, map, shard, onEvent, onFailure } = this.#options;
     const stream = cluster.names.stream(map.epoch, shard);
+    this.#auditor = new Auditor(cluster, stream, state);
     this.#follower = followStream(cluster, stream, state, {
       onGap: () => {
         this.#hasGap = true;
@@ -208,7 +215,7 @@ export class EpochReplica {
   /** Waits until what the stream holds now is done. @throws ERR_LICHEN_IO when changes are missing. */
   async #catchUp(): Promise<void> {
     const { shard } = this.#options;
-    const { last_seq: last } = await this.#streamState();
+    const { last_seq: last } = (await this.#streamInfo()).state;
     while (!(await this.#state!.reaches(last, 1000))) {
       if (this.#isClosed) throw closed();
       if (!this.#hasGap) continue;
@@ -266,7 +273,16 @@ export class EpochReplica {
     const state = this.#state!;
     const { dead, size } = state.index;
     if (dead > DEAD_SHARE * (size + dead)) await state.compact();
-    const made = await checkpointShard(this.#options, state, replica);
+    let made: Checkpoint | undefined;
+    for (let tries = 1; ; tries++) {
+      try {
+        made = await checkpointShard(this.#options, state, replica);
+        break;
+      } catch (error) {
+        // What another replica has just written may be without the last changes.
+        if ((error as LichenError).code !== 'ERR_LICHEN_BUSY' || tries === MOST_TRIES) throw error;
+      }
+    }
     if (made === undefined) return;
     this.#checkpoint = made.sequence;
     onEvent(`shard ${shard}: checkpoint of change ${made.sequence}, ${made.bytes} bytes`);
@@ -285,11 +301,11 @@ export class EpochReplica {
     }
   }
 
-  async #streamState() {
+  async #streamInfo() {
     const { cluster, map, shard } = this.#options;
     try {
       const stream = cluster.names.stream(map.epoch, shard);
-      return (await cluster.manager.streams.info(stream)).state;
+      return await cluster.manager.streams.info(stream);
     } catch (cause) {
       if (isNotFound(cause)) {
         const message = `the stream of shard ${shard}, epoch ${map.epoch}, is gone`;

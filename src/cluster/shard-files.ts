@@ -156,7 +156,16 @@ export async function checkpointShard(
     ...{ ...saved, object },
     ...(last && { previous: { sequence: last.sequence, object: last.object } }),
   };
-  await writeCheckpoint(bucket, { epoch: map.epoch, shard }, checkpoint, before?.revision ?? 0);
+  const revision = before?.revision ?? 0;
+  try {
+    await writeCheckpoint(bucket, { epoch: map.epoch, shard }, checkpoint, revision);
+  } catch (error) {
+    // Another replica was first: nobody will ask for this one.
+    if ((error as LichenError).code === 'ERR_LICHEN_BUSY') {
+      await Promise.allSettled([store.delete(object), store.delete(`${object}.ids`)]);
+    }
+    throw error;
+  }
   await trim(place, last);
   return checkpoint;
 }

@@ -31,10 +31,11 @@ const PASSING: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
  * ERR_LICHEN_CLOSED.
  */
 export async function askShard<T>(
-  { connection, names }: Cluster,
+  cluster: Cluster,
   { epoch, shard, header, sections, read }: ShardQuestion<T>,
   end: number,
 ): Promise<T> {
+  const { connection, names } = cluster;
   const payload = encodeFrame(header, sections);
   const most = connection.info?.max_payload ?? Infinity;
   if (payload.length > most) {
@@ -61,26 +62,34 @@ export async function askShard<T>(
       last = error;
     }
     if (failure !== undefined && !PASSING.has(failure.code)) throw failure;
-    if (connection.isClosed()) {
-      throw new LichenError('ERR_LICHEN_CLOSED', 'the cluster index is closed');
-    }
+    requireOpen(cluster);
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
+}
+
+function requireOpen({ connection }: Cluster): void {
+  if (!connection.isClosed()) return;
+  throw new LichenError('ERR_LICHEN_CLOSED', 'the cluster index is closed');
 }
 
 const LOOK_MS = 100;
 /** A replica that has not made its snapshot by then may have died meanwhile. */
 const MAKING_MS = 60_000;
 
-/** Has a snapshot made of a shard, by another replica if the one that was asked first dies. @throws as {@link askShard}. */
+/**
+ * Has a snapshot made of a shard, by another replica if the one that was asked first dies.
+ * @param after the change that must be in it.
+ * @throws as {@link askShard}.
+ */
 export async function checkpointOf(
   { cluster, map }: ClusterView,
   shard: number,
+  after: number,
   end: number,
 ): Promise<void> {
   const { epoch } = map;
   const question: ShardQuestion<number> = {
-    ...{ epoch, shard, header: { ask: 'checkpoint' }, sections: [] },
+    ...{ epoch, shard, header: { ask: 'checkpoint', after, withinMs: 1000 }, sections: [] },
     read: ({ header: { sequence } }) => {
       if (!Number.isSafeInteger(sequence)) throw broken('it has no sequence');
       return sequence as number;
@@ -96,6 +105,7 @@ export async function checkpointOf(
         .then((bucket) => readCheckpoint(bucket, epoch, shard))
         .catch(() => undefined);
       if ((stored?.checkpoint.sequence ?? 0) >= wanted) return;
+      requireOpen(cluster);
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }

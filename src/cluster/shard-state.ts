@@ -4,7 +4,13 @@ import type { VectorIndex } from '../index/vector-index.js';
 import { History } from './history.js';
 import type { AppliedIds } from './applied-ids.js';
 import { broken, type Frame } from './frame.js';
-import { applyWrite, decodeWrite, type WriteMessage, type WriteRules } from './write-message.js';
+import {
+  applyWrite,
+  decodeWrite,
+  pickRows,
+  type WriteMessage,
+  type WriteRules,
+} from './write-message.js';
 
 /** What a change came to. */
 export type Outcome =
@@ -36,6 +42,14 @@ export interface ShardCounts {
   readonly rejected: number;
   /** Copies of changes that were done before. */
   readonly duplicates: number;
+  /** Done late, since they were missing in what the replica had read. */
+  readonly mended: number;
+}
+
+/** A change as a stream holds it. */
+export interface StreamChange {
+  readonly seq: number;
+  readonly data: Uint8Array;
 }
 
 /**
@@ -51,7 +65,7 @@ export class ShardState {
   /** Of copies: the sequence of the first, whose outcome is theirs. */
   readonly #copies = new Map<number, number>();
   readonly #waiting = new Map<() => void, number>();
-  #counts = { applied: 0, rejected: 0, duplicates: 0 };
+  #counts = { applied: 0, rejected: 0, duplicates: 0, mended: 0 };
   readonly history: History;
   /** Told of a change that somebody waits for. */
   onWait: (sequence: number) => void = () => undefined;
@@ -94,6 +108,47 @@ export class ShardState {
         this.#waiting.delete(resolve);
         resolve();
       }
+    });
+  }
+
+  /** Whether every change has been done, or refused, but for those that are still to come. */
+  hasAll(changes: readonly StreamChange[]): boolean {
+    return changes.every(({ seq, data }) => {
+      if (seq > this.#applied) return true;
+      const message = this.#read(data);
+      return message === undefined || this.ids.firstOf(message.id) !== undefined;
+    });
+  }
+
+  /**
+   * Does those changes that are missing, in their order, but for keys that a later change has been done of.
+   * @param read gives changes in their order, up to the last that there is.
+   * @returns how many were missing. @throws as {@link apply}.
+   */
+  mend(read: () => Promise<readonly StreamChange[]>): Promise<number> {
+    return this.#inTurn(async () => {
+      const later = new Set<Key>();
+      const missing = new Map<string, { message: WriteMessage; rows: Uint32Array }>();
+      for (const { data } of [...(await read())].reverse()) {
+        const message = this.#read(data);
+        if (message === undefined) continue;
+        const keys: readonly Key[] = Array.from(message.keys as ArrayLike<Key>);
+        if (this.ids.firstOf(message.id) !== undefined) {
+          for (const key of keys) later.add(key);
+        } else {
+          const rows = Uint32Array.from(keys.flatMap((key, row) => (later.has(key) ? [] : [row])));
+          // Of copies the first counts, which comes last here.
+          missing.delete(message.id);
+          missing.set(message.id, { message, rows });
+        }
+      }
+      for (const { message, rows } of [...missing.values()].reverse()) {
+        this.#counts.mended++;
+        if (rows.length > 0)
+          await this.#attempt(() => applyWrite(this.index, pickRows(message, rows)));
+        this.ids.add(message.id, this.#applied);
+      }
+      return missing.size;
     });
   }
 
@@ -164,19 +219,35 @@ export class ShardState {
       this.#forget(this.#copies);
       return;
     }
-    try {
+    await this.#attempt(async () => {
       await applyWrite(this.index, message);
       this.#counts.applied++;
-    } catch (error) {
-      this.#reject(sequence, error);
-    }
+    }, sequence);
     // Not before: a snapshot that is saved after a failure must not have it for done.
     this.ids.add(message.id, sequence);
   }
 
-  #reject(sequence: number, error: unknown): void {
+  /** The message of a change that can be understood. */
+  #read(bytes: Uint8Array): WriteMessage | undefined {
+    try {
+      return decodeWrite(bytes, this.rules);
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #attempt(work: () => Promise<void>, sequence?: number): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#reject(sequence, error);
+    }
+  }
+
+  #reject(sequence: number | undefined, error: unknown): void {
     if (!(error instanceof LichenError) || !REFUSALS.has(error.code)) throw error;
     this.#counts.rejected++;
+    if (sequence === undefined) return;
     this.#refusals.set(sequence, { code: error.code, message: error.message });
     this.#forget(this.#refusals);
   }

@@ -159,6 +159,16 @@ export function pickVectors(vectors: Float32Array, dim: number, rows: Uint32Arra
   return picked;
 }
 
+/** A change of some of its rows alone. */
+export function pickRows(message: WriteMessage, rows: Uint32Array): WriteMessage {
+  const { keys, vectors, columns } = message;
+  return {
+    ...{ ...message, keys: pickKeys(keys, rows) },
+    vectors: vectors && pickVectors(vectors, vectors.length / keys.length, rows),
+    columns: columns && pickColumns(columns, rows),
+  };
+}
+
 export function pickColumns(
   columns: Readonly<Record<string, Column>>,
   rows: Uint32Array,

@@ -40,7 +40,8 @@ async function main(): Promise<void> {
     report.rounds.reduce((total, one) => total + pick(one), 0);
   say(
     `${report.rounds.length} rounds: ${sum(({ writes }) => writes)} changes acknowledged, ${sum(({ unknown }) => unknown)} ` +
-      `of unknown fate, ${report.duplicates} copies not done twice; ${report.keys} keys in the end, ` +
+      `of unknown fate, ${sum(({ stale }) => stale)} stale reads, ${report.duplicates} copies not done twice, ` +
+      `${report.mended} changes mended; ${report.keys} keys in the end, ` +
       `${report.violations.length} violations`,
   );
   if (report.violations.length > 0) process.exitCode = 1;

@@ -1,5 +1,8 @@
-import { ClusterIndex, createCluster } from '../../src/cluster/index.js';
-import type { ClusterAddress, ShardIndexOptions } from '../../src/cluster/index.js';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { decodeFrame } from '../../src/cluster/frame.js';
+import { createCluster } from '../../src/cluster/index.js';
+import type { ClusterAddress, ShardIndexOptions, ClusterIndex } from '../../src/cluster/index.js';
 import { startNatsCluster, type NatsCluster } from '../servers/nats.js';
 import { NodeProcess } from './node-process.js';
 
@@ -92,8 +95,26 @@ export class ChaosWorld {
       `acknowledged up to ${index.token.sequences.join()}`,
       ...replicas.map((own, shard) => `shard ${shard}: ${JSON.stringify(own)}`),
       ...streams.flatMap((own, server) => [`server ${server}`, ...(own ?? [])]),
+      ...(await this.differences()),
       ...this.nodes.map(({ shard, lines }) => `shard ${shard}: ${lines.slice(-8).join(' | ')}`),
     ].join('\n');
+  }
+
+  /** Where the servers' copies of streams hold different messages under the same number. */
+  async differences(): Promise<string[]> {
+    const found: string[] = [];
+    for (let shard = 0; shard < SHARDS; shard++) {
+      const copies: Map<number, string>[] = [];
+      for (const { url } of this.nats.servers) copies.push(await copyOf(url, this.stream(shard)));
+      const numbers = [...new Set(copies.flatMap((copy) => [...copy.keys()]))].sort(
+        (a, b) => a - b,
+      );
+      for (const number of numbers) {
+        const held = copies.map((copy) => copy.get(number) ?? 'nothing');
+        if (new Set(held).size > 1) found.push(`shard ${shard}, ${number}: ${held.join(' | ')}`);
+      }
+    }
+    return found;
   }
 
   async stop(): Promise<void> {
@@ -102,5 +123,30 @@ export class ChaosWorld {
       node.wipe();
     }
     await this.nats.stop();
+  }
+}
+
+/** Sequence and id of what one server gives out of a stream: it prefers its own copy. */
+async function copyOf(url: string, stream: string): Promise<Map<number, string>> {
+  const connection = await connect({ servers: url, ignoreClusterUpdates: true });
+  const copy = new Map<number, string>();
+  try {
+    const manager = await jetstreamManager(connection);
+    const { state } = await manager.streams.info(stream);
+    for (let seq = state.first_seq; seq <= state.last_seq; seq++) {
+      const message = await manager.direct.getMessage(stream, { seq }).catch(() => null);
+      if (message !== null) copy.set(seq, idOf(message.data));
+    }
+  } finally {
+    await connection.close();
+  }
+  return copy;
+}
+
+function idOf(data: Uint8Array): string {
+  try {
+    return String(decodeFrame(data, true).header['id']);
+  } catch {
+    return 'damaged';
   }
 }

@@ -22,6 +22,8 @@ export type Fault = (typeof FAULTS)[number];
 /** Those that need network namespaces. */
 export const NETWORK_FAULTS: readonly Fault[] = FAULTS.slice(-2);
 
+const SETTLE_MS = 3000;
+
 /** What a round came to. */
 export interface RoundReport extends WorkloadFigures {
   readonly fault: Fault;
@@ -39,6 +41,8 @@ export interface ChaosReport {
   /** Copies of messages that replicas did not do a second time. */
   readonly duplicates: number;
   readonly rejected: number;
+  /** Changes that a replica's server of NATS did not have. */
+  readonly mended: number;
 }
 
 export interface ChaosOptions {
@@ -76,17 +80,20 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
         break;
       }
     }
+    // A replica that has done other changes than the others hears of it by a checkpoint.
+    await index.checkpoint();
+    await pause(SETTLE_MS);
+    await world.whole(index);
     const { shards } = await index.stats(1500);
     const replicas = shards.flatMap((shard) => shard.replicas);
     const counted = (pick: (one: (typeof replicas)[number]) => number) =>
       replicas.reduce((sum, one) => sum + pick(one), 0);
-    const [duplicates, rejected] = [
-      counted((one) => one.duplicates),
-      counted((one) => one.rejected),
-    ];
+    const duplicates = counted((one) => one.duplicates);
+    const rejected = counted((one) => one.rejected);
+    const mended = counted((one) => one.mended);
     await index.close();
     const keys = await compareFiles(world, workload);
-    return { rounds, violations: workload.violations, keys, duplicates, rejected };
+    return { rounds, violations: workload.violations, keys, duplicates, rejected, mended };
   } finally {
     workload?.abandon();
     await world.stop();
@@ -121,10 +128,11 @@ async function round(
 
 /** Gives what takes it back. */
 async function inflict(
-  { nats, nodes, stream }: ChaosWorld,
+  world: ChaosWorld,
   fault: Fault,
   random: Random,
 ): Promise<() => Promise<void>> {
+  const { nats, nodes } = world;
   const node = nodes[random.below(nodes.length)]!;
   const server = random.below(nats.servers.length);
   switch (fault) {
@@ -146,12 +154,12 @@ async function inflict(
     }
     case 'halt a replica':
       node.halt();
-      return async () => node.resume();
+      return () => Promise.resolve(node.resume());
     case 'kill a NATS server':
       await nats.kill(server);
       return () => nats.start(server);
     case 'kill the leader of a stream': {
-      const leader = (await nats.streamLeader(stream(random.below(SHARDS)))) ?? server;
+      const leader = (await nats.streamLeader(world.stream(random.below(SHARDS)))) ?? server;
       await nats.kill(leader);
       return () => nats.start(leader);
     }
