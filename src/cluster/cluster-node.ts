@@ -9,6 +9,7 @@ import { ADDRESS_OPTIONS, openCluster, type Cluster, type ClusterAddress } from 
 import { announceService } from './discovery.js';
 import { dropShard } from './epochs.js';
 import { EpochReplica, type EpochStatistics } from './epoch-replica.js';
+import { LinkWatch } from './link-watch.js';
 import { MOST_SHARDS } from './names.js';
 import { readMap, type ShardMap } from './shard-map.js';
 
@@ -52,6 +53,8 @@ interface ResolvedOptions extends ClusterNodeOptions {
 }
 
 const SERVICE = 'lichen-shard';
+/** Electing a leader takes NATS less. */
+const SILENCE_MS = 12_000;
 const MOST_MS = 24 * 3600 * 1000;
 
 /**
@@ -66,6 +69,7 @@ export class ClusterNode {
   /** This replica's own name. */
   readonly replica = randomBytes(6).toString('hex');
   readonly #cluster: Cluster;
+  readonly #link: LinkWatch;
   readonly #options: ResolvedOptions;
   readonly #epochs = new Map<number, EpochReplica>();
   /** When an epoch was left, by the clock of this process. */
@@ -88,6 +92,7 @@ export class ClusterNode {
     this.ready.catch(() => undefined);
     this.ended = new Promise((resolve) => (this.#end = resolve));
     const { connection, names } = cluster;
+    this.#link = new LinkWatch(connection, SILENCE_MS);
     this.#statistics = connection.subscribe(names.stats, {
       callback: (error, message) => {
         if (error === null) message.respond(JSON.stringify(this.statistics()));
@@ -182,7 +187,11 @@ export class ClusterNode {
 
   #poll(): void {
     this.#polling = this.#look()
-      .catch((error: unknown) => this.#event((error as Error).message))
+      .then(() => this.#link.fine())
+      .catch((error: unknown) => {
+        this.#link.silent();
+        this.#event((error as Error).message);
+      })
       .then(() => {
         if (this.#closing !== undefined) return;
         this.#timer = setTimeout(() => this.#poll(), this.#options.pollInterval);

@@ -19,6 +19,7 @@ import {
 } from './cluster-options.js';
 import type { ClusterView } from './cluster-view.js';
 import { Gatherer } from './gather.js';
+import { LinkWatch } from './link-watch.js';
 import { mergeReplies } from './merge.js';
 import {
   encodeSearch,
@@ -30,6 +31,8 @@ import {
 import type { ShardMap } from './shard-map.js';
 import type { KeyList } from './write-message.js';
 
+/** Searches that a shard is silent to, before another server of NATS is gone to. */
+const SILENCE_MS = 2000;
 const MOST_K = 2 ** 20;
 /** Messages of a batch that are under way at the same time. */
 const AT_ONCE = 8;
@@ -47,6 +50,7 @@ interface Asked extends Pick<SearchRequest, 'queries' | 'options' | 'exclude' | 
 /** The searches of a client. */
 export class ClusterSearches<K extends Key> {
   readonly #gatherer: Gatherer;
+  readonly #link: LinkWatch;
   readonly #client = newWriterId();
   readonly #sizes = new Map<number, number>();
   #count = 0;
@@ -58,6 +62,7 @@ export class ClusterSearches<K extends Key> {
   ) {
     const { connection, packages, names } = view.cluster;
     this.#gatherer = new Gatherer(connection, packages.transport.createInbox(names.inbox));
+    this.#link = new LinkWatch(connection, SILENCE_MS);
   }
 
   get counts() {
@@ -190,7 +195,7 @@ export class ClusterSearches<K extends Key> {
     const { epoch, shards } = map;
     const deadlineMs = Math.max(1, end - performance.now());
     const keyKind = map.index.keys;
-    const { answers, missing, failure } = await this.#gatherer.ask({
+    const { answers, missing, failure, isSilent } = await this.#gatherer.ask({
       ...{ subject: names.search(epoch), hedgeSubject: (shard) => names.hedge(epoch, shard) },
       ...{ shards, deadlineMs, signal: extras.signal },
       read: (frame) => replyOf(frame, rows, keyKind),
@@ -200,6 +205,8 @@ export class ClusterSearches<K extends Key> {
         after: this.#after(extras.after, map),
       }),
     });
+    if (missing.length === 0) this.#link.fine();
+    else if (isSilent) this.#link.silent();
     const replies: SearchReply[] = [];
     for (const reply of answers) {
       if (reply === undefined) continue;

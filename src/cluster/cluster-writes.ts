@@ -28,6 +28,7 @@ import {
 import {
   MOST_WRITE_MS,
   newWriterId,
+  pause,
   storePart,
   StreamEndedError,
   type StoredPart,
@@ -44,6 +45,7 @@ interface WantedWrite {
 /** Room for what NATS adds to a message. */
 const OVERHEAD_BYTES = 1024;
 const MOST_MAPS = 3;
+const AGAIN_MS = 25;
 
 /** The changes of a client: each goes to the streams of its shards. */
 export class ClusterWrites {
@@ -197,6 +199,8 @@ export class ClusterWrites {
       });
       outcome = told ?? outcome;
       if (outcome.kind === 'applied' || outcome.kind === 'rejected') break;
+      // Another replica may know, or this one before long.
+      await pause(AGAIN_MS);
     }
     return outcome;
   }

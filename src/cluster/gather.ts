@@ -25,6 +25,8 @@ export interface Answers<T> {
   readonly missing: readonly number[];
   /** What shards that are missing have said last, if anything. */
   readonly failure: LichenError | undefined;
+  /** Whether of a shard nothing was heard at all, not even that nobody is there. */
+  readonly isSilent: boolean;
 }
 
 /** What a {@link Gatherer} has seen. */
@@ -121,7 +123,8 @@ export class Gatherer {
       const finish = (): void => {
         const missing = answers.flatMap((one, shard) => (one === undefined ? [shard] : []));
         if (missing.length > 0) this.#counts.partial++;
-        end(() => resolve({ answers, missing, failure }));
+        const isSilent = failure === undefined && missing.some((shard) => isSettled[shard] === 0);
+        end(() => resolve({ answers, missing, failure, isSilent }));
       };
       const settle = (shard: number): void => {
         if (isSettled[shard] === 1) return;

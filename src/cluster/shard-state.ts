@@ -21,8 +21,8 @@ export type Outcome =
   /** Too long ago, or done by another replica before its snapshot was taken. */
   | { readonly kind: 'unknown' };
 
-/** Refusals that every replica comes to, since they follow from the change and those before it. */
-const REFUSALS: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
+/** Refusals that every replica comes to, since they follow from the change and those before it. Files have their places. */
+const REFUSALS: readonly LichenErrorCode[] = [
   'ERR_LICHEN_ARGUMENT',
   'ERR_LICHEN_DIMENSION',
   'ERR_LICHEN_NOT_FINITE',
@@ -31,7 +31,7 @@ const REFUSALS: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
   'ERR_LICHEN_EMPTY',
   'ERR_LICHEN_FORMAT',
   'ERR_LICHEN_UNSUPPORTED',
-]);
+];
 /** Refusals, and copies, of which is remembered what became of them. */
 const REMEMBERED = 10_000;
 
@@ -62,8 +62,8 @@ export class ShardState {
   /** Nothing is known of what became of changes up to this one. */
   #forgotten: number;
   readonly #refusals = new Map<number, { code: LichenErrorCode; message: string }>();
-  /** Of copies: the sequence of the first, whose outcome is theirs. */
-  readonly #copies = new Map<number, number>();
+  /** Of copies: the sequence of the first, whose outcome is theirs, and what it was refused for, if it was. */
+  readonly #copies = new Map<number, { first: number; code: LichenErrorCode | undefined }>();
   readonly #waiting = new Map<() => void, number>();
   #counts = { applied: 0, rejected: 0, duplicates: 0, mended: 0 };
   readonly history: History;
@@ -154,10 +154,11 @@ export class ShardState {
 
   outcomeOf(sequence: number): Outcome {
     if (sequence > this.#applied) return { kind: 'pending' };
-    const first = this.#copies.get(sequence) ?? sequence;
-    const refusal = this.#refusals.get(first);
+    const copy = this.#copies.get(sequence);
+    const refusal = this.#refusals.get(copy?.first ?? sequence);
     if (refusal !== undefined) return { kind: 'rejected', ...refusal };
-    return { kind: first > this.#forgotten ? 'applied' : 'unknown' };
+    if (copy !== undefined) return outcomeOfCopy(copy.code);
+    return { kind: sequence > this.#forgotten ? 'applied' : 'unknown' };
   }
 
   /** Whether a change is there, now or within some milliseconds. */
@@ -215,7 +216,7 @@ export class ShardState {
     const first = this.ids.firstOf(message.id);
     if (first !== undefined) {
       this.#counts.duplicates++;
-      this.#copies.set(sequence, first);
+      this.#copies.set(sequence, { first, code: REFUSALS[this.ids.kindOf(message.id) - 1] });
       this.#forget(this.#copies);
       return;
     }
@@ -224,7 +225,8 @@ export class ShardState {
       this.#counts.applied++;
     }, sequence);
     // Not before: a snapshot that is saved after a failure must not have it for done.
-    this.ids.add(message.id, sequence);
+    const code = this.#refusals.get(sequence)?.code;
+    this.ids.add(message.id, sequence, code === undefined ? 0 : REFUSALS.indexOf(code) + 1);
   }
 
   /** The message of a change that can be understood. */
@@ -245,7 +247,7 @@ export class ShardState {
   }
 
   #reject(sequence: number | undefined, error: unknown): void {
-    if (!(error instanceof LichenError) || !REFUSALS.has(error.code)) throw error;
+    if (!(error instanceof LichenError) || !REFUSALS.includes(error.code)) throw error;
     this.#counts.rejected++;
     if (sequence === undefined) return;
     this.#refusals.set(sequence, { code: error.code, message: error.message });
@@ -267,12 +269,22 @@ export class ShardState {
   }
 }
 
+/** Of one whose first was done before this replica began. */
+function outcomeOfCopy(code: LichenErrorCode | undefined): Outcome {
+  if (code === undefined) return { kind: 'applied' };
+  return {
+    kind: 'rejected',
+    code,
+    message: 'a change with this idempotency key was refused before',
+  };
+}
+
 /** @throws ERR_LICHEN_FORMAT for an answer that tells none. */
 export function toOutcome({ header }: Frame): Outcome {
   const outcome = header['outcome'] as Partial<Record<string, unknown>> | null | undefined;
   const { kind, code, message } = outcome ?? {};
   if (kind === 'applied' || kind === 'pending' || kind === 'unknown') return { kind };
-  if (kind !== 'rejected' || !REFUSALS.has(code as LichenErrorCode)) {
+  if (kind !== 'rejected' || !REFUSALS.includes(code as LichenErrorCode)) {
     throw broken('it tells nothing of a change');
   }
   return { kind, code: code as LichenErrorCode, message: String(message) };
