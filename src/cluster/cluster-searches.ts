@@ -3,6 +3,7 @@ import { LichenError, shown } from '../errors.js';
 import { requireInteger, resolveEf, toExclude, toVectors } from '../index/arguments.js';
 import { resolveRestrictions } from '../index/search-options.js';
 import type { Key, KeysOf, VectorsInput } from '../index/types.js';
+import { withinMemory } from '../vectors/memory.js';
 import { newWriterId } from './writer.js';
 import {
   ClusterFilter,
@@ -115,9 +116,11 @@ export class ClusterSearches<K extends Key> {
     for (let from = 0; from < rows; from += size) {
       chunks.push({ from, to: Math.min(rows, from + size) });
     }
-    const keys =
-      map.index.keys === 'integer' ? new Float64Array(rows * k) : new Array<string>(rows * k);
-    const scores = new Float32Array(rows * k);
+    const places = rows * k;
+    const { keys, scores } = withinMemory(12 * places, () => ({
+      keys: map.index.keys === 'integer' ? new Float64Array(places) : new Array<string>(places),
+      scores: new Float32Array(places),
+    }));
     const counts = new Uint32Array(rows);
     const missing = new Set<number>();
     let done = 0;

@@ -44,7 +44,7 @@ export interface EndpointCounts {
 }
 
 const REMEMBERED_IDS = 4096;
-const MOST_TRIES = 3;
+const MOST_TRIES = 10;
 /** Room for what goes around a reply. */
 const OVERHEAD_BYTES = 4096;
 /** Of a key and a score, at least. */
@@ -169,13 +169,21 @@ function tooLong(bytes: number, most: number): LichenError {
   return new LichenError('ERR_LICHEN_UNSUPPORTED', message);
 }
 
-/** A key that was there may be removed before more is asked of it: then the search is made anew. */
+/**
+ * A key that was found may be removed before more is asked of it, and there may be fewer than `k` by the time that a search
+ * begins: then it is made anew.
+ */
 async function searchSteadily(...search: Parameters<typeof searchShard>): Promise<SearchReply> {
+  const [{ index }, { options }] = search;
+  const k = options.k ?? 10;
   for (let tries = 1; ; tries++) {
+    const { size } = index;
     try {
       return await searchShard(...search);
     } catch (error) {
-      const isGone = error instanceof LichenError && error.code === 'ERR_LICHEN_UNKNOWN_KEY';
+      const code = error instanceof LichenError ? error.code : undefined;
+      const isTooMany = code === 'ERR_LICHEN_ARGUMENT' && k >= Math.min(size, index.size);
+      const isGone = isTooMany || code === 'ERR_LICHEN_UNKNOWN_KEY';
       if (!isGone || tries === MOST_TRIES) throw error;
     }
   }

@@ -49,6 +49,7 @@ const DEAD_SHARE = 0.1;
 /** A server that was cut off may tell of a stream as it was. */
 const MOST_LOOKS_BACK = 10;
 const AGAIN_MS = 500;
+const TELL_EVERY_S = 5;
 const MOST_TRIES = 5;
 
 /**
@@ -214,10 +215,13 @@ export class EpochReplica {
 
   /** Waits until what the stream holds now is done. @throws ERR_LICHEN_IO when changes are missing. */
   async #catchUp(): Promise<void> {
-    const { shard } = this.#options;
+    const { shard, onEvent } = this.#options;
     const { last_seq: last } = (await this.#streamInfo()).state;
-    while (!(await this.#state!.reaches(last, 1000))) {
+    for (let seconds = 1; !(await this.#state!.reaches(last, 1000)); seconds++) {
       if (this.#isClosed) throw closed();
+      if (seconds % TELL_EVERY_S === 0) {
+        onEvent(`shard ${shard} has come to change ${this.#state!.sequence} of ${last}`);
+      }
       if (!this.#hasGap) continue;
       const message = `changes of shard ${shard} after ${this.#state!.sequence} are missing`;
       throw new LichenError('ERR_LICHEN_IO', message);
