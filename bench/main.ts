@@ -7,6 +7,7 @@ import { batchingSuite } from './suites/batching.js';
 import { cacheSuite } from './suites/cache.js';
 import { callsSuite } from './suites/calls.js';
 import { cascadeSuite } from './suites/cascade.js';
+import { clusterSuite } from './suites/cluster.js';
 import { exactSuite } from './suites/exact.js';
 import { featuresSuite } from './suites/features.js';
 import { filesSuite } from './suites/files.js';
@@ -34,6 +35,7 @@ const SUITES: readonly Suite[] = [
   batchingSuite,
   cascadeSuite,
   serveSuite,
+  clusterSuite,
   tfScorerSuite,
   trainSuite,
 ];

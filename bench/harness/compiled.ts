@@ -14,3 +14,8 @@ export function compiled(): Lichen {
   if (!existsSync(path)) throw new Error('dist is missing: npm run build');
   return createRequire(__filename)(path) as Lichen;
 }
+
+/** A compiled module that the package does not export, by its path without `src/`. */
+export function compiledPart<T>(path: string): T {
+  return createRequire(__filename)(join(__dirname, '..', '..', 'dist', path)) as T;
+}

@@ -64,7 +64,7 @@ function cell(value: string | number | undefined): string {
   return typeof value === 'number' ? significant(value) : (value ?? '');
 }
 
-function significant(value: number): string {
+export function significant(value: number): string {
   if (Number.isInteger(value)) return String(value);
   return Math.abs(value) >= 1000 ? value.toFixed(0) : value.toPrecision(4);
 }

@@ -42,3 +42,23 @@ export function listOption<T extends string>(
     throw new Error(`--${name} must be of ${all.join(', ')}, got ${wanted}`);
   });
 }
+
+/** An option that is a number above 0. */
+export function numberOption(context: SuiteContext, name: string, fallback: number): number {
+  const text = context.options.get(name);
+  const value = text === undefined ? fallback : Number(text);
+  if (value > 0 && value < Infinity) return value;
+  throw new Error(`--${name} must be a number above 0, got ${text}`);
+}
+
+/** An option of whole numbers, with commas between. */
+export function integersOption(
+  context: SuiteContext,
+  name: string,
+  fallback: readonly number[],
+): number[] {
+  const text = context.options.get(name);
+  const values = text === undefined ? [...fallback] : text.split(',').map(Number);
+  if (values.every((value) => Number.isInteger(value) && value >= 1)) return values;
+  throw new Error(`--${name} must be whole numbers of at least 1 with commas between, got ${text}`);
+}

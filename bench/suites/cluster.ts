@@ -1,0 +1,226 @@
+import { join } from 'node:path';
+import { table } from '../../src/cli/terminal.js';
+import { NATS_MISSING } from '../../test/servers/nats.js';
+import { ArrivalClock } from '../harness/arrival-clock.js';
+import { bytesRow } from '../harness/cluster-bytes.js';
+import { ClusterFleet, type Deployment } from '../harness/cluster-fleet.js';
+import { predictRound } from '../harness/cluster-predictions.js';
+import type { Searches } from '../harness/cluster-probes.js';
+import { measureReplicas } from '../harness/cluster-replicas.js';
+import { measureRounds, type Round } from '../harness/cluster-rounds.js';
+import * as rows from '../harness/cluster-rows.js';
+import { measureVisibility, measureWrites, settle } from '../harness/cluster-writes.js';
+import { compiled } from '../harness/compiled.js';
+import { recallJudge } from '../harness/recall.js';
+import { significant, type SectionResult } from '../harness/report.js';
+import {
+  integerOption,
+  integersOption,
+  listOption,
+  numberOption,
+  type Result,
+  type Suite,
+  type SuiteContext,
+} from '../harness/suite.js';
+import { mixture } from '../harness/vectors.js';
+
+const SHARDS = [1, 2, 3, 3];
+const REPLICAS = [1, 1, 1, 2];
+const QUERIES = 1000;
+/** Of the queries, for the recall. */
+const JUDGED = 200;
+/** Rows that make the next checkpoint one. */
+const CHANGED = 100;
+const PARTS = ['searches', 'changes', 'replicas'] as const;
+type Part = (typeof PARTS)[number];
+
+/** Searches and changes of an index that is spread over NATS, beside what planning says of them. */
+export const clusterSuite: Suite = {
+  name: 'cluster',
+  description:
+    'ClusterIndex on three nats-server: searches beside an index in the process, load, planning, changes, replicas',
+  options: {
+    shards: `of each configuration, with commas between (default ${SHARDS.join(',')})`,
+    replicas: `of each shard, by configuration, or of all (default ${REPLICAS.join(',')})`,
+    rows: 'vectors of the index (default 100,000)',
+    dim: 'values of a vector (default 64)',
+    k: 'results (default 10)',
+    ef: 'search beam (default 64)',
+    seconds: 'of a measurement (default 1)',
+    rounds: 'rounds of all measurements (default 3)',
+    parts: `which of ${PARTS.join(', ')} (default all)`,
+  },
+  run,
+  report,
+};
+
+interface Settings extends Searches {
+  readonly rows: number;
+  readonly dim: number;
+  readonly base: Float32Array;
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly parts: readonly Part[];
+}
+
+type Local = InstanceType<ReturnType<typeof compiled>['HnswIndex']>;
+
+/** What every configuration is measured with. */
+interface Given {
+  readonly context: SuiteContext;
+  readonly settings: Settings;
+  readonly fleet: ClusterFleet;
+  readonly clock: ArrivalClock;
+  readonly local: Local;
+}
+
+async function run(context: SuiteContext): Promise<Result[]> {
+  const options = optionsOf(context);
+  const configurations = configurationsOf(context);
+  if (NATS_MISSING) {
+    context.say('nats-server is not installed: skipped');
+    return [];
+  }
+  const settings = { ...options, ...vectorsOf(options) };
+  const { rows: count, dim, base } = settings;
+  const { HnswIndex } = compiled();
+  context.say(`seeded mixture, ${count} × ${dim}, l2, f32: building the graph`);
+  const local = new HnswIndex({ dim, metric: 'l2' });
+  await local.add(base, { keys: Array.from({ length: count }, (_, row) => row) });
+  try {
+    await using fleet = await ClusterFleet.start();
+    await using clock = new ArrivalClock();
+    const file = join(fleet.folder, 'index.lichen');
+    await local.save(file);
+    const results: SectionResult[] = [];
+    for (const { shards, replicas } of configurations) {
+      const name = `${shards}×${replicas}`;
+      const given = { context, settings, fleet, clock, local };
+      const { measured, results: some } = await measureOne(given, file, name, { shards, replicas });
+      results.push(...some);
+      if (measured === undefined) continue;
+      // Only now: it keeps this thread for seconds, in which NATS would take a client for lost.
+      const predictions = measured.map((round) => predictRound(round, { shards, replicas }));
+      results.push(
+        ...rows.predictionRows(name, predictions),
+        rows.pieceRow(name, measured, predictions),
+      );
+      context.say(`${name}: predictions done`);
+    }
+    return results;
+  } finally {
+    local.close();
+  }
+}
+
+function optionsOf(context: SuiteContext): Omit<Settings, 'base' | 'queries'> {
+  return {
+    rows: integerOption(context, 'rows', 100_000),
+    dim: integerOption(context, 'dim', 64),
+    k: integerOption(context, 'k', 10),
+    ef: integerOption(context, 'ef', 64),
+    seconds: numberOption(context, 'seconds', 1),
+    rounds: integerOption(context, 'rounds', 3),
+    parts: listOption(context, 'parts', PARTS),
+  };
+}
+
+function vectorsOf({ rows: count, dim }: { readonly rows: number; readonly dim: number }) {
+  const drawn = mixture(42, count + QUERIES, dim);
+  const queries = Array.from({ length: QUERIES }, (_, at) =>
+    drawn.slice((count + at) * dim, (count + at + 1) * dim),
+  );
+  return { base: drawn.subarray(0, count * dim), queries };
+}
+
+function configurationsOf(context: SuiteContext) {
+  const shards = integersOption(context, 'shards', SHARDS);
+  const isDefault = !context.options.has('shards') && !context.options.has('replicas');
+  const replicas = integersOption(context, 'replicas', isDefault ? REPLICAS : [1]);
+  if (replicas.length !== 1 && replicas.length !== shards.length) {
+    throw new Error(`--replicas must be one number or ${shards.length}, as --shards`);
+  }
+  return shards.map((count, at) => ({ shards: count, replicas: replicas[at] ?? replicas[0]! }));
+}
+
+interface Measured {
+  readonly measured: Round[] | undefined;
+  readonly results: SectionResult[];
+}
+
+async function measureOne(
+  { context, settings, fleet, clock, local }: Given,
+  file: string,
+  name: string,
+  { shards, replicas }: { readonly shards: number; readonly replicas: number },
+): Promise<Measured> {
+  const { parts, rows: count, dim, seconds, rounds } = settings;
+  await using deployment = await fleet.deploy(file, shards, replicas);
+  const results: SectionResult[] = [];
+  let measured: Round[] | undefined;
+  if (parts.includes('searches')) {
+    const options = { deployment, local, clock, searches: settings, seconds, rounds };
+    measured = await measureRounds(options);
+    context.say(`${name}: searches done`);
+    results.push(
+      rows.overheadRow(name, measured, await recalls(deployment, local, settings)),
+      ...rows.loadRows(name, measured),
+      await bytesRow(fleet.nats, deployment, settings, { name, dim, seconds }),
+      ...rows.openRows(name, measured),
+    );
+  }
+  const writes = { deployment, dim, seconds, rounds };
+  if (parts.includes('changes')) {
+    results.push(...rows.writeRows(name, await measureWrites({ ...writes, firstKey: count })));
+    const visibility = await measureVisibility({ ...writes, firstKey: 1e9 });
+    results.push(rows.visibilityRow(name, visibility));
+    context.say(`${name}: changes done`);
+  }
+  if (parts.includes('replicas')) {
+    let key = 2e9;
+    const change = async () => {
+      const keys = Array.from({ length: CHANGED }, () => key++);
+      await deployment.index.upsert(settings.base.subarray(0, CHANGED * dim), { keys });
+      await settle(deployment.index, dim);
+    };
+    const times = await measureReplicas(deployment, { folder: fleet.folder, rounds, change });
+    results.push(rows.replicaRow(name, times));
+    context.say(`${name}: replicas done`);
+  }
+  return { measured, results };
+}
+
+/** Of the cluster and of the index in this process, with the same beam: every shard has one of its own. */
+async function recalls({ index }: Deployment, local: Local, settings: Settings) {
+  const { base, rows: count, dim, queries: all, k, ef } = settings;
+  const rowsJudged = Math.min(JUDGED, all.length);
+  const data = new Float32Array(rowsJudged * dim);
+  for (let at = 0; at < rowsJudged; at++) data.set(all[at]!, at * dim);
+  const queries = { data, rows: rowsJudged, dim };
+  const judge = await recallJudge({ data: base, rows: count, dim }, queries, 'l2', k);
+  const found = await index.searchBatch(data, { k, ef });
+  const here = await local.searchBatch(data, { k, ef });
+  return { recall: judge(found.keys), localRecall: judge(here.keys as Float64Array) };
+}
+
+/** A table for each section; where a value has a least and a greatest, or an interval, they stand in brackets. */
+function report(results: readonly Result[]): string {
+  const sections = [...new Set(results.map(({ section }) => section))];
+  return sections.map((section) => sectionText(section, results)).join('\n\n');
+}
+
+function sectionText(section: string | number | undefined, results: readonly Result[]): string {
+  const all = results.filter((row) => row.section === section);
+  const isPlain = (key: string) => !/(Min|Max|Low|High)$/.test(key) && key !== 'section';
+  const columns = [...new Set(all.flatMap((row) => Object.keys(row)))].filter(isPlain);
+  const text = (row: Result, key: string): string => {
+    const value = row[key];
+    if (typeof value !== 'number') return value ?? '';
+    const low = row[`${key}Min`] ?? row[`${key}Low`];
+    const high = row[`${key}Max`] ?? row[`${key}High`];
+    if (typeof low !== 'number' || typeof high !== 'number') return significant(value);
+    return `${significant(value)} (${significant(low)}–${significant(high)})`;
+  };
+  const body = all.map((row) => columns.map((key) => text(row, key)));
+  return `${section}\n${table([columns, ...body])}`;
+}
