@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <memory>
+#include <utility>
 #include <mutex>
 #include <new>
 
@@ -72,7 +73,9 @@ void shared_loop(std::size_t turns, const std::function<void(std::size_t)>& turn
   for (std::size_t done = loop->done.load(); done != turns; done = loop->done.load()) {
     loop->done.wait(done);
   }
-  if (loop->failure != nullptr) std::rethrow_exception(loop->failure);
+  // Taken out, so that it ends in this thread: a thread of the pool may be the last to let go of the loop.
+  const std::exception_ptr failure = std::exchange(loop->failure, nullptr);
+  if (failure != nullptr) std::rethrow_exception(failure);
 }
 
 void shared_ranges(std::size_t count, std::size_t grain,
