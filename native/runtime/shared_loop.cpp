@@ -4,9 +4,9 @@
 #include <atomic>
 #include <exception>
 #include <memory>
-#include <utility>
 #include <mutex>
 #include <new>
+#include <utility>
 
 #include "runtime/thread_pool.hpp"
 
@@ -73,7 +73,8 @@ void shared_loop(std::size_t turns, const std::function<void(std::size_t)>& turn
   for (std::size_t done = loop->done.load(); done != turns; done = loop->done.load()) {
     loop->done.wait(done);
   }
-  // Taken out, so that it ends in this thread: a thread of the pool may be the last to let go of the loop.
+  // Taken out, so that it ends in this thread: a thread of the pool may be the last to let go of
+  // the loop.
   const std::exception_ptr failure = std::exchange(loop->failure, nullptr);
   if (failure != nullptr) std::rethrow_exception(failure);
 }
