@@ -28,7 +28,7 @@ import {
   type StoredMap,
 } from './shard-map.js';
 import type { ShardState } from './shard-state.js';
-import { pause } from './writer.js';
+import { pause } from './pause.js';
 
 /** Options of {@link createCluster}. */
 export interface CreateClusterOptions extends ClusterAddress, LayOutOptions {

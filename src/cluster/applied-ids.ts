@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { broken } from './frame.js';
+import { hash53 } from './hash53.js';
 
 /** Changes of a shard among which none is done twice. */
 const WINDOW = 65_536;
@@ -7,8 +7,8 @@ const WINDOW = 65_536;
 const KINDS = 16;
 
 /**
- * The ids of the last changes of a shard, as 53 bits of their SHA-256, their sequences, and what became of them. Every replica holds the same
- * ones after the same change, and a snapshot has them.
+ * The ids of the last changes of a shard, as 53 bits of their SHA-256, their sequences, and what became of them. Every
+ * replica holds the same ones after the same change, and a snapshot has them.
  */
 export class AppliedIds {
   /** In the order of coming. */
@@ -18,18 +18,18 @@ export class AppliedIds {
 
   /** The sequence that an id came with first; undefined if it is not remembered. */
   firstOf(id: string): number | undefined {
-    const kept = this.#kept.get(hashOfId(id));
+    const kept = this.#kept.get(hash53(id));
     return kept === undefined ? undefined : Math.floor(kept / KINDS);
   }
 
   /** What the change of an id that is remembered came to. */
   kindOf(id: string): number {
-    return this.#kept.get(hashOfId(id))! % KINDS;
+    return this.#kept.get(hash53(id))! % KINDS;
   }
 
   /** Remembers an id that is not yet. @param kind below 16. */
   add(id: string, sequence: number, kind = 0): void {
-    this.#remember(hashOfId(id), sequence * KINDS + kind);
+    this.#remember(hash53(id), sequence * KINDS + kind);
   }
 
   /** From the oldest to the newest, 16 bytes each. */
@@ -55,9 +55,4 @@ export class AppliedIds {
     const [oldest] = this.#kept.keys();
     this.#kept.delete(oldest!);
   }
-}
-
-function hashOfId(id: string): number {
-  const digest = createHash('sha256').update(id).digest();
-  return digest.readUInt32LE(0) * 2 ** 21 + (digest.readUInt32LE(4) >>> 11);
 }

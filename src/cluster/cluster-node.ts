@@ -11,6 +11,7 @@ import { dropShard } from './epochs.js';
 import { EpochReplica, type EpochStatistics } from './epoch-replica.js';
 import { LinkWatch } from './link-watch.js';
 import { MOST_SHARDS } from './names.js';
+import { pause } from './pause.js';
 import { readMap, type ShardMap } from './shard-map.js';
 
 /** Options of {@link ClusterNode.start}. */
@@ -312,8 +313,4 @@ function requirePart(
   if (there.some((map) => map.shards === shards)) return;
   const counts = [...new Set(there.map((map) => map.shards))].join(' or ');
   throw badArgument(`shard ${shard} is of ${shards}, but the index has ${counts} shards`);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,5 +1,5 @@
 import { badArgument } from '../cache/cache-limits.js';
-import { shown } from '../errors.js';
+import { LichenArgumentError, shown } from '../errors.js';
 import { requireFinite, requireInteger, requireOptions } from '../index/arguments.js';
 import type { AttributesInput } from '../index/attributes.js';
 import {
@@ -201,4 +201,12 @@ export function requireToken(token: unknown, { epoch, shards }: ShardMap): reado
     throw badArgument(`after must be what a change was fulfilled with, got ${shown(token)}`);
   }
   return given.epoch === epoch && sequences.length === shards ? (sequences as number[]) : [];
+}
+
+/** @throws ERR_LICHEN_NOT_FINITE */
+export function requireAllFinite(name: string, values: Float32Array, dim: number): Float32Array {
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at < 0) return values;
+  const message = `${name}[${Math.floor(at / dim)}] holds a value that is not finite`;
+  throw new LichenArgumentError('ERR_LICHEN_NOT_FINITE', message);
 }

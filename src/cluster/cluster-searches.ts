@@ -7,6 +7,7 @@ import { withinMemory } from '../vectors/memory.js';
 import { newWriterId } from './writer.js';
 import {
   ClusterFilter,
+  requireAllFinite,
   requireDeadline,
   requirePartial,
   requireToken,
@@ -92,7 +93,7 @@ export class ClusterSearches<K extends Key> {
   ): Promise<ClusterSearchBatchResult<K>> {
     const { map, schema } = this.view;
     const { dim } = map.index;
-    const queries = requireAllFinite(toVectors('queries', given, dim), dim);
+    const queries = requireAllFinite('queries', toVectors('queries', given, dim), dim);
     const rows = queries.length / dim;
     const {
       k: wanted = 10,
@@ -110,7 +111,7 @@ export class ClusterSearches<K extends Key> {
     resolveRestrictions(schema, { ...rest, exclude }, rows);
     const end = performance.now() + requireDeadline(deadline ?? this.options.deadline);
     const extras = { after, partial, signal };
-    const merge = { rows: 0, k, groupSize: rest.groupBy && (rest.groupSize ?? 1) };
+    const groupSize = rest.groupBy === undefined ? undefined : (rest.groupSize ?? 1);
     const chunks: { readonly from: number; readonly to: number }[] = [];
     const size = this.#rowsAMessage(map, k);
     for (let from = 0; from < rows; from += size) {
@@ -139,7 +140,7 @@ export class ClusterSearches<K extends Key> {
       if (answer === undefined) return;
       const merged = mergeReplies(answer.replies, to - from, {
         ...{ metric: map.index.metric, k, isInteger: map.index.keys === 'integer' },
-        groupSize: merge.groupSize === '' ? undefined : merge.groupSize,
+        groupSize,
       });
       if (keys instanceof Float64Array) keys.set(merged.keys as Float64Array, from * k);
       else (merged.keys as string[]).forEach((key, at) => (keys[from * k + at] = key));
@@ -161,7 +162,7 @@ export class ClusterSearches<K extends Key> {
   ): Promise<ClusterSearchResult<K>> {
     const { map, schema } = this.view;
     const { filter, exclude, deadline, after, partial, signal, ...rest } = options;
-    requireAllFinite(query, map.index.dim);
+    requireAllFinite('queries', query, map.index.dim);
     resolveRestrictions(schema, { ...rest, exclude });
     const answer = await this.#ask(
       {
@@ -241,13 +242,6 @@ export class ClusterSearches<K extends Key> {
     const bytes = Math.max(4 * index.dim, k * RESULT_BYTES[index.keys]);
     return Math.max(1, Math.floor(room / bytes));
   }
-}
-
-function requireAllFinite(values: Float32Array, dim: number): Float32Array {
-  const at = values.findIndex((value) => !Number.isFinite(value));
-  if (at < 0) return values;
-  const message = `queries[${Math.floor(at / dim)}] holds a value that is not finite`;
-  throw new LichenError('ERR_LICHEN_NOT_FINITE', message);
 }
 
 function excluded(lists: unknown, rows: number): SearchRequest['exclude'] {

@@ -3,6 +3,7 @@ import { toKeyList, toVectors } from '../index/arguments.js';
 import type { AttributesInput } from '../index/attributes.js';
 import type { VectorsInput } from '../index/types.js';
 import {
+  requireAllFinite,
   requireConfirm,
   requireDeadline,
   requireIdempotencyKey,
@@ -12,6 +13,7 @@ import {
 } from './cluster-options.js';
 import type { ClusterView } from './cluster-view.js';
 import { shardOf, wellFormed } from './names.js';
+import { pause } from './pause.js';
 import type { ShardMap } from './shard-map.js';
 import { errorOfOutcome, toOutcome, type Outcome } from './shard-state.js';
 import { askShard } from './shard-questions.js';
@@ -28,7 +30,6 @@ import {
 import {
   MOST_WRITE_MS,
   newWriterId,
-  pause,
   storePart,
   StreamEndedError,
   type StoredPart,
@@ -46,20 +47,20 @@ interface WantedWrite {
 const OVERHEAD_BYTES = 1024;
 const MOST_MAPS = 3;
 const AGAIN_MS = 25;
+/** Between two looks at the shard map. */
+const LOOK_MS = 50;
 
 /** The changes of a client: each goes to the streams of its shards. */
 export class ClusterWrites {
   readonly #writer = newWriterId();
   #count = 0;
   /** The last change of each shard that this client made. */
-  #last: { epoch: number; sequences: number[] };
+  #last: WriteToken = { epoch: 0, sequences: [] };
 
   constructor(
     private readonly view: ClusterView,
     private readonly options: ResolvedClusterOptions,
-  ) {
-    this.#last = { epoch: view.map.epoch, sequences: new Array<number>(view.map.shards).fill(0) };
-  }
+  ) {}
 
   /** What searches of this client must find. */
   get token(): WriteToken {
@@ -116,11 +117,7 @@ export class ClusterWrites {
     { index }: ShardMap,
   ): WantedWrite {
     const data = vectors === undefined ? undefined : toVectors('vectors', vectors, index.dim);
-    data?.forEach((value, at) => {
-      if (Number.isFinite(value)) return;
-      const message = `vectors[${Math.floor(at / index.dim)}] holds a value that is not finite`;
-      throw new LichenArgumentError('ERR_LICHEN_NOT_FINITE', message);
-    });
+    if (data !== undefined) requireAllFinite('vectors', data, index.dim);
     const list = toKeyList(keys, data === undefined ? undefined : data.length / index.dim);
     requireKinds(list, index.keys);
     return {
@@ -214,7 +211,7 @@ export class ClusterWrites {
         const message = 'the shards are being laid out anew and take no changes meanwhile';
         throw new LichenError('ERR_LICHEN_BUSY', message);
       }
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await pause(LOOK_MS);
     }
   }
 }

@@ -56,6 +56,8 @@ export interface Cluster {
   /** Of the shard map. @throws ERR_LICHEN_NOT_FOUND while there is none. */
   bucket(): Promise<KV>;
   snapshots(): Promise<ObjectStore>;
+  /** Of claims, which end by themselves. */
+  claims(): Promise<KV>;
   close(): Promise<void>;
 }
 
@@ -80,8 +82,17 @@ export async function openCluster(address: ClusterAddress): Promise<Cluster> {
 }
 
 class OpenCluster implements Cluster {
-  #bucket: Promise<KV> | undefined;
-  #snapshots: Promise<ObjectStore> | undefined;
+  readonly bucket = lazily(() => {
+    const kv = new this.packages.kv.Kvm(this.jetstream);
+    return this.#orNotFound(() => kv.open(this.names.bucket, { timeout: REQUEST_MS }));
+  });
+  readonly snapshots = lazily(() => {
+    const stores = new this.packages.obj.Objm(this.jetstream);
+    return this.#orNotFound(() => stores.open(this.names.snapshots));
+  });
+  readonly claims = lazily(() => {
+    return new this.packages.kv.Kvm(this.jetstream).open(this.names.claims);
+  });
 
   constructor(
     readonly packages: NatsPackages,
@@ -91,36 +102,8 @@ class OpenCluster implements Cluster {
     readonly manager: JetStreamManager,
   ) {}
 
-  bucket(): Promise<KV> {
-    this.#bucket ??= this.#openBucket().catch((error: unknown) => {
-      this.#bucket = undefined;
-      throw error;
-    });
-    return this.#bucket;
-  }
-
-  snapshots(): Promise<ObjectStore> {
-    this.#snapshots ??= this.#openSnapshots().catch((error: unknown) => {
-      this.#snapshots = undefined;
-      throw error;
-    });
-    return this.#snapshots;
-  }
-
   async close(): Promise<void> {
     await this.connection.close();
-  }
-
-  async #openBucket(): Promise<KV> {
-    const { names, packages } = this;
-    const kv = new packages.kv.Kvm(this.jetstream);
-    return this.#orNotFound(() => kv.open(names.bucket, { timeout: REQUEST_MS }));
-  }
-
-  async #openSnapshots(): Promise<ObjectStore> {
-    const { names, packages } = this;
-    const stores = new packages.obj.Objm(this.jetstream);
-    return this.#orNotFound(() => stores.open(names.snapshots));
   }
 
   async #orNotFound<T extends { status(): Promise<unknown> }>(open: () => Promise<T>): Promise<T> {
@@ -135,6 +118,18 @@ class OpenCluster implements Cluster {
       throw new LichenError('ERR_LICHEN_NOT_FOUND', message, { cause });
     }
   }
+}
+
+/** Opens on first use, and once more after a failure. */
+function lazily<T>(open: () => Promise<T>): () => Promise<T> {
+  let opened: Promise<T> | undefined;
+  return () => {
+    opened ??= open().catch((error: unknown) => {
+      opened = undefined;
+      throw error;
+    });
+    return opened;
+  };
 }
 
 /** A connection that is made anew for ever. @throws as {@link openCluster}. */

@@ -3,7 +3,7 @@ import { LichenError } from '../errors.js';
 import type { AttributesOf } from '../index/attributes.js';
 import type { Key, KeysInput } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
-import { decodeFrame, encodeFrame, broken, float64sOf, jsonSection, listOf } from './frame.js';
+import { decodeFrame, encodeFrame, broken, float64sOf, listOf, sectionOf } from './frame.js';
 import type { ClusterNames } from './names.js';
 import {
   decodeSearch,
@@ -309,9 +309,6 @@ function fetchRows(
   const names = Object.keys(columns);
   return encodeFrame({ found, columns: names }, [
     vectors,
-    ...names.map((name) => {
-      const column = columns[name]!;
-      return column instanceof Float64Array ? column : jsonSection(column);
-    }),
+    ...names.map((name) => sectionOf(columns[name]!)),
   ]);
 }

@@ -13,7 +13,7 @@ import {
   type ShardPlace,
 } from './shard-files.js';
 import type { ShardCounts, ShardState } from './shard-state.js';
-import { pause } from './writer.js';
+import { pause } from './pause.js';
 
 /** What a replica is told besides its place. */
 export interface EpochReplicaOptions extends ShardPlace {
@@ -295,9 +295,8 @@ export class EpochReplica {
   /** Whether this replica is the one that makes the next checkpoint. Claims end by themselves. */
   async #claims(replica: string): Promise<boolean> {
     const { cluster, map, shard } = this.#options;
-    const kv = new cluster.packages.kv.Kvm(cluster.jetstream);
     try {
-      const claims = await kv.open(cluster.names.claims);
+      const claims = await cluster.claims();
       await claims.create(`checkpoint.${map.epoch}.${shard}`, replica);
       return true;
     } catch {

@@ -3,7 +3,8 @@ import { LichenError, throwIfAborted } from '../errors.js';
 import { askNodes } from './cluster-statistics.js';
 import { isNotFound, natsError, type Cluster } from './connection.js';
 import { readMap, writeMap, type ShardMap } from './shard-map.js';
-import { newWriterId, pause } from './writer.js';
+import { pause } from './pause.js';
+import { newWriterId } from './writer.js';
 
 /** How long replicas are waited for. */
 export interface SwitchOptions {
@@ -114,8 +115,7 @@ export async function dropOtherEpochs(cluster: Cluster, keep: readonly number[])
  * @throws ERR_LICHEN_LOCKED, what `work` throws.
  */
 export async function alone<T>(cluster: Cluster, work: () => Promise<T>): Promise<T> {
-  const kv = new cluster.packages.kv.Kvm(cluster.jetstream);
-  const claims = await kv.open(cluster.names.claims);
+  const claims = await cluster.claims();
   const owner = newWriterId();
   try {
     await claims.create('admin', owner);

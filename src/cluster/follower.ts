@@ -1,5 +1,5 @@
 import { natsError, type Cluster } from './connection.js';
-import { pause } from './writer.js';
+import { pause } from './pause.js';
 import type { ShardState } from './shard-state.js';
 
 /** What {@link followStream} tells. */

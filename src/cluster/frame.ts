@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { LichenError } from '../errors.js';
-import { LichenFileError } from '../errors.js';
+import { LichenFileError, type LichenError } from '../errors.js';
 
 // What goes over the network: a header as JSON, then typed arrays, little-endian, each on a multiple of 8 bytes.
 // `LCF` and a version, the header's length, the header (which says how long each array is), the arrays, and, where bytes
@@ -132,6 +131,11 @@ export function jsonOf(value: unknown): string {
 /** A list of texts, or of lists of them, as a section of its own. */
 export function jsonSection(list: readonly unknown[]): Uint8Array {
   return Buffer.from(JSON.stringify(list));
+}
+
+/** Numbers as they are, texts as JSON. */
+export function sectionOf(values: Float64Array | readonly unknown[]): ArrayBufferView {
+  return values instanceof Float64Array ? values : jsonSection(values);
 }
 
 /** @throws ERR_LICHEN_FORMAT for what is no list of that length. */

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash53 } from './hash53.js';
 
 /** Changes of which is remembered what had come before. */
 const WINDOW = 65_536;
@@ -33,14 +33,10 @@ export class History {
 
   /** The change after the last one. */
   extend(bytes: Uint8Array): void {
-    const digest = createHash('sha256')
-      .update(`${this.fingerprint} ${bytes.length} `)
-      .update(bytes.subarray(-TAIL_BYTES))
-      .digest();
+    const fingerprint = hash53(`${this.fingerprint} ${bytes.length} `, bytes.subarray(-TAIL_BYTES));
     const window = this.#fingerprints.length;
     this.#last++;
     this.#first = Math.max(this.#first, this.#last - window + 1);
-    this.#fingerprints[this.#last % window] =
-      digest.readUInt32LE(0) * 2 ** 21 + (digest.readUInt32LE(4) >>> 11);
+    this.#fingerprints[this.#last % window] = fingerprint;
   }
 }

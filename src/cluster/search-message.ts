@@ -7,8 +7,8 @@ import {
   float32sOf,
   float64sOf,
   jsonOf,
-  jsonSection,
   listOf,
+  sectionOf,
   uint32sOf,
   type Frame,
 } from './frame.js';
@@ -73,8 +73,8 @@ export function encodeSearch(request: SearchRequest): Uint8Array {
   };
   return encodeFrame(header, [
     queries,
-    ...(exclude === undefined ? [] : [exclude.ends, keySection(exclude.keys)]),
-    ...(only === undefined ? [] : [keySection(only)]),
+    ...(exclude === undefined ? [] : [exclude.ends, sectionOf(exclude.keys)]),
+    ...(only === undefined ? [] : [sectionOf(only)]),
   ]);
 }
 
@@ -116,7 +116,7 @@ export function encodeReply(reply: SearchReply): Uint8Array {
   return encodeFrame({ shard, replica, sequence, size, keys: kindOf(keys), hasGroups }, [
     counts,
     scores,
-    keySection(keys),
+    sectionOf(keys),
     ...(groups === undefined ? [] : [Buffer.from(jsonOf(groups))]),
   ]);
 }
@@ -165,10 +165,6 @@ export function replyOf(
 
 function kindOf(keys: KeyList): 'integer' | 'string' {
   return keys instanceof Float64Array ? 'integer' : 'string';
-}
-
-function keySection(keys: KeyList): ArrayBufferView {
-  return keys instanceof Float64Array ? keys : jsonSection(keys);
 }
 
 function keysOfSection(kind: unknown, section: Uint8Array | undefined, count?: number): KeyList {

@@ -2,6 +2,7 @@ import { LichenError, type LichenErrorCode } from '../errors.js';
 import type { ClusterView } from './cluster-view.js';
 import { messageOf, type Cluster } from './connection.js';
 import { broken, decodeFrame, encodeFrame, type Frame } from './frame.js';
+import { pause } from './pause.js';
 import { failureOf } from './search-message.js';
 import { readCheckpoint } from './shard-map.js';
 
@@ -63,7 +64,7 @@ export async function askShard<T>(
     }
     if (failure !== undefined && !PASSING.has(failure.code)) throw failure;
     requireOpen(cluster);
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await pause(PAUSE_MS);
   }
 }
 
@@ -106,7 +107,7 @@ export async function checkpointOf(
         .catch(() => undefined);
       if ((stored?.checkpoint.sequence ?? 0) >= wanted) return;
       requireOpen(cluster);
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      await pause(LOOK_MS);
     }
   }
 }

@@ -18,7 +18,8 @@ export interface StreamReport {
 
 /** The streams of an epoch. @throws as connecting; ERR_LICHEN_IO */
 export async function readStreams(address: ClusterAddress, map: ShardMap): Promise<StreamReport[]> {
-  const { manager, names, close } = await opened(address);
+  const opened = await openCluster(address);
+  const { manager, names } = opened;
   try {
     const reports: StreamReport[] = [];
     for (let shard = 0; shard < map.shards; shard++) {
@@ -35,12 +36,6 @@ export async function readStreams(address: ClusterAddress, map: ShardMap): Promi
   } catch (cause) {
     throw natsError('looking at streams', cause);
   } finally {
-    await close();
+    await opened.close();
   }
-}
-
-async function opened(address: ClusterAddress) {
-  const cluster = await openCluster(address);
-  const { manager, names } = cluster;
-  return { manager, names, close: () => cluster.close() };
 }

@@ -7,8 +7,8 @@ import {
   encodeFrame,
   float32sOf,
   float64sOf,
-  jsonSection,
   listOf,
+  sectionOf,
 } from './frame.js';
 
 /** What a change does. */
@@ -52,16 +52,12 @@ export function encodeWrite({ kind, id, keys, vectors, columns }: WriteMessage):
   return encodeFrame(
     header,
     [
-      keys instanceof Float64Array ? keys : jsonSection(keys),
+      sectionOf(keys),
       ...(vectors === undefined ? [] : [vectors]),
       ...names.map((name) => sectionOf(columns![name]!)),
     ],
     true,
   );
-}
-
-function sectionOf(column: Column): ArrayBufferView {
-  return column instanceof Float64Array ? column : jsonSection(column);
 }
 
 /** @throws ERR_LICHEN_FORMAT for what is no change of such an index. */

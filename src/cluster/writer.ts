@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { errorOfCode, LichenError, type LichenErrorCode } from '../errors.js';
 import { isNotFound, messageOf, type Cluster } from './connection.js';
+import { pause } from './pause.js';
 
 /** A change of a shard, ready to be published. */
 export interface StoredPart {
@@ -131,18 +132,5 @@ function aborted(signal: AbortSignal, isCertain: boolean): LichenError {
   const code: LichenErrorCode = 'ERR_LICHEN_ABORTED';
   return Object.assign(errorOfCode(code, `the change was aborted; ${what}`), {
     cause: signal.reason as unknown,
-  });
-}
-
-/** Also over when the signal fires. */
-export function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal?.addEventListener('abort', done, { once: true });
   });
 }
