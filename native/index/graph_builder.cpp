@@ -11,6 +11,9 @@ namespace {
 // Rows that one thread links alone before others join: in a tiny graph concurrent inserts would not
 // see each other.
 constexpr std::size_t kRowsLinkedAlone = 256;
+// Of a graph at least one row in so many must be linked for lengths to be remembered: a small add
+// meets few lists twice, and to clear the memory for all lists would take it longer than the rest.
+constexpr std::size_t kShareForLengths = 64;
 
 }  // namespace
 
@@ -43,7 +46,7 @@ void GraphBuilder::undo() {
 
 bool GraphBuilder::link(const std::vector<std::uint32_t>& rows, std::size_t threads,
                         Progress& progress) {
-  if (lengths_ == nullptr) {
+  if (lengths_ == nullptr && rows.size() >= graph_.rows() / kShareForLengths) {
     lengths_.reset(static_cast<float*>(
         std::calloc(std::max<std::size_t>(1, graph_.rows()), graph_.capacity(0) * sizeof(float))));
     if (lengths_ == nullptr) throw std::bad_alloc();
@@ -122,7 +125,7 @@ void GraphBuilder::set_list(std::uint32_t row, std::size_t level, const std::vec
   std::uint32_t* const list = graph_.links(row, level);
   for (std::size_t i = 0; i < graph_.capacity(level); ++i) {
     HnswGraph::set_link(list + i, i < links.size() ? links[i].row : kNoRow);
-    if (level == 0 && i < links.size()) lengths_of(row)[i] = links[i].distance;
+    if (remembers(level) && i < links.size()) lengths_of(row)[i] = links[i].distance;
   }
 }
 
@@ -130,7 +133,7 @@ void GraphBuilder::set_list(std::uint32_t row, std::size_t level, const std::vec
 void GraphBuilder::measure_links(std::uint32_t row, std::size_t level, Scratch& scratch) const {
   const std::size_t count = scratch.ids.size();
   scratch.lengths.resize(count);
-  if (level == 0) {
+  if (remembers(level)) {
     const float* known = lengths_of(row);
     std::copy(known, known + count, scratch.lengths.begin());
     if (std::find(known, known + count, 0.0f) == known + count) return;
@@ -177,7 +180,7 @@ void GraphBuilder::link_back(Hit neighbour, std::uint32_t row, std::size_t level
   std::uint32_t* const list = graph_.links(neighbour.row, level);
   const std::size_t length = graph_.length(list, level);
   if (length < capacity) {
-    if (level == 0) lengths_of(neighbour.row)[length] = neighbour.distance;
+    if (remembers(level)) lengths_of(neighbour.row)[length] = neighbour.distance;
     HnswGraph::set_link(list + length, row);
     return;
   }
@@ -185,7 +188,7 @@ void GraphBuilder::link_back(Hit neighbour, std::uint32_t row, std::size_t level
   measure_links(neighbour.row, level, scratch);
   if (!prune(row, neighbour.distance, scratch)) return;
   graph_.set_list(neighbour.row, level, scratch.ids.data(), scratch.ids.size());
-  if (level > 0) return;
+  if (!remembers(level)) return;
   std::copy(scratch.lengths.begin(), scratch.lengths.end(), lengths_of(neighbour.row));
 }
 

@@ -74,6 +74,7 @@ class GraphBuilder {
   void select_links(std::size_t level, std::vector<Hit>& kept, Scratch& scratch) const;
   void set_list(std::uint32_t row, std::size_t level, const std::vector<Hit>& links);
   void measure_links(std::uint32_t row, std::size_t level, Scratch& scratch) const;
+  bool remembers(std::size_t level) const { return level == 0 && lengths_ != nullptr; }
   // Lengths of the links of a row on level 0, by slot; 0 where they are not known.
   float* lengths_of(std::uint32_t row) const { return lengths_.get() + row * graph_.capacity(0); }
   void save(std::uint32_t row, std::size_t level);
@@ -96,7 +97,7 @@ class GraphBuilder {
   struct Free {
     void operator()(void* memory) const { std::free(memory); }
   };
-  // Of zero pages: memory is taken where it is written, so a small add to a large graph is cheap.
+  // Null for an add that is small beside the graph.
   std::unique_ptr<float[], Free> lengths_;
   std::mutex log_mutex_;
   std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> log_;  // lists of older rows

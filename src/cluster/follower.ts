@@ -1,6 +1,6 @@
 import { natsError, type Cluster } from './connection.js';
 import { pause } from './pause.js';
-import type { ShardState } from './shard-state.js';
+import type { ShardState, StreamChange } from './shard-state.js';
 
 /** What {@link followStream} tells. */
 export interface FollowerEvents {
@@ -41,19 +41,34 @@ export function followStream(
     });
     stopMessages = () => messages.stop();
     if (isStopped) messages.stop();
-    try {
-      for await (const message of messages) {
-        if (isStopped) break;
-        if (message.seq <= state.sequence) continue;
-        if (message.seq > state.sequence + 1) return 'gap';
+    let end: 'gap' | 'failed' | 'ended' = 'ended';
+    const come: StreamChange[] = [];
+    let working: Promise<void> | undefined;
+    /** Does what has come, and what comes meanwhile: the more that is, the more goes together. */
+    const work = async (): Promise<void> => {
+      while (come.length > 0 && end === 'ended') {
+        const some = come.splice(0);
         try {
-          await state.apply(message.seq, message.data);
+          await state.apply(some);
+          if (state.sequence < some.at(-1)!.seq) end = 'gap';
         } catch (error) {
           events.onFailure(error);
-          return 'failed';
+          end = 'failed';
         }
       }
-      return 'ended';
+      working = undefined;
+      if (end !== 'ended') messages.stop();
+    };
+    try {
+      for await (const { seq, data } of messages) {
+        if (isStopped || end !== 'ended') break;
+        if (seq <= state.sequence) continue;
+        come.push({ seq, data });
+        working ??= work();
+        if (come.length >= AHEAD) await working;
+      }
+      await working;
+      return end;
     } finally {
       messages.stop();
       stopMessages = undefined;
@@ -68,7 +83,7 @@ export function followStream(
       const message = await manager.direct.getMessage(stream, { seq: state.sequence + 1 });
       if (message === null || message.seq !== state.sequence + 1) return;
       await state
-        .apply(message.seq, message.data)
+        .apply([{ seq: message.seq, data: message.data }])
         .catch((error: unknown) => events.onFailure(error));
     }
   };

@@ -4,6 +4,7 @@ import type { VectorIndex } from '../index/vector-index.js';
 import { History } from './history.js';
 import type { AppliedIds } from './applied-ids.js';
 import { broken, type Frame } from './frame.js';
+import { WriteGroup } from './write-group.js';
 import {
   applyWrite,
   decodeWrite,
@@ -52,6 +53,11 @@ export interface StreamChange {
   readonly data: Uint8Array;
 }
 
+/** And what it says, if it can be understood. */
+interface KnownChange extends StreamChange {
+  readonly message: WriteMessage | undefined;
+}
+
 /**
  * A shard as one replica has it: an index, and the sequence of the last change that is in it. Changes and saves come one
  * after another; searches may run beside them.
@@ -93,21 +99,38 @@ export class ShardState {
   }
 
   /**
-   * Does the change that comes after the last one; any other is left alone.
-   * @throws what keeps this replica alone from doing it, such as ERR_LICHEN_MEMORY: it must not go on then.
+   * Does those changes that come after the last one, in their order, several at once where they go together; any other is
+   * left alone.
+   * @throws what keeps this replica alone from doing them, such as ERR_LICHEN_MEMORY: it must not go on then.
    */
-  apply(sequence: number, bytes: Uint8Array): Promise<void> {
+  apply(changes: readonly StreamChange[]): Promise<void> {
     return this.#inTurn(async () => {
-      if (sequence !== this.#applied + 1) return;
-      const message = this.#decode(sequence, bytes);
-      if (message !== undefined) await this.#do(sequence, message);
-      this.#applied = sequence;
-      this.history.extend(bytes);
-      for (const [resolve, wanted] of this.#waiting) {
-        if (wanted > sequence) continue;
-        this.#waiting.delete(resolve);
-        resolve();
+      let next = this.#applied + 1;
+      let group = new WriteGroup();
+      let waiting: KnownChange[] = [];
+      const doWaiting = async (): Promise<void> => {
+        if (waiting.length > 1) await this.#doGroup(waiting, group);
+        else if (waiting.length === 1) await this.#do(waiting[0]!);
+        group = new WriteGroup();
+        waiting = [];
+      };
+      for (const { seq, data } of changes) {
+        if (seq !== next) continue;
+        next++;
+        const message = this.#decode(seq, data);
+        const joins = (): boolean =>
+          message !== undefined &&
+          this.ids.firstOf(message.id) === undefined &&
+          group.takes(message);
+        if (!joins()) {
+          await doWaiting();
+          // It may be a copy of what has just been done.
+          joins();
+        }
+        waiting.push({ seq, data, message });
+        if (group.length === 0) await doWaiting();
       }
+      await doWaiting();
     });
   }
 
@@ -212,21 +235,51 @@ export class ShardState {
     }
   }
 
-  async #do(sequence: number, message: WriteMessage): Promise<void> {
-    const first = this.ids.firstOf(message.id);
-    if (first !== undefined) {
-      this.#counts.duplicates++;
-      this.#copies.set(sequence, { first, code: REFUSALS[this.ids.kindOf(message.id) - 1] });
-      this.#forget(this.#copies);
+  /** Does several changes as one, or one by one if together they are refused. */
+  async #doGroup(changes: readonly KnownChange[], group: WriteGroup): Promise<void> {
+    try {
+      await applyWrite(this.index, group.joined());
+    } catch (error) {
+      // Then nothing has changed, and each has its own outcome.
+      if (!isRefusal(error)) throw error;
+      for (const change of changes) await this.#do(change);
       return;
     }
-    await this.#attempt(async () => {
-      await applyWrite(this.index, message);
+    for (const change of changes) {
       this.#counts.applied++;
-    }, sequence);
-    // Not before: a snapshot that is saved after a failure must not have it for done.
-    const code = this.#refusals.get(sequence)?.code;
-    this.ids.add(message.id, sequence, code === undefined ? 0 : REFUSALS.indexOf(code) + 1);
+      this.ids.add(change.message!.id, change.seq);
+      this.#finish(change);
+    }
+  }
+
+  async #do(change: KnownChange): Promise<void> {
+    const { seq, message } = change;
+    const first = message && this.ids.firstOf(message.id);
+    if (first !== undefined) {
+      this.#counts.duplicates++;
+      this.#copies.set(seq, { first, code: REFUSALS[this.ids.kindOf(message!.id) - 1] });
+      this.#forget(this.#copies);
+    } else if (message !== undefined) {
+      await this.#attempt(async () => {
+        await applyWrite(this.index, message);
+        this.#counts.applied++;
+      }, seq);
+      // Not before: a snapshot that is saved after a failure must not have it for done.
+      const code = this.#refusals.get(seq)?.code;
+      this.ids.add(message.id, seq, code === undefined ? 0 : REFUSALS.indexOf(code) + 1);
+    }
+    this.#finish(change);
+  }
+
+  /** Nothing is left to do for a change. */
+  #finish({ seq, data }: StreamChange): void {
+    this.#applied = seq;
+    this.history.extend(data);
+    for (const [resolve, wanted] of this.#waiting) {
+      if (wanted > seq) continue;
+      this.#waiting.delete(resolve);
+      resolve();
+    }
   }
 
   /** The message of a change that can be understood. */
@@ -247,7 +300,7 @@ export class ShardState {
   }
 
   #reject(sequence: number | undefined, error: unknown): void {
-    if (!(error instanceof LichenError) || !REFUSALS.includes(error.code)) throw error;
+    if (!isRefusal(error)) throw error;
     this.#counts.rejected++;
     if (sequence === undefined) return;
     this.#refusals.set(sequence, { code: error.code, message: error.message });
@@ -267,6 +320,10 @@ export class ShardState {
     this.#tail = done.catch(() => undefined);
     return done;
   }
+}
+
+function isRefusal(error: unknown): error is LichenError {
+  return error instanceof LichenError && REFUSALS.includes(error.code);
 }
 
 /** Of one whose first was done before this replica began. */

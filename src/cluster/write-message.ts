@@ -165,6 +165,47 @@ export function pickRows(message: WriteMessage, rows: Uint32Array): WriteMessage
   };
 }
 
+/** Changes of the same kind and of the same attributes as one, under the id of the first. */
+export function joinRows(messages: readonly WriteMessage[]): WriteMessage {
+  const [first] = messages as readonly [WriteMessage, ...WriteMessage[]];
+  const { columns, vectors } = first;
+  const names = Object.keys(columns ?? {});
+  return {
+    ...first,
+    keys: joinColumns(messages.map(({ keys }) => keys)) as KeyList,
+    vectors: vectors && joinVectors(messages.map((one) => one.vectors!)),
+    columns:
+      columns &&
+      Object.fromEntries(
+        names.map((name) => [name, joinColumns(messages.map((one) => one.columns![name]!))]),
+      ),
+  };
+}
+
+function joinColumns(columns: readonly Column[]): Column {
+  const length = columns.reduce((sum, column) => sum + column.length, 0);
+  if (!columns.every((column) => column instanceof Float64Array)) {
+    return columns.flatMap((column) => Array.from(column as ArrayLike<unknown>));
+  }
+  const joined = new Float64Array(length);
+  let at = 0;
+  for (const column of columns) {
+    joined.set(column, at);
+    at += column.length;
+  }
+  return joined;
+}
+
+function joinVectors(all: readonly Float32Array[]): Float32Array {
+  const joined = new Float32Array(all.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const vectors of all) {
+    joined.set(vectors, at);
+    at += vectors.length;
+  }
+  return joined;
+}
+
 export function pickColumns(
   columns: Readonly<Record<string, Column>>,
   rows: Uint32Array,

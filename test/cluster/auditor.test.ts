@@ -26,7 +26,7 @@ function newState(): ShardState {
 
 async function stateOf(changes: readonly Uint8Array[]): Promise<ShardState> {
   const state = newState();
-  for (const [at, bytes] of changes.entries()) await state.apply(at + 1, bytes);
+  for (const [at, bytes] of changes.entries()) await state.apply([{ seq: at + 1, data: bytes }]);
   return state;
 }
 
@@ -51,7 +51,7 @@ describe('a replica whose server held other changes than the leader of the strea
     expect(state.hasAll(numbered([a, b, c]))).toBe(true);
     expect(state.counts.mended).toBe(1);
     // What is to come by the stream as well is not done twice.
-    await state.apply(4, b);
+    await state.apply([{ seq: 4, data: b }]);
     expect(valuesOf(state)).toEqual({ 1: 10, 2: 20, 3: 30 });
   });
 

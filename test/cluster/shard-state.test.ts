@@ -50,7 +50,9 @@ describe('the state of a shard', () => {
     ];
     const done: number[] = [];
     await Promise.all(
-      changes.map((bytes, nth) => state.apply(nth + 1, bytes).then(() => done.push(nth + 1))),
+      changes.map((bytes, nth) =>
+        state.apply([{ seq: nth + 1, data: bytes }]).then(() => done.push(nth + 1)),
+      ),
     );
     expect(done).toEqual([1, 2, 3, 4, 5, 6]);
     expect(state.sequence).toBe(6);
@@ -64,13 +66,13 @@ describe('the state of a shard', () => {
   it('does a change once that comes to it in two ways, and none before its turn', async () => {
     const state = newState();
     const changes = [change('add', [1]), change('remove', [1]), new Uint8Array()];
-    await state.apply(2, changes[1]!);
+    await state.apply([{ seq: 2, data: changes[1]! }]);
     expect(state.sequence).toBe(0);
     const twice = changes.flatMap((bytes, nth) => [
-      state.apply(nth + 1, bytes),
-      state.apply(nth + 1, bytes),
+      state.apply([{ seq: nth + 1, data: bytes }]),
+      state.apply([{ seq: nth + 1, data: bytes }]),
     ]);
-    await Promise.all([...twice, state.apply(1, changes[0]!)]);
+    await Promise.all([...twice, state.apply([{ seq: 1, data: changes[0]! }])]);
     expect(state.sequence).toBe(3);
     expect(state.counts).toEqual({ applied: 2, rejected: 1, duplicates: 0, mended: 0 });
   });
@@ -79,7 +81,7 @@ describe('the state of a shard', () => {
     const state = newState();
     const [good, bad] = [change('add', [1], 'good'), change('remove', [9], 'bad')];
     for (const [nth, bytes] of [good, bad, change('remove', [1]), good, bad].entries()) {
-      await state.apply(nth + 1, bytes);
+      await state.apply([{ seq: nth + 1, data: bytes }]);
     }
     expect(keysOf(state)).toEqual([]);
     expect(state.counts).toEqual({ applied: 2, rejected: 1, duplicates: 2, mended: 0 });
@@ -90,13 +92,13 @@ describe('the state of a shard', () => {
 
   it('counts refusals, remembers them, and goes on', async () => {
     const state = newState();
-    await state.apply(1, change('add', [1]));
-    await state.apply(2, change('add', [2, 1]));
-    await state.apply(3, change('update', [3]));
-    await state.apply(4, change('upsert', [5, 5]));
-    await state.apply(5, change('add', [0.5]));
-    await state.apply(6, change('add', [NaN]));
-    await state.apply(7, change('add', [7]));
+    await state.apply([{ seq: 1, data: change('add', [1]) }]);
+    await state.apply([{ seq: 2, data: change('add', [2, 1]) }]);
+    await state.apply([{ seq: 3, data: change('update', [3]) }]);
+    await state.apply([{ seq: 4, data: change('upsert', [5, 5]) }]);
+    await state.apply([{ seq: 5, data: change('add', [0.5]) }]);
+    await state.apply([{ seq: 6, data: change('add', [NaN]) }]);
+    await state.apply([{ seq: 7, data: change('add', [7]) }]);
     expect(keysOf(state)).toEqual([1, 7]);
     expect(state.counts).toEqual({ applied: 2, rejected: 5, duplicates: 0, mended: 0 });
     const codes = [2, 3, 4, 5, 6].map(
@@ -114,7 +116,7 @@ describe('the state of a shard', () => {
     const good = change('add', [1], 'a');
     const torn = [new Uint8Array(), good.subarray(9), Buffer.from('garbage'), encodeFrame({}, [])];
     let sequence = 0;
-    for (const bytes of torn) await state.apply(++sequence, bytes);
+    for (const bytes of torn) await state.apply([{ seq: ++sequence, data: bytes }]);
     const other = { kind: 'add', id: 'b', columns: undefined } as const;
     // Keys of another kind, which would be those of an empty index from then on; too many values.
     const strings = encodeWrite({ ...other, keys: ['1'], vectors: Float32Array.of(1) });
@@ -123,11 +125,11 @@ describe('the state of a shard', () => {
       keys: Float64Array.of(1),
       vectors: Float32Array.of(1, 2),
     });
-    await state.apply(++sequence, strings);
-    await state.apply(++sequence, wide);
+    await state.apply([{ seq: ++sequence, data: strings }]);
+    await state.apply([{ seq: ++sequence, data: wide }]);
     expect(state.counts).toEqual({ applied: 0, rejected: 6, duplicates: 0, mended: 0 });
     expect(state.outcomeOf(2)).toMatchObject({ kind: 'rejected', code: 'ERR_LICHEN_FORMAT' });
-    await state.apply(++sequence, good);
+    await state.apply([{ seq: ++sequence, data: good }]);
     expect(keysOf(state)).toEqual([1]);
     expect(state.sequence).toBe(7);
   });
@@ -156,7 +158,9 @@ describe('the state of a shard', () => {
         async (fields, rest) => {
           const parts = [Float64Array.of(1), Float32Array.of(1), ...rest];
           const id = `stranger ${sequence}`;
-          await state.apply(++sequence, encodeFrame({ ...good, id, ...fields }, parts, true));
+          await state.apply([
+            { seq: ++sequence, data: encodeFrame({ ...good, id, ...fields }, parts, true) },
+          ]);
           expect(state.outcomeOf(sequence).kind).not.toBe('pending');
         },
       ),
@@ -169,15 +173,15 @@ describe('the state of a shard', () => {
   it('stops at a failure that the others would not have, and has not done that change', async () => {
     const index = newIndex();
     const state = newState(index);
-    await state.apply(1, change('add', [1]));
+    await state.apply([{ seq: 1, data: change('add', [1]) }]);
     const add = index.add.bind(index);
     index.add = () => Promise.reject(new LichenError('ERR_LICHEN_MEMORY', 'there is none'));
     const second = change('add', [2], 'second');
-    expect(await codeRejected(state.apply(2, second))).toBe('ERR_LICHEN_MEMORY');
+    expect(await codeRejected(state.apply([{ seq: 2, data: second }]))).toBe('ERR_LICHEN_MEMORY');
     expect(state.sequence).toBe(1);
     expect(state.outcomeOf(2)).toEqual({ kind: 'pending' });
     index.add = () => Promise.reject(new TypeError('a defect'));
-    await expect(state.apply(2, second)).rejects.toThrow(TypeError);
+    await expect(state.apply([{ seq: 2, data: second }])).rejects.toThrow(TypeError);
     expect(state.counts).toEqual({ applied: 1, rejected: 0, duplicates: 0, mended: 0 });
     // What is saved now must not have its id for done: whoever loads it does the change.
     index.add = add;
@@ -187,7 +191,7 @@ describe('the state of a shard', () => {
       sequence,
       AppliedIds.fromBytes(ids),
     );
-    await loaded.apply(2, second);
+    await loaded.apply([{ seq: 2, data: second }]);
     expect(keysOf(loaded)).toEqual([1, 2]);
     expect(loaded.counts).toEqual({ applied: 1, rejected: 0, duplicates: 0, mended: 0 });
   });
@@ -201,10 +205,10 @@ describe('the state of a shard', () => {
     const waiting = [7, 6, 6].map((sequence) =>
       state.reaches(sequence, 60_000).then((is) => is && found.push(sequence)),
     );
-    await state.apply(6, change('add', [6]));
+    await state.apply([{ seq: 6, data: change('add', [6]) }]);
     await Promise.all(waiting.slice(1));
     expect(found).toEqual([6, 6]);
-    await state.apply(7, new Uint8Array());
+    await state.apply([{ seq: 7, data: new Uint8Array() }]);
     await waiting[0];
     expect(found).toEqual([6, 6, 7]);
   });
@@ -212,7 +216,7 @@ describe('the state of a shard', () => {
   it('remembers the last 10,000 refusals', async () => {
     const state = newState();
     for (let sequence = 1; sequence <= 10_001; sequence++) {
-      await state.apply(sequence, new Uint8Array());
+      await state.apply([{ seq: sequence, data: new Uint8Array() }]);
     }
     expect(state.outcomeOf(1)).toEqual({ kind: 'unknown' });
     expect(state.outcomeOf(2)).toMatchObject({ kind: 'rejected' });
@@ -228,7 +232,7 @@ describe('saved states', () => {
     const twice = change('add', [2], 'twice');
     const refused = change('remove', [8], 'refused');
     for (const [nth, bytes] of [change('add', [1]), twice, refused].entries()) {
-      await state.apply(nth + 1, bytes);
+      await state.apply([{ seq: nth + 1, data: bytes }]);
     }
     const saved = await state.save(at('a'), 'm1');
     expect(saved).toMatchObject({ sequence: 3, size: 2 });
@@ -241,9 +245,9 @@ describe('saved states', () => {
     // What became of changes before is not in a file.
     expect(loaded.outcomeOf(3)).toEqual({ kind: 'unknown' });
     for (const one of [state, loaded]) {
-      await one.apply(4, twice);
-      await one.apply(5, refused);
-      await one.apply(6, change('add', [3], 'third'));
+      await one.apply([{ seq: 4, data: twice }]);
+      await one.apply([{ seq: 5, data: refused }]);
+      await one.apply([{ seq: 6, data: change('add', [3], 'third') }]);
       expect(keysOf(one)).toEqual([1, 2, 3]);
       expect(one.counts.duplicates).toBe(2);
     }
@@ -256,9 +260,12 @@ describe('saved states', () => {
 
   it('hold whole changes, those given before and none given after', async () => {
     const state = newState();
-    const all = [state.apply(1, change('add', [1, 2])), state.apply(2, change('add', [3]))];
+    const all = [
+      state.apply([{ seq: 1, data: change('add', [1, 2]) }]),
+      state.apply([{ seq: 2, data: change('add', [3]) }]),
+    ];
     const saving = state.save(at('b'), undefined);
-    all.push(state.apply(3, change('add', [4])), state.compact(), state.idle());
+    all.push(state.apply([{ seq: 3, data: change('add', [4]) }]), state.compact(), state.idle());
     expect((await saving).sequence).toBe(2);
     await Promise.all(all);
     expect((await openIndex(at('b'))).size).toBe(3);
@@ -267,10 +274,10 @@ describe('saved states', () => {
 
   it('that cannot be written keep nothing from going on', async () => {
     const state = newState();
-    await state.apply(1, change('add', [1]));
+    await state.apply([{ seq: 1, data: change('add', [1]) }]);
     const saving = state.save(at('nowhere/a'), undefined);
     expect(await codeRejected(saving)).toBe('ERR_LICHEN_NOT_FOUND');
-    await state.apply(2, change('add', [2]));
+    await state.apply([{ seq: 2, data: change('add', [2]) }]);
     expect(keysOf(state)).toEqual([1, 2]);
   });
 });
