@@ -6,6 +6,7 @@ import type * as connection from '../../src/cluster/connection.js';
 import { startNatsCluster, type NatsCluster } from '../../test/servers/nats.js';
 import { compiled, compiledPart } from './compiled.js';
 import { NodeProcess } from './node-process.js';
+import { keepTo, ownProcessors } from './processors.js';
 import { childrenNamed, machineUs, processorUs } from './processor-time.js';
 
 /** Processor time of each kind of process so far, in microseconds. */
@@ -50,16 +51,24 @@ export class ClusterFleet implements AsyncDisposable {
     return new ClusterFleet(await startNatsCluster(NATS_SERVERS));
   }
 
-  /** Makes an index of a file, and starts its replicas. */
-  async deploy(from: string, shards: number, replicas: number): Promise<Deployment> {
+  /**
+   * Makes an index of a file, and starts its replicas.
+   * @param apart whether each replica has a processor for itself, the last ones, as if it were on a machine of its own;
+   * NATS and this process have the others until the deployment is disposed of.
+   */
+  async deploy(from: string, shards: number, replicas: number, apart = false): Promise<Deployment> {
     const { createCluster, dropCluster, ClusterIndex: Compiled } = compiled();
     const { openCluster } = compiledPart<typeof connection>('cluster/connection.js');
     const address: ClusterAddress = { servers: this.nats.urls, name: `bench-${this.#count++}` };
     const nodes: NodeProcess[] = [];
     const opened: { close(): Promise<void> }[] = [];
+    const all = apart ? ownProcessors() : [];
+    const rest = apart ? all.slice(0, -shards * replicas) : [];
+    if (apart && rest.length === 0) throw new Error('there are too few processors');
     const add = (shard: number): NodeProcess => {
       const folder = join(this.folder, `${address.name}-${nodes.length}`);
-      const node = new NodeProcess(address, `${shard}/${shards}`, folder);
+      const processor = all.at(-1 - nodes.length);
+      const node = new NodeProcess(address, `${shard}/${shards}`, folder, processor);
       nodes.push(node);
       return node;
     };
@@ -67,6 +76,7 @@ export class ClusterFleet implements AsyncDisposable {
       for (const one of opened) await one.close();
       await Promise.all(nodes.map((node) => node.stop()));
       await dropCluster(address).catch(() => undefined);
+      if (apart) keepTo(all, [process.pid, ...this.#natsPids]);
     };
     const processors = (): Processors => {
       const elapsed = 1000 * performance.now();
@@ -77,6 +87,7 @@ export class ClusterFleet implements AsyncDisposable {
       return { elapsed, client, nats, nodes: ofNodes, others };
     };
     try {
+      if (apart) keepTo(rest, [process.pid, ...this.#natsPids]);
       await createCluster({ ...address, shards, from });
       // One after another: the first alone is not kept waiting by the others for processors.
       for (let at = 0; at < shards * replicas; at++) await add(at % shards).ready;

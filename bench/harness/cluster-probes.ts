@@ -32,31 +32,49 @@ export function searchOf(index: ClusterIndex, { queries, k, ef }: Searches) {
   return (at: number) => index.search(queries[at % queries.length]!, { k, ef });
 }
 
-/** Measures the pieces, each for so long, one request at a time. */
-export async function measurePieces(
-  { cluster: { connection, names }, index, shards }: Deployment,
-  { queries, k, ef }: Searches,
-  seconds: number,
-): Promise<Pieces> {
-  const { encodeFrame, decodeFrame } = compiledPart<typeof frames>('cluster/frame.js');
-  const { mergeReplies } = compiledPart<typeof merging>('cluster/merge.js');
-  const { encodeSearch, replyOf } = compiledPart<typeof messages>('cluster/search-message.js');
+/** Asks one shard by itself, all its replicas at once: the first answer counts. */
+export function shardAsker({ cluster: { connection, names }, index }: Deployment) {
+  const { encodeSearch } = compiledPart<typeof messages>('cluster/search-message.js');
   const { epoch } = index.map;
-  const nothing = encodeFrame({ ask: 'outcome', sequence: 0, withinMs: 0 }, []);
   const run = `${process.pid}-${performance.now()}`;
-  const alone = (shard: number, at: number) =>
-    // Under this subject a shard is asked by itself, all its replicas at once: the first answer counts.
+  let count = 0;
+  return (shard: number, queries: Float32Array, options: messages.ShardSearchOptions) =>
     connection.request(
       names.hedge(epoch, shard),
       encodeSearch({
-        ...{ id: `${run}-${at}`, queries: queries[at % queries.length]!, options: { k, ef } },
+        ...{ id: `${run}-${count++}`, queries, options },
         ...{ exclude: undefined, only: undefined, after: [], withinMs: TIMEOUT_MS },
       }),
       { timeout: TIMEOUT_MS },
     );
-  const { micros: roundTripUs } = await closedLoop(1, seconds, (at) =>
-    connection.request(names.ask(epoch, at % shards), nothing, { timeout: TIMEOUT_MS }),
+}
+
+/** Messages to shards in turn that have nothing to do for them, and back, in microseconds. */
+export async function measureRoundTrip(
+  { cluster: { connection, names }, index, shards }: Deployment,
+  seconds: number,
+): Promise<Float64Array> {
+  const { encodeFrame } = compiledPart<typeof frames>('cluster/frame.js');
+  const nothing = encodeFrame({ ask: 'outcome', sequence: 0, withinMs: 0 }, []);
+  const { micros } = await closedLoop(1, seconds, (at) =>
+    connection.request(names.ask(index.map.epoch, at % shards), nothing, { timeout: TIMEOUT_MS }),
   );
+  return micros;
+}
+
+/** Measures the pieces, each for so long, one request at a time. */
+export async function measurePieces(
+  deployment: Deployment,
+  { queries, k, ef }: Searches,
+  seconds: number,
+): Promise<Pieces> {
+  const { decodeFrame } = compiledPart<typeof frames>('cluster/frame.js');
+  const { mergeReplies } = compiledPart<typeof merging>('cluster/merge.js');
+  const { replyOf } = compiledPart<typeof messages>('cluster/search-message.js');
+  const { shards } = deployment;
+  const ask = shardAsker(deployment);
+  const alone = (shard: number, at: number) => ask(shard, queries[at % queries.length]!, { k, ef });
+  const roundTripUs = await measureRoundTrip(deployment, seconds);
   const { micros: aloneUs } = await closedLoop(1, seconds, (at) => alone(at % shards, at));
   const replies: Uint8Array[] = [];
   for (let shard = 0; shard < shards; shard++) {

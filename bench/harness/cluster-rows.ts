@@ -4,15 +4,13 @@ import { latencySummary, meanInterval } from '../../src/index.js';
 import { quantile } from '../../src/planning/fan-out.js';
 import { spread } from './alternate.js';
 import type { Processors } from './cluster-fleet.js';
-import type { Quantiles, RoundPredictions } from './cluster-predictions.js';
 import { AT_ONCE, BATCH, SHARES, type OpenRun, type Round } from './cluster-rounds.js';
 import type { ReplicaTimes } from './cluster-replicas.js';
 import type { Visibility, WriteKind } from './cluster-writes.js';
 import type { SectionResult } from './report.js';
-import type { SharedMachine } from './shared-machine.js';
 
 /** The median of some rounds, with the least and the greatest. */
-function spreadFields<T>(key: string, rounds: readonly T[], of: (round: T) => number) {
+export function spreadFields<T>(key: string, rounds: readonly T[], of: (round: T) => number) {
   const { median, min, max } = spread(rounds.map(of));
   return { [key]: median, [`${key}Min`]: min, [`${key}Max`]: max };
 }
@@ -92,49 +90,6 @@ export function openRows(name: string, rounds: readonly Round[]): SectionResult[
   });
 }
 
-const MODELS = { shared: 'one machine', pooled: 'one queue', apart: 'machines apart' } as const;
-
-/** What planning says of the same loads. Errors are in per cent of what was measured, round by round. */
-export function predictionRows(
-  name: string,
-  predictions: readonly RoundPredictions[],
-): SectionResult[] {
-  const open = SHARES.flatMap((share) =>
-    (['shared', 'pooled', 'apart'] as const).map((model): SectionResult => {
-      const all = predictions.map((one) => {
-        const { measured, [model]: predicted } = one.open.get(share)!;
-        return { measured, predicted };
-      });
-      return {
-        ...{ section: 'prediction', name: `${loadName(name, share)}: ${MODELS[model]}` },
-        ...{ p50us: middleOf(all, ({ measured }) => measured.p50us) },
-        ...{ predictedP50us: middleOf(all, ({ predicted }) => predicted.p50us) },
-        ...spreadFields('errorP50', all, (one) => errorOf(one, 'p50us')),
-        ...{ p99us: middleOf(all, ({ measured }) => measured.p99us) },
-        ...{ predictedP99us: middleOf(all, ({ predicted }) => predicted.p99us) },
-        ...spreadFields('errorP99', all, (one) => errorOf(one, 'p99us')),
-      };
-    }),
-  );
-  const closed = [...predictions[0]!.closed.keys()].map((atOnce): SectionResult => {
-    const all = predictions.map((one) => one.closed.get(atOnce)!);
-    return {
-      ...{ section: 'prediction of throughput', name: `${name}, ${atOnce} at once` },
-      ...spreadFields('qps', all, ({ qps }) => qps),
-      ...spreadFields('predictedQps', all, ({ predictedQps }) => predictedQps),
-      ...spreadFields('errorQps', all, ({ qps, predictedQps }) => 100 * (predictedQps / qps - 1)),
-    };
-  });
-  return [...open, ...closed];
-}
-
-function errorOf(
-  { measured, predicted }: { readonly measured: Quantiles; readonly predicted: Quantiles },
-  key: keyof Quantiles,
-): number {
-  return 100 * (predicted[key] / measured[key] - 1);
-}
-
 function middleOf<T>(rounds: readonly T[], of: (round: T) => number): number {
   return spread(rounds.map(of)).median;
 }
@@ -143,16 +98,10 @@ function loadName(name: string, share: number): string {
   return `${name}, ${Math.round(100 * share)}% of capacity`;
 }
 
-/** What predictions are made of. */
-export function pieceRow(
-  name: string,
-  rounds: readonly Round[],
-  predictions: readonly RoundPredictions[],
-): SectionResult {
+/** What searches are made of. */
+export function pieceRow(name: string, rounds: readonly Round[]): SectionResult {
   const at = (of: number, pick: (round: Round) => Float64Array) =>
     middleOf(rounds, (round) => quantile(pick(round).slice().sort(), of));
-  const machine = (pick: (one: SharedMachine) => number) =>
-    middleOf(predictions, (one) => pick(one.machine));
   return {
     ...{ section: 'pieces', name },
     roundTripP50us: at(0.5, ({ pieces }) => pieces.roundTripUs),
@@ -161,14 +110,6 @@ export function pieceRow(
     mergeUs: middleOf(rounds, ({ pieces }) => pieces.mergeUs),
     lateUs: at(0.5, ({ clock }) => clock.lateUs),
     clockCpuUs: middleOf(rounds, ({ clock }) => clock.processorUs),
-    clientWakeUs: machine(({ client }) => client.wakeUs),
-    clientMessageUs: machine(({ client }) => client.messageUs),
-    natsWakeUs: machine(({ nats }) => nats.wakeUs),
-    natsMessageUs: machine(({ nats }) => nats.messageUs),
-    nodeWakeUs: machine(({ node }) => node.wakeUs),
-    nodeMessageUs: machine(({ node }) => node.messageUs),
-    // Of a processor that works all the time.
-    stallsASecond: machine(({ stalls }) => 1e6 * stalls.chance),
   };
 }
 

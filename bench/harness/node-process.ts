@@ -16,13 +16,23 @@ export class NodeProcess {
   readonly #process: ChildProcess;
   readonly #ended: Promise<unknown>;
 
-  /** @param shard `i/n` */
-  constructor({ servers, name }: ClusterAddress, shard: string, directory: string) {
+  /**
+   * @param shard `i/n`
+   * @param processor the only one that it may run on; default all.
+   */
+  constructor(
+    { servers, name }: ClusterAddress,
+    shard: string,
+    directory: string,
+    processor?: number,
+  ) {
     if (!existsSync(PROGRAM)) throw new Error('dist is missing: npm run build');
     const started = performance.now();
     const args = ['node', '--shard', shard, '--dir', directory, '--name', name, '--json'];
     const nats = ['--nats', [servers].flat().join(',')];
-    const child = spawn(process.execPath, [PROGRAM, ...args, ...nats], {
+    const command = [process.execPath, PROGRAM, ...args, ...nats];
+    if (processor !== undefined) command.unshift('taskset', '-c', String(processor));
+    const child = spawn(command[0]!, command.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process = child;

@@ -1,16 +1,18 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { table } from '../../src/cli/terminal.js';
 import { NATS_MISSING } from '../../test/servers/nats.js';
 import { ArrivalClock } from '../harness/arrival-clock.js';
 import { bytesRow } from '../harness/cluster-bytes.js';
 import { ClusterFleet, type Deployment } from '../harness/cluster-fleet.js';
-import { predictRound } from '../harness/cluster-predictions.js';
+import { planningRows, QUERIES as PLANNING_QUERIES } from '../harness/cluster-planning.js';
 import type { Searches } from '../harness/cluster-probes.js';
 import { measureReplicas } from '../harness/cluster-replicas.js';
-import { measureRounds, type Round } from '../harness/cluster-rounds.js';
+import { measureRounds } from '../harness/cluster-rounds.js';
 import * as rows from '../harness/cluster-rows.js';
 import { measureVisibility, measureWrites, settle } from '../harness/cluster-writes.js';
 import { compiled } from '../harness/compiled.js';
+import { PINNING_MISSING } from '../harness/processors.js';
 import { recallJudge } from '../harness/recall.js';
 import { significant, type SectionResult } from '../harness/report.js';
 import {
@@ -29,9 +31,11 @@ const REPLICAS = [1, 1, 1, 2];
 const QUERIES = 1000;
 /** Of the queries, for the recall. */
 const JUDGED = 200;
+/** Of them, for requests of many. */
+const BATCHES = 50;
 /** Rows that make the next checkpoint one. */
 const CHANGED = 100;
-const PARTS = ['searches', 'changes', 'replicas'] as const;
+const PARTS = ['searches', 'planning', 'changes', 'replicas'] as const;
 type Part = (typeof PARTS)[number];
 
 /** Searches and changes of an index that is spread over NATS, beside what planning says of them. */
@@ -96,16 +100,10 @@ async function run(context: SuiteContext): Promise<Result[]> {
     for (const { shards, replicas } of configurations) {
       const name = `${shards}×${replicas}`;
       const given = { context, settings, fleet, clock, local };
-      const { measured, results: some } = await measureOne(given, file, name, { shards, replicas });
-      results.push(...some);
-      if (measured === undefined) continue;
-      // Only now: it keeps this thread for seconds, in which NATS would take a client for lost.
-      const predictions = measured.map((round) => predictRound(round, { shards, replicas }));
-      results.push(
-        ...rows.predictionRows(name, predictions),
-        rows.pieceRow(name, measured, predictions),
-      );
-      context.say(`${name}: predictions done`);
+      results.push(...(await measureOne(given, file, name, { shards, replicas })));
+      if (settings.parts.includes('planning')) {
+        results.push(...(await measurePlanning(given, file, name, { shards, replicas })));
+      }
     }
     return results;
   } finally {
@@ -143,30 +141,25 @@ function configurationsOf(context: SuiteContext) {
   return shards.map((count, at) => ({ shards: count, replicas: replicas[at] ?? replicas[0]! }));
 }
 
-interface Measured {
-  readonly measured: Round[] | undefined;
-  readonly results: SectionResult[];
-}
-
 async function measureOne(
   { context, settings, fleet, clock, local }: Given,
   file: string,
   name: string,
   { shards, replicas }: { readonly shards: number; readonly replicas: number },
-): Promise<Measured> {
+): Promise<SectionResult[]> {
   const { parts, rows: count, dim, seconds, rounds } = settings;
   await using deployment = await fleet.deploy(file, shards, replicas);
   const results: SectionResult[] = [];
-  let measured: Round[] | undefined;
   if (parts.includes('searches')) {
     const options = { deployment, local, clock, searches: settings, seconds, rounds };
-    measured = await measureRounds(options);
+    const measured = await measureRounds(options);
     context.say(`${name}: searches done`);
     results.push(
       rows.overheadRow(name, measured, await recalls(deployment, local, settings)),
       ...rows.loadRows(name, measured),
       await bytesRow(fleet.nats, deployment, settings, { name, dim, seconds }),
       ...rows.openRows(name, measured),
+      rows.pieceRow(name, measured),
     );
   }
   const writes = { deployment, dim, seconds, rounds };
@@ -187,7 +180,35 @@ async function measureOne(
     results.push(rows.replicaRow(name, times));
     context.say(`${name}: replicas done`);
   }
-  return { measured, results };
+  return results;
+}
+
+/** Where there are more processors than replicas: NATS and the client must not keep one waiting. */
+async function measurePlanning(
+  { context, settings, fleet, clock }: Given,
+  file: string,
+  name: string,
+  { shards, replicas }: { readonly shards: number; readonly replicas: number },
+): Promise<SectionResult[]> {
+  const lacking =
+    PINNING_MISSING ??
+    (availableParallelism() <= shards * replicas ? 'there are too few processors' : undefined);
+  if (lacking !== undefined) {
+    context.say(`${name}: planning skipped: ${lacking}`);
+    return [];
+  }
+  const { queries, dim, k, seconds, rounds } = settings;
+  await using deployment = await fleet.deploy(file, shards, replicas, true);
+  const batches = Array.from({ length: BATCHES }, (_, batch) => {
+    const vectors = new Float32Array(PLANNING_QUERIES * dim);
+    for (let at = 0; at < PLANNING_QUERIES; at++) {
+      vectors.set(queries[(BATCHES * at + batch) % queries.length]!, at * dim);
+    }
+    return vectors;
+  });
+  const results = await planningRows(name, { deployment, clock, batches, k, seconds, rounds });
+  context.say(`${name}: planning done`);
+  return results;
 }
 
 /** Of the cluster and of the index in this process, with the same beam: every shard has one of its own. */

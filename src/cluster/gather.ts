@@ -3,6 +3,7 @@ import { LichenAbortError, LichenError } from '../errors.js';
 import { decodeFrame, type Frame } from './frame.js';
 import { HedgePolicy } from './hedge-policy.js';
 import { failureOf } from './search-message.js';
+import { SoleReplicas } from './sole-replicas.js';
 
 /** A question to all shards. */
 export interface Question<T> {
@@ -59,6 +60,7 @@ export class Gatherer {
   readonly #inbox: string;
   readonly #open = new Map<string, (shard: number | undefined, message: Msg) => void>();
   readonly #policy = new HedgePolicy();
+  readonly #sole = new SoleReplicas();
   /** Until when nobody is supposed to answer for a shard. */
   readonly #downUntil = new Map<number, number>();
   readonly #counts = { questions: 0, hedges: 0, hedgesWon: 0, partial: 0 };
@@ -123,6 +125,7 @@ export class Gatherer {
       const finish = (): void => {
         const missing = answers.flatMap((one, shard) => (one === undefined ? [shard] : []));
         if (missing.length > 0) this.#counts.partial++;
+        for (const shard of missing) this.#sole.missed(shard);
         const isSilent = failure === undefined && missing.some((shard) => isSettled[shard] === 0);
         end(() => resolve({ answers, missing, failure, isSilent }));
       };
@@ -158,7 +161,7 @@ export class Gatherer {
         }
         const answer = answerOf(message, shards, read);
         if (answer === undefined || answers[answer.shard] !== undefined) return;
-        const { shard, value, error } = answer;
+        const { shard, replica, value, error } = answer;
         // Of all replicas of one shard, which answer for no other.
         if (asked !== undefined && asked !== shard) return;
         if (error !== undefined) {
@@ -170,6 +173,7 @@ export class Gatherer {
         answers[shard] = value;
         this.#downUntil.delete(shard);
         this.#policy.answered(performance.now() - began, asked !== undefined);
+        this.#sole.answered(shard, replica, asked !== undefined);
         if (asked !== undefined) this.#counts.hedgesWon++;
         settle(shard);
       });
@@ -179,7 +183,7 @@ export class Gatherer {
         timer = setTimeout(finish, Math.max(0, began + deadlineMs - performance.now()));
         for (let shard = 0; shard < shards; shard++) {
           const isLate = isSettled[shard] === 0 && wasHedged[shard] === 0;
-          if (!isLate || !this.#policy.mayHedge()) continue;
+          if (!isLate || this.#sole.isSole(shard) || !this.#policy.mayHedge()) continue;
           isPaid[shard] = 1;
           askAgain(shard);
         }
@@ -203,6 +207,7 @@ function isNobody({ data, headers }: Msg): boolean {
 
 interface ShardAnswer<T> {
   readonly shard: number;
+  readonly replica: string;
   /** Undefined for a refusal. */
   readonly value: T | undefined;
   readonly error: LichenError | undefined;
@@ -225,10 +230,10 @@ function answerOf<T>(
 ): ShardAnswer<T> | undefined {
   try {
     const frame = decodeFrame(data);
-    const { shard } = frame.header;
-    if (!isShard(shard, shards)) return undefined;
+    const { shard, replica } = frame.header;
+    if (!isShard(shard, shards) || typeof replica !== 'string') return undefined;
     const error = failureOf(frame);
-    return { shard, error, value: error === undefined ? read(frame) : undefined };
+    return { shard, replica, error, value: error === undefined ? read(frame) : undefined };
   } catch {
     return undefined;
   }

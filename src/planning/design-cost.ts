@@ -3,7 +3,7 @@ import { meanInterval } from '../evaluation/statistics.js';
 import { replayedHits } from './cacheability.js';
 import type { Design, ResultCacheDesign } from './design.js';
 import type { DesignMeasurement } from './design-bench.js';
-import { quantile } from './fan-out.js';
+import { networkBytes, quantile } from './fan-out.js';
 import { resolveDemand, sizeFleets, type Demand, type Fleet, type ServedWork } from './fleet.js';
 import type { PriceTable } from './prices.js';
 import type { Trace } from './trace.js';
@@ -76,7 +76,7 @@ export class DesignCosts {
       ...{ bytes: indexBytes, fixedBytes: fixedBytes + cacheBytes, mostShards: 64, besideUs },
       serviceUs: () => serviceUs,
       gatewayUs: (shards) => (shards === 1 ? 0 : overheadUs),
-      networkBytes: (shards) => shards * (4 * design.dim + 12 * k),
+      networkBytes: (shards) => networkBytes(shards, { dim: design.dim, k }).total,
     };
     const { fleets, unfit } = sizeFleets(work, demand, prices);
     const usd = prices.machines

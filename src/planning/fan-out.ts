@@ -52,8 +52,8 @@ export interface NetworkBytes {
   readonly total: number;
 }
 
-/** Headers of TCP and IP, and what frames a message. */
-const MESSAGE_BYTES = 80;
+/** What frames a message of `ClusterIndex`, subjects among it, as measured (`npm run bench -- cluster`). */
+const MESSAGE_BYTES = 140;
 
 /**
  * What a search of `shards` sends: the vector to each, and k keys and scores back from each.

@@ -1,5 +1,5 @@
 import { badArgument } from '../cache/cache-limits.js';
-import { LichenArgumentError } from '../errors.js';
+import { LichenArgumentError, shown } from '../errors.js';
 
 // Formulas of queueing: servers of one kind that take requests in the order they come.
 
@@ -114,6 +114,9 @@ export function atLeastWorking(count: number, least: number, working: number): n
  * @throws ERR_LICHEN_EMPTY without any, ERR_LICHEN_ARGUMENT for one that is no number of at least 0.
  */
 export function requireTimes(name: string, times: ArrayLike<number>): Float64Array {
+  if (typeof times !== 'object' || times === null) {
+    throw badArgument(`${name} must be a list of numbers, got ${shown(times)}`);
+  }
   if (times.length === 0) throw new LichenArgumentError('ERR_LICHEN_EMPTY', `${name}: none`);
   const list = Float64Array.from(times);
   const at = list.findIndex((time) => !(time >= 0 && time < Infinity));

@@ -21,11 +21,16 @@ export type Routing = 'random' | 'two-choices' | 'least-loaded';
 /** Options of {@link simulateFleet}. */
 export interface SimulateOptions extends FleetShape {
   /** Requests a second, at random (Poisson). */
-  readonly rate: number;
+  readonly rate?: number | undefined;
+  /** Instead of `rate`: when requests came, in microseconds, ascending, such as a recorded hour. All of them count. */
+  readonly arrivalsUs?: ArrayLike<number> | undefined;
   /** Measured times of service of a shard, in microseconds; they are drawn from. */
   readonly serviceUs: ArrayLike<number>;
-  /** Of a message to a shard and back, on average, in microseconds. Default 0. */
-  readonly networkUs?: number | undefined;
+  /**
+   * Of a message to a shard and back, in microseconds: measured times, which are drawn from, or the mean, half of which is
+   * fixed and half exponential. Default 0.
+   */
+  readonly networkUs?: number | ArrayLike<number> | undefined;
   /** What putting the answers of the shards together takes, in microseconds. Default 0. */
   readonly mergeUs?: number | undefined;
   /** Default `random`, as queue groups do. */
@@ -36,7 +41,7 @@ export interface SimulateOptions extends FleetShape {
   readonly deadlineUs?: number | undefined;
   /** Replicas of the first shard that are down. Default 0. */
   readonly down?: number | undefined;
-  /** Requests of a run that count; a fifth more come before them. Default 20,000. */
+  /** Requests of a run that count, where they come at random; a fifth more come before them. Default 20,000. */
   readonly requests?: number | undefined;
   /** Runs with other random numbers, for the confidence intervals. Default 5. */
   readonly runs?: number | undefined;
@@ -103,6 +108,7 @@ function requireShape({
   servers,
   down = 0,
   rate,
+  arrivalsUs,
   ...rest
 }: SimulateOptions): void {
   requireInteger('shards', shards, 1, 100_000);
@@ -110,8 +116,9 @@ function requireShape({
   requireInteger('servers', servers, 1, 100_000);
   requireInteger('down', down, 0, replicas);
   requireInteger('requests', rest.requests ?? 1, 1, 100_000_000);
-  if (!(rate > 0 && rate < Infinity)) {
-    throw badArgument(`rate must be a number of requests a second above 0, got ${String(rate)}`);
+  if (arrivalsUs !== undefined) requireArrivals(arrivalsUs, rate);
+  else if (!(typeof rate === 'number' && rate > 0 && rate < Infinity)) {
+    throw badArgument(`rate must be a number of requests a second above 0, got ${shown(rate)}`);
   }
   requireTimes('serviceUs', rest.serviceUs);
   if (shards * replicas * servers > MOST_SERVERS) {
@@ -120,7 +127,10 @@ function requireShape({
     );
   }
   const { networkUs = 0, mergeUs = 0, hedgeAfterUs = Infinity, deadlineUs = Infinity } = rest;
-  for (const [name, value] of Object.entries({ networkUs, mergeUs, hedgeAfterUs, deadlineUs })) {
+  const isMeasured = typeof networkUs === 'object' && networkUs !== null;
+  if (isMeasured) requireTimes('networkUs', networkUs);
+  const numbers = { ...(!isMeasured && { networkUs }), mergeUs };
+  for (const [name, value] of Object.entries({ ...numbers, hedgeAfterUs, deadlineUs })) {
     const most = name === 'networkUs' || name === 'mergeUs' ? Number.MAX_VALUE : Infinity;
     if (typeof value === 'number' && value >= 0 && value <= most) continue;
     throw badArgument(`${name} must be a number of at least 0, got ${String(value)}`);
@@ -131,6 +141,13 @@ function requireShape({
   }
 }
 
+function requireArrivals(arrivalsUs: ArrayLike<number>, rate: unknown): void {
+  if (rate !== undefined) throw badArgument('rate and arrivalsUs exclude each other');
+  const times = requireTimes('arrivalsUs', arrivalsUs);
+  const at = times.findIndex((time, nth) => nth > 0 && time < times[nth - 1]!);
+  if (at >= 0) throw badArgument(`arrivalsUs must be ascending: [${at}] is ${times[at]}`);
+}
+
 interface RunResult {
   readonly sorted: Float64Array;
   readonly utilization: number;
@@ -139,10 +156,11 @@ interface RunResult {
 }
 
 function oneRun(options: SimulateOptions, random: Random): RunResult {
-  const { shards, replicas, servers, rate, serviceUs, down = 0, requests = 20_000 } = options;
+  const { shards, replicas, servers, rate, arrivalsUs, serviceUs, down = 0 } = options;
   const { networkUs = 0, mergeUs = 0, routing = 'random', hedgeAfterUs = Infinity } = options;
   const { deadlineUs = Infinity } = options;
-  const warmUp = Math.ceil(WARM_UP_SHARE * requests);
+  const requests = arrivalsUs?.length ?? options.requests ?? 20_000;
+  const warmUp = arrivalsUs === undefined ? Math.ceil(WARM_UP_SHARE * requests) : 0;
   const total = warmUp + requests;
   const machines = shards * replicas;
   // When each server is free again; first come, first served, so nothing else must be known of the queue.
@@ -180,15 +198,18 @@ function oneRun(options: SimulateOptions, random: Random): RunResult {
     }
     return best;
   };
+  const network = (): number =>
+    typeof networkUs === 'number'
+      ? // Latencies of networks have a tail of their own.
+        networkUs * (0.5 - 0.5 * Math.log(1 - random.uniform()))
+      : networkUs[random.below(networkUs.length)]!;
   /** When the machine has answered. */
   const serve = (machine: number, now: number): number => {
     const server = earliest(machine);
     const service = serviceUs[random.below(serviceUs.length)]!;
     freeAt[server] = Math.max(now, freeAt[server]!) + service;
     busy[machine]! += service;
-    // Latencies of networks have a tail of their own: half is fixed, half exponential.
-    const network = networkUs * (0.5 - 0.5 * Math.log(1 - random.uniform()));
-    return freeAt[server] + network;
+    return freeAt[server] + network();
   };
   const finish = (request: number, answer: number): void => {
     if (answer - arrivedAt[request]! > deadlineUs) {
@@ -207,7 +228,7 @@ function oneRun(options: SimulateOptions, random: Random): RunResult {
 
   let now = 0;
   for (let request = 0; request < total; request++) {
-    now -= (Math.log(1 - random.uniform()) / rate) * 1e6;
+    now = arrivalsUs?.[request] ?? now - (Math.log(1 - random.uniform()) / rate!) * 1e6;
     while (hedges.time <= now) {
       const { time } = hedges;
       hedge(hedges.pop()!, time);

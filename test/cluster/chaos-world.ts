@@ -22,6 +22,8 @@ export class ChaosWorld {
   /** @param checkpointEvery few, so that snapshots are made and streams trimmed during faults. */
   static async start(namespaces: boolean, checkpointEvery: number): Promise<ChaosWorld> {
     const nats = await startNatsCluster(3, { namespaces });
+    // After a cut they take their time, which is no fault of what is put to the proof.
+    nats.patienceMs = WHOLE_MS;
     const args = [
       ...['--name', NAME, '--nats', nats.urls.join(',')],
       ...['--checkpoint-every', String(checkpointEvery)],

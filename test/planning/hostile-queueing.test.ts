@@ -105,7 +105,7 @@ describe('fanOut', () => {
   it('takes thousands of shards', () => {
     const { p99us, isGuess } = fanOut([1, 2, 3], 100_000);
     expect([p99us, isGuess]).toEqual([3, true]);
-    expect(networkBytes(5000, { dim: 8, k: 3 }).total).toBe(5000 * (4 * 8 + 3 * 12 + 160));
+    expect(networkBytes(5000, { dim: 8, k: 3 }).total).toBe(5000 * (4 * 8 + 3 * 12 + 280));
   });
 
   it('refuses measurements that are no numbers', () => {
@@ -154,6 +154,34 @@ describe('simulateFleet', () => {
     expect(() => simulateFleet({ ...fleet, seed: Number.MAX_SAFE_INTEGER })).not.toThrow();
   });
 
+  it('takes requests when they came', () => {
+    const idle = { ...fleet, shards: 1, replicas: 1, serviceUs: [100], rate: undefined };
+    // Three at once wait for each other; the last finds nobody.
+    const four = simulateFleet({ ...idle, servers: 1, arrivalsUs: [50, 50, 50, 1000] });
+    expect([four.p50us.mean, four.p99us.mean, four.meanUs.mean]).toEqual([100, 300, 175]);
+    expect(four.utilization.mean).toBeCloseTo(0.4);
+    const poisson = new Float64Array(60_000);
+    const random = new Random(3);
+    for (let at = 1; at < poisson.length; at++) {
+      poisson[at] = poisson[at - 1]! - 200 * Math.log(1 - random.uniform());
+    }
+    // M/D/1 at a load of a half: the mean wait is half a time of service.
+    const { meanUs } = simulateFleet({ ...idle, servers: 1, arrivalsUs: poisson });
+    expect(Math.abs(meanUs.mean - 150)).toBeLessThan(5);
+  });
+
+  it('takes times of messages as they were measured', () => {
+    const idle = { ...fleet, shards: 1, rate: 1, serviceUs: [100], requests: 5000 };
+    const none = simulateFleet(idle);
+    expect(simulateFleet({ ...idle, networkUs: [30] }).p99us.mean).toBeCloseTo(
+      none.p99us.mean + 30,
+    );
+    const two = simulateFleet({ ...idle, networkUs: Float64Array.of(0, 0, 0, 50) });
+    expect(two.p50us.mean).toBeCloseTo(100);
+    expect(two.p99us.mean).toBeCloseTo(150);
+    expect(Math.abs(two.meanUs.mean - 112.5)).toBeLessThan(2);
+  });
+
   it('is the same by the same seed, and another by another', () => {
     const more = { ...fleet, serviceUs: exponential(100, 50), hedgeAfterUs: 120, networkUs: 30 };
     expect(simulateFleet({ ...more, seed: 5 })).toEqual(simulateFleet({ ...more, seed: 5 }));
@@ -165,11 +193,21 @@ describe('simulateFleet', () => {
     [{ down: 3 }],
     [{ rate: NaN }],
     [{ serviceUs: [] }],
+    [{ serviceUs: null }],
     [{ serviceUs: [NaN] }],
     [{ serviceUs: [-1] }],
     [{ serviceUs: [Infinity] }],
     [{ networkUs: NaN }],
     [{ networkUs: -1 }],
+    [{ networkUs: null }],
+    [{ rate: undefined }],
+    [{ arrivalsUs: [1, 2] }],
+    [{ rate: undefined, arrivalsUs: [] }],
+    [{ rate: undefined, arrivalsUs: [2, 1] }],
+    [{ rate: undefined, arrivalsUs: [-1] }],
+    [{ rate: undefined, arrivalsUs: null }],
+    [{ networkUs: [] }],
+    [{ networkUs: [10, -1] }],
     [{ mergeUs: NaN }],
     [{ mergeUs: -1 }],
     [{ hedgeAfterUs: NaN }],

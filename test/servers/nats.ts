@@ -36,6 +36,8 @@ interface Connz {
 
 /** Servers that keep streams together. */
 export class NatsCluster implements AsyncDisposable {
+  /** How long servers may take to find each other. */
+  patienceMs = 20_000;
   private readonly cuts = new Map<NatsServer, CutFrom>();
 
   constructor(
@@ -89,16 +91,20 @@ export class NatsCluster implements AsyncDisposable {
   async settled(): Promise<void> {
     const servers = this.joined();
     if (servers.length * 2 <= this.servers.length) return;
-    await until(async () => {
-      const told = await Promise.all(servers.map((server) => server.monitor<Jsz>('/jsz')));
-      const groups = told.map((each) => each?.meta_cluster);
-      const leader = groups[0]?.leader;
-      if (!leader || groups.some((group) => group?.leader !== leader)) return false;
-      const ofLeader = groups[servers.findIndex(({ name }) => name === leader)];
-      const current = currentIn(ofLeader);
-      if (!servers.every(({ name }) => current.has(name))) return false;
-      return (await Promise.all(servers.map((server) => server.isFollowing()))).every(Boolean);
-    }, 'a leader of all servers');
+    await until(
+      async () => {
+        const told = await Promise.all(servers.map((server) => server.monitor<Jsz>('/jsz')));
+        const groups = told.map((each) => each?.meta_cluster);
+        const leader = groups[0]?.leader;
+        if (!leader || groups.some((group) => group?.leader !== leader)) return false;
+        const ofLeader = groups[servers.findIndex(({ name }) => name === leader)];
+        const current = currentIn(ofLeader);
+        if (!servers.every(({ name }) => current.has(name))) return false;
+        return (await Promise.all(servers.map((server) => server.isFollowing()))).every(Boolean);
+      },
+      'a leader of all servers',
+      this.patienceMs,
+    );
   }
 
   /** Which server leads a stream: it says so itself, and so do most that can be asked and keep it. */

@@ -19,11 +19,16 @@ export async function freePort(): Promise<number> {
 }
 
 /** Tries until it is true. */
-export async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = performance.now() + 20_000;
+export async function until(
+  isSo: () => boolean | Promise<boolean>,
+  what: string,
+  withinMs = 20_000,
+): Promise<void> {
+  const end = performance.now() + withinMs;
   for (;;) {
     if (await isSo()) return;
-    if (performance.now() > end) throw new Error(`${what} did not happen within 20 s`);
+    if (performance.now() > end)
+      throw new Error(`${what} did not happen within ${withinMs / 1000} s`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -1,0 +1,180 @@
+// What planning says of a cluster whose replicas have a processor each, beside what is measured.
+
+import { Random } from '../../src/index.js';
+import { quantile } from '../../src/planning/fan-out.js';
+import { simulateFleet } from '../../src/planning/simulate.js';
+import { spread } from './alternate.js';
+import type { ArrivalClock } from './arrival-clock.js';
+import { poisson, type Arrivals } from './arrivals.js';
+import { closedLoop } from './closed-loop.js';
+import { usedProcessors, type Deployment } from './cluster-fleet.js';
+import { measureRoundTrip, shardAsker } from './cluster-probes.js';
+import { spreadFields } from './cluster-rows.js';
+import type { SectionResult } from './report.js';
+
+/** Loads, as shares of what is answered to several at a time. */
+const SHARES = [0.3, 0.5, 0.7] as const;
+/** Queries of a request: scored against every vector, they take a shard some milliseconds, and little else matters. */
+export const QUERIES = 64;
+const AT_ONCE = 8;
+/** A load lasts so many times as long as what is measured one request at a time. */
+const LOAD_LENGTHS = 3;
+const WARM_UP_SECONDS = 3;
+const DRAWS = 2000;
+const RUNS = 5;
+
+export interface PlanningOptions {
+  readonly deployment: Deployment;
+  readonly clock: ArrivalClock;
+  /** Each of {@link QUERIES} vectors. */
+  readonly batches: readonly Float32Array[];
+  readonly k: number;
+  readonly seconds: number;
+  readonly rounds: number;
+}
+
+/** One load of one round. */
+interface Load {
+  readonly arrivals: Arrivals;
+  /** From when each was due to its answer. */
+  readonly micros: Float64Array;
+  /** Processor time of a shard for a request. */
+  readonly processorUs: number;
+}
+
+interface Round {
+  /** Of one shard, asked by itself, one request at a time. */
+  readonly shardUs: Float64Array;
+  /** Processor time of the shard for it. */
+  readonly processorUs: number;
+  /** Of all shards, one request at a time. */
+  readonly aloneUs: Float64Array;
+  /** Of a message to a shard that has nothing to do for it, and back. */
+  readonly roundTripUs: Float64Array;
+  /** How late requests are made. */
+  readonly lateUs: number;
+  readonly loads: ReadonlyMap<number, Load>;
+}
+
+/** Measures, tells by simulation what should have come of the same arrivals, and compares. */
+export async function planningRows(
+  name: string,
+  options: PlanningOptions,
+): Promise<SectionResult[]> {
+  const { deployment, batches, k, rounds: count } = options;
+  const search = (at: number) =>
+    deployment.index.searchBatch(batches[at % batches.length]!, { k, exact: true });
+  const warm = Math.min(WARM_UP_SECONDS, LOAD_LENGTHS * options.seconds);
+  await closedLoop(1, warm, search);
+  const { qps: capacity } = await closedLoop(AT_ONCE, warm, search);
+  const rounds: Round[] = [];
+  for (let round = 0; round < count; round++) {
+    rounds.push(await oneRound(options, search, capacity, round));
+  }
+  return SHARES.map((share) =>
+    rowOf(`${name}, ${Math.round(100 * share)}%`, rounds, share, options),
+  );
+}
+
+async function oneRound(
+  { deployment, clock, batches, k, seconds }: PlanningOptions,
+  search: (at: number) => Promise<unknown>,
+  capacity: number,
+  round: number,
+): Promise<Round> {
+  const { shards, processors } = deployment;
+  const ask = shardAsker(deployment);
+  const before = processors();
+  const { micros: shardUs } = await closedLoop(1, seconds, (at) =>
+    ask(at % shards, batches[at % batches.length]!, { k, exact: true }),
+  );
+  const { nodes } = usedProcessors(before, processors());
+  const { micros: aloneUs } = await closedLoop(1, seconds, search);
+  const roundTripUs = await measureRoundTrip(deployment, seconds);
+  const late = await clock.latencies(poisson(capacity, 1, new Random(round)), () =>
+    Promise.resolve(),
+  );
+  const loads = new Map<number, Load>();
+  for (const share of SHARES) {
+    const random = new Random(1000 * round + Math.round(100 * share));
+    const arrivals = poisson(share * capacity, LOAD_LENGTHS * seconds, random);
+    const since = processors();
+    const micros = await clock.latencies(arrivals, search);
+    const used = usedProcessors(since, processors());
+    loads.set(share, { arrivals, micros, processorUs: used.nodes / (micros.length * shards) });
+  }
+  return {
+    ...{ shardUs, processorUs: nodes / shardUs.length, aloneUs, roundTripUs, loads },
+    lateUs: quantile(late.sort(), 0.5),
+  };
+}
+
+interface Quantiles {
+  readonly p50us: number;
+  readonly p99us: number;
+}
+
+function rowOf(
+  name: string,
+  rounds: readonly Round[],
+  share: number,
+  { deployment }: PlanningOptions,
+): SectionResult {
+  const pairs = rounds.map((round) => ({
+    measured: quantiles(round.loads.get(share)!.micros),
+    predicted: predict(round, round.loads.get(share)!, deployment),
+  }));
+  const middle = (which: keyof (typeof pairs)[number], key: keyof Quantiles) =>
+    spread(pairs.map((pair) => pair[which][key])).median;
+  const errors = (key: keyof Quantiles) =>
+    spreadFields(`error${key.slice(0, 3).toUpperCase()}`, pairs, ({ measured, predicted }) => {
+      return 100 * (predicted[key] / measured[key] - 1);
+    });
+  const loads = rounds.map((round) => round.loads.get(share)!);
+  return {
+    ...{ section: 'planning, a processor for each replica', name },
+    requests: loads.reduce((sum, { micros }) => sum + micros.length, 0),
+    processorUs: spread(loads.map(({ processorUs }) => processorUs)).median,
+    ...{ p50us: middle('measured', 'p50us'), predictedP50us: middle('predicted', 'p50us') },
+    ...errors('p50us'),
+    ...{ p99us: middle('measured', 'p99us'), predictedP99us: middle('predicted', 'p99us') },
+    ...errors('p99us'),
+  };
+}
+
+function quantiles(micros: Float64Array): Quantiles {
+  const sorted = micros.filter((one) => !Number.isNaN(one)).sort();
+  return { p50us: quantile(sorted, 0.5), p99us: quantile(sorted, 0.99) };
+}
+
+/**
+ * By `simulateFleet`. A shard's time of service is the processor time that a request took it under the load, spread as the
+ * latencies of a shard alone are; what else a request takes when there is no other is the network's, spread as round trips
+ * are. Of the load itself go in when requests were due and that processor time, no latency.
+ */
+function predict(
+  { shardUs, processorUs, aloneUs, roundTripUs, lateUs }: Round,
+  load: Load,
+  { shards, replicas, index }: Deployment,
+): Quantiles {
+  const mean = shardUs.reduce((sum, one) => sum + one, 0) / shardUs.length;
+  const aloneServiceUs = shardUs.map((micros) => Math.max(1, micros - (mean - processorUs)));
+  const random = new Random(1);
+  const slowest = Float64Array.from({ length: DRAWS }, () => {
+    const draws = Array.from({ length: shards }, () => random.below(aloneServiceUs.length));
+    return Math.max(...draws.map((at) => aloneServiceUs[at]!));
+  });
+  const besides = median(aloneUs) - median(slowest) - median(roundTripUs) + lateUs;
+  const { p50us, p99us } = simulateFleet({
+    ...{ shards, replicas, servers: 1, runs: RUNS, routing: 'random' },
+    arrivalsUs: load.arrivals.map((ms) => 1000 * ms),
+    serviceUs: aloneServiceUs.map((micros) => (micros * load.processorUs) / processorUs),
+    networkUs: roundTripUs.map((micros) => Math.max(0, micros + besides)),
+    ...(replicas > 1 && { hedgeAfterUs: 1000 * index.counts.hedgeAfterMs }),
+  });
+  return { p50us: p50us.mean, p99us: p99us.mean };
+}
+
+function median(values: Float64Array): number {
+  return quantile(values.slice().sort(), 0.5);
+}
