@@ -51,36 +51,40 @@ export class Auditor {
     this.#isFirst = false;
     const done = this.state.sequence;
     const from = Math.max(this.#from, state.first_seq, state.last_seq - MOST_CHANGES, 1);
-    const changes = await this.#read(from, state.last_seq);
+    const { manager } = this.cluster;
+    const changes = await readChanges(manager, this.stream, from, state.last_seq);
     let mended = 0;
     if (!this.state.hasAll(changes)) {
       // Once more, while the replica does nothing else, so that what comes later is known.
       mended = await this.state.mend(async () => {
-        const { state: end } = await this.cluster.manager.streams.info(this.stream);
-        return this.#read(from, end.last_seq);
+        const { state: end } = await manager.streams.info(this.stream);
+        return readChanges(manager, this.stream, from, end.last_seq);
       });
     }
     this.#from = Math.min(state.last_seq, done) + 1;
     return mended;
   }
+}
 
-  /** What the leader holds, in order. */
-  async #read(from: number, to: number): Promise<StreamChange[]> {
-    const { streams } = this.cluster.manager;
-    const changes: StreamChange[] = [];
-    for (let begin = from; begin <= to; begin += AT_ONCE) {
-      const count = Math.min(AT_ONCE, to - begin + 1);
-      const some = await Promise.all(
-        Array.from({ length: count }, (_, at) =>
-          streams.getMessage(this.stream, { seq: begin + at }).catch((error: unknown) => {
-            // Trimmed meanwhile.
-            if (/no message found/i.test((error as Error).message)) return null;
-            throw error;
-          }),
-        ),
-      );
-      for (const message of some) if (message !== null) changes.push(message);
-    }
-    return changes;
+/** What the leader of a stream holds, in order; what is trimmed, or to come, is left out. */
+export async function readChanges(
+  { streams }: Cluster['manager'],
+  stream: string,
+  from: number,
+  to: number,
+): Promise<StreamChange[]> {
+  const changes: StreamChange[] = [];
+  for (let begin = from; begin <= to; begin += AT_ONCE) {
+    const count = Math.min(AT_ONCE, to - begin + 1);
+    const some = await Promise.all(
+      Array.from({ length: count }, (_, at) =>
+        streams.getMessage(stream, { seq: begin + at }).catch((error: unknown) => {
+          if (/no message found/i.test((error as Error).message)) return null;
+          throw error;
+        }),
+      ),
+    );
+    for (const message of some) if (message !== null) changes.push(message);
   }
+  return changes;
 }

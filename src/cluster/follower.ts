@@ -1,5 +1,6 @@
 import { natsError, type Cluster } from './connection.js';
 import { pause } from './pause.js';
+import { readChanges } from './auditor.js';
 import type { ShardState, StreamChange } from './shard-state.js';
 
 /** What {@link followStream} tells. */
@@ -20,6 +21,9 @@ const AGAIN_MS = 200;
 /** A change that is waited for longer is asked for by itself. */
 const DIRECT_AFTER_MS = 20;
 
+/** Why following has come to an end: the stream itself, what is missing in it, this replica, or NATS for now. */
+type End = 'ended' | 'gap' | 'failed' | 'again';
+
 /**
  * Does the changes of a stream, in their order and each once, from behind the last that the state has, until it is told to
  * stop. The consumer is ordered: it is made anew behind what came last whenever something is missing or silent.
@@ -34,28 +38,52 @@ export function followStream(
   let stopMessages: (() => void) | undefined;
   let wake: (() => void) | undefined;
 
-  const once = async (): Promise<'gap' | 'failed' | 'ended'> => {
+  const apply = async (changes: readonly StreamChange[]): Promise<boolean> => {
+    try {
+      await state.apply(changes);
+      return true;
+    } catch (error) {
+      events.onFailure(error);
+      return false;
+    }
+  };
+
+  /**
+   * Does changes that came. A server that was killed may hand out its stream with holes from then on, as NATS 2.9 does: what
+   * the leader has of them is done before what came after.
+   */
+  const doAll = async (changes: readonly StreamChange[]): Promise<End> => {
+    const last = changes.at(-1)!.seq;
+    if (!(await apply(changes))) return 'failed';
+    try {
+      while (state.sequence < last && !isStopped) {
+        const from = state.sequence + 1;
+        const { state: held } = await manager.streams.info(stream);
+        if (held.first_seq > from) return 'gap';
+        const missing = readChanges(manager, stream, from, Math.min(last, from + AHEAD - 1));
+        if (!(await apply(await missing))) return 'failed';
+        if (state.sequence < from) return 'gap';
+      }
+      return 'ended';
+    } catch (error) {
+      events.onTrouble(natsError(`reading the stream ${stream}`, error));
+      return 'again';
+    }
+  };
+
+  const once = async (): Promise<End> => {
     const consumer = await jetstream.consumers.get(stream, { opt_start_seq: state.sequence + 1 });
     const messages = await consumer.consume({
       ...{ max_messages: AHEAD, expires: PULL_MS, idle_heartbeat: HEARTBEAT_MS },
     });
     stopMessages = () => messages.stop();
     if (isStopped) messages.stop();
-    let end: 'gap' | 'failed' | 'ended' = 'ended';
+    let end: End = 'ended';
     const come: StreamChange[] = [];
     let working: Promise<void> | undefined;
     /** Does what has come, and what comes meanwhile: the more that is, the more goes together. */
     const work = async (): Promise<void> => {
-      while (come.length > 0 && end === 'ended') {
-        const some = come.splice(0);
-        try {
-          await state.apply(some);
-          if (state.sequence < some.at(-1)!.seq) end = 'gap';
-        } catch (error) {
-          events.onFailure(error);
-          end = 'failed';
-        }
-      }
+      while (come.length > 0 && end === 'ended') end = await doAll(come.splice(0));
       working = undefined;
       if (end !== 'ended') messages.stop();
     };
@@ -100,7 +128,7 @@ export function followStream(
       try {
         const end = await once();
         if (end === 'gap') events.onGap();
-        if (end !== 'ended') return;
+        if (end === 'gap' || end === 'failed') return;
       } catch (error) {
         if (!isStopped) events.onTrouble(natsError(`reading the stream ${stream}`, error));
       }
