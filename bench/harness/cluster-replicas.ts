@@ -44,7 +44,7 @@ export async function measureReplicas(
     checkpoints.push(await secondsOf(() => index.checkpoint()));
     const stored = await readCheckpoint(await cluster.bucket(), index.map.epoch, 0);
     const { object } = stored!.checkpoint;
-    times.get.push(await secondsOf(() => getFile(store, object, file)));
+    times.get.push(await secondsOf(() => getFile(cluster, object, file)));
     bytes = (await stat(file)).size;
     times.put.push(await secondsOf(() => putFile(store, 'bench', file)));
     await store.delete('bench');

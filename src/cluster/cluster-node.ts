@@ -228,7 +228,9 @@ export class ClusterNode {
       );
     }
     if (wanted.length > 0) this.#hasNoPart = false;
-    await Promise.all([...this.#epochs.values()].map((epoch) => epoch.tick()));
+    // What is over takes no more changes, and its stream may be gone.
+    const lasting = [...this.#epochs].filter(([epoch]) => !this.#leftAt.has(epoch));
+    await Promise.all(lasting.map(([, replica]) => replica.tick()));
   }
 
   #begin(map: ShardMap, isInForce: boolean): void {

@@ -16,6 +16,7 @@ import {
   type ShardSearchOptions,
 } from './search-message.js';
 import type { ShardState } from './shard-state.js';
+import { Turns } from './turns.js';
 import type { KeyList } from './write-message.js';
 
 /** Whose requests are answered, and with what. */
@@ -63,6 +64,7 @@ export class Endpoints {
   readonly #subscriptions: Subscription[] = [];
   /** Ids of searches that came lately: whoever asks again means another replica. */
   readonly #ids = new Set<string>();
+  readonly #turns = new Turns();
   readonly #counts = { requests: 0, hedges: 0, errors: 0, rejected: 0, late: 0, ms: 0 };
 
   constructor(private readonly options: EndpointsOptions) {}
@@ -110,6 +112,8 @@ export class Endpoints {
     const { withinMs } = request;
     await this.#answer(message, since, isHedge, async () => {
       if (!(await state.reaches(request.after[shard] ?? 0, withinMs))) throw behind(state);
+      const turn = this.#turns.next();
+      if (turn !== undefined) await turn;
       if (performance.now() - since > withinMs) return undefined;
       const rows = request.queries.length / state.index.dim;
       const results = rows * Math.min(request.options.k ?? 10, state.index.size);

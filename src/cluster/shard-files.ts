@@ -89,10 +89,9 @@ async function keptChanges({ cluster, map, shard }: ShardPlace) {
 }
 
 async function fetchSnapshot(place: ShardPlace, checkpoint: Checkpoint): Promise<void> {
-  const store = await place.cluster.snapshots();
   const path = snapshotPath(place, checkpoint.sequence);
-  await getFile(store, `${checkpoint.object}.ids`, `${path}.ids`);
-  await getFile(store, checkpoint.object, path);
+  await getFile(place.cluster, `${checkpoint.object}.ids`, `${path}.ids`);
+  await getFile(place.cluster, checkpoint.object, path);
 }
 
 /** The state of a file; undefined if it is damaged or not what it says. */

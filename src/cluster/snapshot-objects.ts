@@ -1,13 +1,13 @@
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { open, rm, stat } from 'node:fs/promises';
-import { Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { Readable } from 'node:stream';
+import type { StoredMsg } from '@nats-io/jetstream';
 import type { ObjectStore } from '@nats-io/obj';
 import { LichenFileError } from '../errors.js';
-import { natsError } from './connection.js';
+import { natsError, type Cluster } from './connection.js';
 
 const CHUNK_BYTES = 128 * 1024;
-const STALL_MS = 5000;
 
 /** Puts a file into the object store, in chunks; it is there whole or not at all. @throws ERR_LICHEN_IO. */
 export async function putFile(store: ObjectStore, name: string, path: string): Promise<number> {
@@ -26,62 +26,71 @@ export async function putFile(store: ObjectStore, name: string, path: string): P
 }
 
 /**
- * Gets an object as a file. The client compares the digest of what came with that of what was put.
+ * Gets an object as a file, and compares the digest of what came with that of what was put. Each chunk is asked for by itself:
+ * a consumer, as NATS's client makes one, may be lost with its server, or never hear that it is asked, and then nothing
+ * comes for half a minute.
  * @throws ERR_LICHEN_IO, ERR_LICHEN_FORMAT for what came otherwise than it was put; no file is left then.
  */
-export async function getFile(store: ObjectStore, name: string, path: string): Promise<void> {
+export async function getFile(cluster: Cluster, name: string, path: string): Promise<void> {
   try {
-    const found = await store.get(name);
-    if (found === null) throw new Error('there is no such object');
-    const stall = new Stall(STALL_MS);
-    const [failure] = await Promise.all([
-      Promise.race([found.error, stall.over]),
-      pipeline(Readable.fromWeb(found.data), stall.watch, createWriteStream(path), {
-        signal: stall.signal,
-      }),
-    ]).finally(() => stall.end());
-    // Of the two ways to say that all is well the client takes either.
-    if (failure instanceof Error) {
-      throw new LichenFileError('ERR_LICHEN_FORMAT', `the object ${name}: ${failure.message}`);
-    }
-    const handle = await open(path, 'r+');
-    await handle.sync().finally(() => handle.close());
+    const store = await cluster.snapshots();
+    const info = await store.info(name);
+    if (info === null || info.deleted) throw new Error('there is no such object');
+    const { bucket, nuid, size, digest } = info;
+    const chunks: Chunks = { stream: `OBJ_${bucket}`, subject: `$O.${bucket}.C.${nuid}`, size };
+    const isWhole = (given: string) => given === digest.replace(/^SHA-256=|=+$/g, '');
+    // Any server gives a chunk out, but one that is behind may not have it.
+    if (isWhole(await writeChunks(directly(cluster), chunks, path).catch(() => ''))) return;
+    if (isWhole(await writeChunks(ofLeader(cluster), chunks, path))) return;
+    const message = `the object ${name} is not what was put into the object store`;
+    throw new LichenFileError('ERR_LICHEN_FORMAT', message);
   } catch (cause) {
     await rm(path, { force: true });
     throw natsError(`getting ${name} from the object store`, cause);
   }
 }
 
-/** Ends what waits for data of which nothing has come for a while: a consumer may have died with its server. */
-class Stall {
-  readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-  readonly over: Promise<never>;
-  /** A stage of a pipeline that data pass. */
-  readonly watch: Transform;
+/** Where the chunks of an object are, and how many bytes they come to. */
+interface Chunks {
+  readonly stream: string;
+  readonly subject: string;
+  readonly size: number;
+}
 
-  constructor(ms: number) {
-    const { signal } = this.#controller;
-    this.#timer = setTimeout(() => {
-      this.#controller.abort(new Error(`nothing came for ${ms} ms`));
-    }, ms);
-    this.over = new Promise((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-    });
-    this.over.catch(() => undefined);
-    this.watch = new Transform({
-      transform: (chunk, _, next) => {
-        this.#timer.refresh();
-        next(null, chunk);
-      },
-    });
-  }
+/** The first message of a subject from some number on. */
+type NextOf = (stream: string, subject: string, seq: number) => Promise<StoredMsg | null>;
 
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
+function directly({ manager }: Cluster): NextOf {
+  return (stream, subject, seq) =>
+    manager.direct.getMessage(stream, { seq, next_by_subj: subject });
+}
 
-  end(): void {
-    clearTimeout(this.#timer);
+function ofLeader({ manager }: Cluster): NextOf {
+  return (stream, subject, seq) =>
+    // Servers take this question too; the client's types have it for the other kind alone.
+    manager.streams.getMessage(stream, { seq, next_by_subj: subject } as { seq: number });
+}
+
+/** Writes as many chunks as there are, up to the size; gives the SHA-256 of them. */
+async function writeChunks(
+  next: NextOf,
+  { stream, subject, size }: Chunks,
+  path: string,
+): Promise<string> {
+  const hash = createHash('sha256');
+  const handle = await open(path, 'w');
+  try {
+    for (let at = 0, seq = 1; at < size;) {
+      const chunk = await next(stream, subject, seq);
+      if (chunk === null || chunk.data.length === 0) throw new Error('some of it is missing');
+      hash.update(chunk.data);
+      await handle.writeFile(chunk.data);
+      at += chunk.data.length;
+      seq = chunk.seq + 1;
+    }
+    await handle.sync();
+    return hash.digest('base64url');
+  } finally {
+    await handle.close();
   }
 }
