@@ -1,7 +1,6 @@
 import type { Msg, NatsConnection, Subscription } from '@nats-io/transport-node';
 import { LichenError } from '../errors.js';
 import type { AttributesOf } from '../index/attributes.js';
-import { HnswIndex } from '../index/hnsw.js';
 import type { Key, KeysInput } from '../index/types.js';
 import type { VectorIndex } from '../index/vector-index.js';
 import { decodeFrame, encodeFrame, broken, float64sOf, listOf, sectionOf } from './frame.js';
@@ -13,10 +12,8 @@ import {
   MOST_DEADLINE_MS,
   type SearchReply,
   type SearchRequest,
-  type ShardSearchOptions,
 } from './search-message.js';
 import type { ShardState } from './shard-state.js';
-import { Turns } from './turns.js';
 import type { KeyList } from './write-message.js';
 
 /** Whose requests are answered, and with what. */
@@ -52,19 +49,12 @@ const MOST_TRIES = 10;
 const OVERHEAD_BYTES = 4096;
 /** Of a key and a score, at least. */
 const RESULT_BYTES = 12;
-/** Of searches that do not tell. */
-const DEFAULT_EF = 64;
-const MOST_OVERSAMPLE = 16;
-/** The beam times the values of a vector, and keys excluded: some 100 µs of search. */
-const QUICK_VALUES = 2 ** 15;
-const QUICK_EXCLUDED = 1000;
 
 /** Answers searches and questions to a shard, until it is closed. */
 export class Endpoints {
   readonly #subscriptions: Subscription[] = [];
   /** Ids of searches that came lately: whoever asks again means another replica. */
   readonly #ids = new Set<string>();
-  readonly #turns = new Turns();
   readonly #counts = { requests: 0, hedges: 0, errors: 0, rejected: 0, late: 0, ms: 0 };
 
   constructor(private readonly options: EndpointsOptions) {}
@@ -112,8 +102,6 @@ export class Endpoints {
     const { withinMs } = request;
     await this.#answer(message, since, isHedge, async () => {
       if (!(await state.reaches(request.after[shard] ?? 0, withinMs))) throw behind(state);
-      const turn = this.#turns.next();
-      if (turn !== undefined) await turn;
       if (performance.now() - since > withinMs) return undefined;
       const rows = request.queries.length / state.index.dim;
       const results = rows * Math.min(request.options.k ?? 10, state.index.size);
@@ -229,36 +217,12 @@ async function searchShard(
     const counts = Uint32Array.of(found.scores.length);
     return { ...from, counts, ...{ keys: found.keys, scores: found.scores }, groups: undefined };
   }
-  if (rows === 1 && isQuick(index, { ...options, k: wanted }, exclude, only)) {
-    const found = index.searchSync(queries, { ...rest, k: wanted, exclude: lists?.[0] });
-    const counts = Uint32Array.of(found.scores.length);
-    return { ...from, counts, ...{ keys: found.keys, scores: found.scores }, groups: undefined };
-  }
   const found = await index.searchBatch(queries, {
     ...{ ...rest, k: wanted, groupBy, filter, exclude: lists },
   });
   const { keys, scores } = packed(found.keys, found.scores, found.counts, wanted);
   const groups = groupBy === undefined ? undefined : groupsOf(index, keys, groupBy);
   return { ...from, counts: found.counts, keys, scores, groups };
-}
-
-/**
- * Whether a search takes less time than its way to another thread and back would: a walk of a graph with a beam that is
- * short for the size of the vectors.
- */
-function isQuick(
-  index: VectorIndex<Key>,
-  { k = 10, ef = DEFAULT_EF, oversample = MOST_OVERSAMPLE, ...rest }: ShardSearchOptions,
-  exclude: SearchRequest['exclude'],
-  only: KeyList | undefined,
-): boolean {
-  const { exact, recall, where, groupBy } = rest;
-  if (!(index instanceof HnswIndex) || only !== undefined) return false;
-  if (exact === true || recall !== undefined || where !== undefined || groupBy !== undefined) {
-    return false;
-  }
-  const beam = Math.max(ef, k * (index.rerank === undefined ? 1 : oversample));
-  return beam * index.dim <= QUICK_VALUES && (exclude?.keys.length ?? 0) <= QUICK_EXCLUDED;
 }
 
 /** Results without the places that are not taken. */
