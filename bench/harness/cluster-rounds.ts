@@ -3,6 +3,7 @@ import type { ArrivalClock } from './arrival-clock.js';
 import { poisson } from './arrivals.js';
 import { closedLoop, type ClosedLoop } from './closed-loop.js';
 import { usedProcessors, type Deployment, type Processors } from './cluster-fleet.js';
+import { packed } from './vectors.js';
 import { measurePieces, searchOf, type Pieces, type Searches } from './cluster-probes.js';
 
 /** How many searches are under way at a time. */
@@ -93,7 +94,7 @@ async function oneRound(
     const loop = await closedLoop(atOnce, seconds, search);
     loads.set(atOnce, { ...loop, used: usedProcessors(before, deployment.processors()) });
   }
-  const batch = batchOf(queries);
+  const batch = packed(queries, BATCH);
   const batches = await closedLoop(1, seconds, () =>
     deployment.index.searchBatch(batch, { k, ef }),
   );
@@ -111,13 +112,6 @@ async function oneRound(
     ...{ local: inProcess, localSync, loads, batchQps: BATCH * batches.qps },
     ...{ pieces, clock: cost, open },
   };
-}
-
-function batchOf(queries: readonly Float32Array[]): Float32Array {
-  const dim = queries[0]!.length;
-  const batch = new Float32Array(BATCH * dim);
-  for (let at = 0; at < BATCH; at++) batch.set(queries[at % queries.length]!, at * dim);
-  return batch;
 }
 
 async function clockCost(clock: ArrivalClock, rate: number, seconds: number): Promise<ClockCost> {

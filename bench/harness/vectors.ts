@@ -106,3 +106,11 @@ export function dataFolder(): string {
 export function mixture(seed: number, rows: number, dim: number): Float32Array {
   return madeVectors(rows, dim, seed).data;
 }
+
+/** Vectors of one length, one behind the other, `count` of them: where there are fewer, from the first on again. */
+export function packed(vectors: readonly Float32Array[], count: number): Float32Array {
+  const dim = vectors[0]!.length;
+  const all = new Float32Array(count * dim);
+  for (let at = 0; at < count; at++) all.set(vectors[at % vectors.length]!, at * dim);
+  return all;
+}

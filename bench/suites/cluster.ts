@@ -24,7 +24,7 @@ import {
   type Suite,
   type SuiteContext,
 } from '../harness/suite.js';
-import { mixture } from '../harness/vectors.js';
+import { mixture, packed } from '../harness/vectors.js';
 
 const SHARDS = [1, 2, 3, 3];
 const REPLICAS = [1, 1, 1, 2];
@@ -197,15 +197,14 @@ async function measurePlanning(
     context.say(`${name}: planning skipped: ${lacking}`);
     return [];
   }
-  const { queries, dim, k, seconds, rounds } = settings;
+  const { queries, k, seconds, rounds } = settings;
   await using deployment = await fleet.deploy(file, shards, replicas, true);
-  const batches = Array.from({ length: BATCHES }, (_, batch) => {
-    const vectors = new Float32Array(PLANNING_QUERIES * dim);
-    for (let at = 0; at < PLANNING_QUERIES; at++) {
-      vectors.set(queries[(BATCHES * at + batch) % queries.length]!, at * dim);
-    }
-    return vectors;
-  });
+  const batches = Array.from({ length: BATCHES }, (_, batch) =>
+    packed(
+      queries.filter((_, at) => at % BATCHES === batch),
+      PLANNING_QUERIES,
+    ),
+  );
   const results = await planningRows(name, { deployment, clock, batches, k, seconds, rounds });
   context.say(`${name}: planning done`);
   return results;
@@ -215,8 +214,7 @@ async function measurePlanning(
 async function recalls({ index }: Deployment, local: Local, settings: Settings) {
   const { base, rows: count, dim, queries: all, k, ef } = settings;
   const rowsJudged = Math.min(JUDGED, all.length);
-  const data = new Float32Array(rowsJudged * dim);
-  for (let at = 0; at < rowsJudged; at++) data.set(all[at]!, at * dim);
+  const data = packed(all, rowsJudged);
   const queries = { data, rows: rowsJudged, dim };
   const judge = await recallJudge({ data: base, rows: count, dim }, queries, 'l2', k);
   const found = await index.searchBatch(data, { k, ef });

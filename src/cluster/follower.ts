@@ -110,9 +110,7 @@ export function followStream(
     while (!isStopped && state.sequence < last) {
       const message = await manager.direct.getMessage(stream, { seq: state.sequence + 1 });
       if (message === null || message.seq !== state.sequence + 1) return;
-      await state
-        .apply([{ seq: message.seq, data: message.data }])
-        .catch((error: unknown) => events.onFailure(error));
+      await apply([message]);
     }
   };
   state.onWait = (sequence) => {

@@ -173,7 +173,12 @@ export function joinRows(messages: readonly WriteMessage[]): WriteMessage {
   return {
     ...first,
     keys: joinColumns(messages.map(({ keys }) => keys)) as KeyList,
-    vectors: vectors && joinVectors(messages.map((one) => one.vectors!)),
+    vectors:
+      vectors &&
+      joinValues(
+        messages.map((one) => one.vectors!),
+        Float32Array,
+      ),
     columns:
       columns &&
       Object.fromEntries(
@@ -183,25 +188,21 @@ export function joinRows(messages: readonly WriteMessage[]): WriteMessage {
 }
 
 function joinColumns(columns: readonly Column[]): Column {
-  const length = columns.reduce((sum, column) => sum + column.length, 0);
-  if (!columns.every((column) => column instanceof Float64Array)) {
-    return columns.flatMap((column) => Array.from(column as ArrayLike<unknown>));
+  if (columns.every((column) => column instanceof Float64Array)) {
+    return joinValues(columns, Float64Array);
   }
-  const joined = new Float64Array(length);
-  let at = 0;
-  for (const column of columns) {
-    joined.set(column, at);
-    at += column.length;
-  }
-  return joined;
+  return columns.flatMap((column) => Array.from(column as ArrayLike<unknown>));
 }
 
-function joinVectors(all: readonly Float32Array[]): Float32Array {
-  const joined = new Float32Array(all.reduce((sum, { length }) => sum + length, 0));
+function joinValues<T extends Float32Array | Float64Array>(
+  parts: readonly T[],
+  type: new (length: number) => T,
+): T {
+  const joined = new type(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
-  for (const vectors of all) {
-    joined.set(vectors, at);
-    at += vectors.length;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
   }
   return joined;
 }
