@@ -26,6 +26,8 @@ export interface Processors {
 export interface Deployment extends AsyncDisposable {
   readonly shards: number;
   readonly replicas: number;
+  /** Processors that replicas are spread over in turns; undefined where they are kept to none. */
+  readonly machines: number | undefined;
   readonly index: ClusterIndex;
   /** A connection of its own, for questions that no `ClusterIndex` asks. */
   readonly cluster: connection.Cluster;
@@ -53,8 +55,9 @@ export class ClusterFleet implements AsyncDisposable {
 
   /**
    * Makes an index of a file, and starts its replicas.
-   * @param apart whether each replica has a processor for itself, the last ones, as if it were on a machine of its own;
-   * NATS and this process have the others until the deployment is disposed of.
+   * @param apart whether replicas have processors that are theirs alone, as if these were other machines: each one of its
+   * own, or where they are too few all but one in turns. NATS and this process have the rest until the deployment is
+   * disposed of.
    */
   async deploy(from: string, shards: number, replicas: number, apart = false): Promise<Deployment> {
     const { createCluster, dropCluster, ClusterIndex: Compiled } = compiled();
@@ -63,11 +66,13 @@ export class ClusterFleet implements AsyncDisposable {
     const nodes: NodeProcess[] = [];
     const opened: { close(): Promise<void> }[] = [];
     const all = apart ? ownProcessors() : [];
-    const rest = apart ? all.slice(0, -shards * replicas) : [];
-    if (apart && rest.length === 0) throw new Error('there are too few processors');
+    if (apart && all.length < 2) throw new Error('there are too few processors');
+    const theirs = all.slice(Math.max(1, all.length - shards * replicas));
+    const rest = all.slice(0, all.length - theirs.length);
+    const machines = apart ? theirs.length : undefined;
     const add = (shard: number): NodeProcess => {
       const folder = join(this.folder, `${address.name}-${nodes.length}`);
-      const processor = all.at(-1 - nodes.length);
+      const processor = theirs[nodes.length % theirs.length];
       const node = new NodeProcess(address, `${shard}/${shards}`, folder, processor);
       nodes.push(node);
       return node;
@@ -96,7 +101,7 @@ export class ClusterFleet implements AsyncDisposable {
       const cluster = await openCluster(address);
       opened.push(cluster);
       return {
-        ...{ shards, replicas, index, cluster, processors },
+        ...{ shards, replicas, machines, index, cluster, processors },
         addReplica: () => add(0),
         [Symbol.asyncDispose]: close,
       };

@@ -2,13 +2,15 @@
 
 import { Random } from '../../src/index.js';
 import { quantile } from '../../src/planning/fan-out.js';
+import type * as policies from '../../src/cluster/hedge-policy.js';
 import { simulateFleet } from '../../src/planning/simulate.js';
 import { spread } from './alternate.js';
 import type { ArrivalClock } from './arrival-clock.js';
 import { poisson, type Arrivals } from './arrivals.js';
 import { closedLoop } from './closed-loop.js';
 import { usedProcessors, type Deployment } from './cluster-fleet.js';
-import { measureRoundTrip, shardAsker } from './cluster-probes.js';
+import { compiledPart } from './compiled.js';
+import { measureRoundTrip, bareSearch } from './cluster-probes.js';
 import { spreadFields } from './cluster-rows.js';
 import type { SectionResult } from './report.js';
 
@@ -20,8 +22,10 @@ const AT_ONCE = 8;
 /** A load lasts so many times as long as what is measured one request at a time. */
 const LOAD_LENGTHS = 3;
 const WARM_UP_SECONDS = 3;
-const DRAWS = 2000;
 const RUNS = 5;
+/** One request at a time, as the simulation has it. */
+const APART_REQUESTS = 1000;
+const APART_US = 1e7;
 
 export interface PlanningOptions {
   readonly deployment: Deployment;
@@ -43,9 +47,9 @@ interface Load {
 }
 
 interface Round {
-  /** Of one shard, asked by itself, one request at a time. */
-  readonly shardUs: Float64Array;
-  /** Processor time of the shard for it. */
+  /** Until all shards have answered, one request at a time, by a bare question of NATS. */
+  readonly bareUs: Float64Array;
+  /** Processor time of a shard for it. */
   readonly processorUs: number;
   /** Of all shards, one request at a time. */
   readonly aloneUs: Float64Array;
@@ -83,10 +87,10 @@ async function oneRound(
   round: number,
 ): Promise<Round> {
   const { shards, processors } = deployment;
-  const ask = shardAsker(deployment);
+  const askAll = bareSearch(deployment);
   const before = processors();
-  const { micros: shardUs } = await closedLoop(1, seconds, (at) =>
-    ask(at % shards, batches[at % batches.length]!, { k, exact: true }),
+  const { micros: bareUs } = await closedLoop(1, seconds, (at) =>
+    askAll(batches[at % batches.length]!, { k, exact: true }),
   );
   const { nodes } = usedProcessors(before, processors());
   const { micros: aloneUs } = await closedLoop(1, seconds, search);
@@ -99,12 +103,14 @@ async function oneRound(
     const random = new Random(1000 * round + Math.round(100 * share));
     const arrivals = poisson(share * capacity, LOAD_LENGTHS * seconds, random);
     const since = processors();
+    const { hedges } = deployment.index.counts;
     const micros = await clock.latencies(arrivals, search);
     const used = usedProcessors(since, processors());
-    loads.set(share, { arrivals, micros, processorUs: used.nodes / (micros.length * shards) });
+    const asked = micros.length * shards + deployment.index.counts.hedges - hedges;
+    loads.set(share, { arrivals, micros, processorUs: used.nodes / asked });
   }
   return {
-    ...{ shardUs, processorUs: nodes / shardUs.length, aloneUs, roundTripUs, loads },
+    ...{ bareUs, processorUs: nodes / (bareUs.length * shards), aloneUs, roundTripUs, loads },
     lateUs: quantile(late.sort(), 0.5),
   };
 }
@@ -132,7 +138,7 @@ function rowOf(
     });
   const loads = rounds.map((round) => round.loads.get(share)!);
   return {
-    ...{ section: 'planning, a processor for each replica', name },
+    ...{ section: 'planning, replicas on processors of their own', name },
     requests: loads.reduce((sum, { micros }) => sum + micros.length, 0),
     processorUs: spread(loads.map(({ processorUs }) => processorUs)).median,
     ...{ p50us: middle('measured', 'p50us'), predictedP50us: middle('predicted', 'p50us') },
@@ -148,29 +154,30 @@ function quantiles(micros: Float64Array): Quantiles {
 }
 
 /**
- * By `simulateFleet`. A shard's time of service is the processor time that a request took it under the load, spread as the
- * latencies of a shard alone are; what else a request takes when there is no other is the network's, spread as round trips
- * are. Of the load itself go in when requests were due and that processor time, no latency.
+ * By `simulateFleet`. A shard's times of service are the processor time that a request took it under the load, spread as
+ * bare questions are; messages take what round trips take. What else a request takes, the client's part, is what is missing
+ * when the same is told of one request at a time. Of the load itself go in when requests were due and that processor time, no
+ * latency: when a second replica is asked is decided as the client does it.
  */
 function predict(
-  { shardUs, processorUs, aloneUs, roundTripUs, lateUs }: Round,
+  { bareUs, processorUs, aloneUs, roundTripUs, lateUs }: Round,
   load: Load,
-  { shards, replicas, index }: Deployment,
+  { shards, replicas, machines }: Deployment,
 ): Quantiles {
-  const mean = shardUs.reduce((sum, one) => sum + one, 0) / shardUs.length;
-  const aloneServiceUs = shardUs.map((micros) => Math.max(1, micros - (mean - processorUs)));
-  const random = new Random(1);
-  const slowest = Float64Array.from({ length: DRAWS }, () => {
-    const draws = Array.from({ length: shards }, () => random.below(aloneServiceUs.length));
-    return Math.max(...draws.map((at) => aloneServiceUs[at]!));
+  const { HedgePolicy } = compiledPart<typeof policies>('cluster/hedge-policy.js');
+  const mean = bareUs.reduce((sum, one) => sum + one, 0) / bareUs.length;
+  const servicesOf = (micros: number) => bareUs.map((one) => (one / mean) * micros);
+  const fleet = { shards, replicas, machines, servers: 1, runs: RUNS } as const;
+  const alone = simulateFleet({
+    ...{ ...fleet, serviceUs: servicesOf(processorUs), networkUs: roundTripUs },
+    arrivalsUs: Array.from({ length: APART_REQUESTS }, (_, at) => at * APART_US),
   });
-  const besides = median(aloneUs) - median(slowest) - median(roundTripUs) + lateUs;
+  const besides = median(aloneUs) - alone.p50us.mean + lateUs;
   const { p50us, p99us } = simulateFleet({
-    ...{ shards, replicas, servers: 1, runs: RUNS, routing: 'random' },
-    arrivalsUs: load.arrivals.map((ms) => 1000 * ms),
-    serviceUs: aloneServiceUs.map((micros) => (micros * load.processorUs) / processorUs),
+    ...{ ...fleet, serviceUs: servicesOf(load.processorUs) },
     networkUs: roundTripUs.map((micros) => Math.max(0, micros + besides)),
-    ...(replicas > 1 && { hedgeAfterUs: 1000 * index.counts.hedgeAfterMs }),
+    arrivalsUs: load.arrivals.map((ms) => 1000 * ms),
+    ...(replicas > 1 && { hedging: () => new HedgePolicy() }),
   });
   return { p50us: p50us.mean, p99us: p99us.mean };
 }

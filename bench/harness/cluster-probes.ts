@@ -36,17 +36,38 @@ export function searchOf(index: ClusterIndex, { queries, k, ef }: Searches) {
 export function shardAsker({ cluster: { connection, names }, index }: Deployment) {
   const { encodeSearch } = compiledPart<typeof messages>('cluster/search-message.js');
   const { epoch } = index.map;
-  const run = `${process.pid}-${performance.now()}`;
-  let count = 0;
+  const idOf = searchIds();
   return (shard: number, queries: Float32Array, options: messages.ShardSearchOptions) =>
     connection.request(
       names.hedge(epoch, shard),
-      encodeSearch({
-        ...{ id: `${run}-${count++}`, queries, options },
-        ...{ exclude: undefined, only: undefined, after: [], withinMs: TIMEOUT_MS },
-      }),
+      encodeSearch(searchOfAll(idOf(), queries, options)),
       { timeout: TIMEOUT_MS },
     );
+}
+
+/** Asks every shard, one replica of each, without a `ClusterIndex`, and waits for all answers. */
+export function bareSearch({ cluster: { connection, names }, index, shards }: Deployment) {
+  const { encodeSearch } = compiledPart<typeof messages>('cluster/search-message.js');
+  const subject = names.search(index.map.epoch);
+  const idOf = searchIds();
+  return async (queries: Float32Array, options: messages.ShardSearchOptions) => {
+    const payload = encodeSearch(searchOfAll(idOf(), queries, options));
+    const count = { strategy: 'count', maxMessages: shards, maxWait: TIMEOUT_MS } as const;
+    for await (const answer of await connection.requestMany(subject, payload, count)) {
+      if (answer instanceof Error) throw answer;
+    }
+  };
+}
+
+function searchIds(): () => string {
+  const run = `${process.pid}-${performance.now()}`;
+  let count = 0;
+  return () => `${run}-${count++}`;
+}
+
+function searchOfAll(id: string, queries: Float32Array, options: messages.ShardSearchOptions) {
+  const within = { after: [], withinMs: TIMEOUT_MS };
+  return { id, queries, options, exclude: undefined, only: undefined, ...within };
 }
 
 /** Messages to shards in turn that have nothing to do for them, and back, in microseconds. */

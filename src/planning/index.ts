@@ -48,6 +48,7 @@ export {
 export {
   simulateFleet,
   type FleetShape,
+  type Hedging,
   type Routing,
   type SimulatedFleet,
   type SimulateOptions,

@@ -3,9 +3,9 @@ import { shown, throwIfAborted } from '../errors.js';
 import { requireInteger } from '../index/arguments.js';
 import { meanInterval, type Interval } from '../evaluation/statistics.js';
 import { Random } from '../vectors/random.js';
-import { EventQueue } from './event-queue.js';
 import { quantile } from './fan-out.js';
 import { requireTimes } from './queueing.js';
+import { runFleet, type RunResult } from './fleet-run.js';
 
 /** A fleet: every shard has replicas, every replica some servers (threads) and one queue. */
 export interface FleetShape {
@@ -17,6 +17,18 @@ export interface FleetShape {
 
 /** Which replica gets a request: any, the one with less to do of two, or of all. */
 export type Routing = 'random' | 'two-choices' | 'least-loaded';
+
+/** When a second replica is asked, by what was seen before; a cluster's client decides so. */
+export interface Hedging {
+  /** Milliseconds after which a shard that has not answered may be asked once more. */
+  readonly afterMs: number;
+  /** So many shards were asked. */
+  asked(shards: number): void;
+  /** A shard's first answer. @param isHedge whether it was the replica that was asked second. */
+  answered(ms: number, isHedge: boolean): void;
+  /** Whether one more may be asked a second time; takes what that costs. */
+  mayHedge(): boolean;
+}
 
 /** Options of {@link simulateFleet}. */
 export interface SimulateOptions extends FleetShape {
@@ -33,10 +45,17 @@ export interface SimulateOptions extends FleetShape {
   readonly networkUs?: number | ArrayLike<number> | undefined;
   /** What putting the answers of the shards together takes, in microseconds. Default 0. */
   readonly mergeUs?: number | undefined;
+  /**
+   * Machines that all replicas are spread over in turns; those of one share its `servers`, equally among all that is being
+   * served there. Default: every replica has a machine for itself.
+   */
+  readonly machines?: number | undefined;
   /** Default `random`, as queue groups do. */
   readonly routing?: Routing | undefined;
   /** A second replica is asked once the first has not answered for so long, in microseconds. Default: never. */
   readonly hedgeAfterUs?: number | undefined;
+  /** Instead of `hedgeAfterUs`: makes for each run what decides it. */
+  readonly hedging?: (() => Hedging) | undefined;
   /** Answers that come later are left out: the response is partial then. Default: never. */
   readonly deadlineUs?: number | undefined;
   /** Replicas of the first shard that are down. Default 0. */
@@ -55,7 +74,7 @@ export interface SimulatedFleet {
   readonly p99us: Interval;
   readonly p999us: Interval;
   readonly meanUs: Interval;
-  /** The share of the servers' time that was used, in the shard that was used most. */
+  /** The share of the servers' time that was used, in the shard (of shared machines: the machine) that was used most. */
   readonly utilization: Interval;
   /** Share of the requests that were answered without some shard. */
   readonly partial: Interval;
@@ -63,15 +82,6 @@ export interface SimulatedFleet {
   readonly hedged: Interval;
 }
 
-/** A request to a shard. */
-interface Part {
-  readonly request: number;
-  readonly shard: number;
-  readonly first: number;
-  readonly at: number;
-}
-
-const WARM_UP_SHARE = 0.2;
 const MOST_SERVERS = 50_000_000;
 const ROUTINGS: readonly Routing[] = ['random', 'two-choices', 'least-loaded'];
 
@@ -87,7 +97,7 @@ export function simulateFleet(options: SimulateOptions): SimulatedFleet {
   requireInteger('runs', runs, 1, 10_000);
   const results = Array.from({ length: runs }, (_, run) => {
     throwIfAborted(signal, 'simulating');
-    return oneRun(options, new Random((seed + run) % Number.MAX_SAFE_INTEGER));
+    return runFleet(options, new Random((seed + run) % Number.MAX_SAFE_INTEGER));
   });
   const of = (pick: (result: RunResult) => number) =>
     meanInterval(results.map(pick), [0, Infinity]);
@@ -115,6 +125,7 @@ function requireShape({
   requireInteger('replicas', replicas, 1, 100_000);
   requireInteger('servers', servers, 1, 100_000);
   requireInteger('down', down, 0, replicas);
+  requireInteger('machines', rest.machines ?? 1, 1, shards * replicas);
   requireInteger('requests', rest.requests ?? 1, 1, 100_000_000);
   if (arrivalsUs !== undefined) requireArrivals(arrivalsUs, rate);
   else if (!(typeof rate === 'number' && rate > 0 && rate < Infinity)) {
@@ -125,6 +136,12 @@ function requireShape({
     throw badArgument(
       `a fleet must have at most ${MOST_SERVERS} servers, got ${shards * replicas * servers}`,
     );
+  }
+  if (
+    rest.hedging !== undefined &&
+    (typeof rest.hedging !== 'function' || rest.hedgeAfterUs !== undefined)
+  ) {
+    throw badArgument('hedging must be a function, and excludes hedgeAfterUs');
   }
   const { networkUs = 0, mergeUs = 0, hedgeAfterUs = Infinity, deadlineUs = Infinity } = rest;
   const isMeasured = typeof networkUs === 'object' && networkUs !== null;
@@ -146,127 +163,4 @@ function requireArrivals(arrivalsUs: ArrayLike<number>, rate: unknown): void {
   const times = requireTimes('arrivalsUs', arrivalsUs);
   const at = times.findIndex((time, nth) => nth > 0 && time < times[nth - 1]!);
   if (at >= 0) throw badArgument(`arrivalsUs must be ascending: [${at}] is ${times[at]}`);
-}
-
-interface RunResult {
-  readonly sorted: Float64Array;
-  readonly utilization: number;
-  readonly partial: number;
-  readonly hedged: number;
-}
-
-function oneRun(options: SimulateOptions, random: Random): RunResult {
-  const { shards, replicas, servers, rate, arrivalsUs, serviceUs, down = 0 } = options;
-  const { networkUs = 0, mergeUs = 0, routing = 'random', hedgeAfterUs = Infinity } = options;
-  const { deadlineUs = Infinity } = options;
-  const requests = arrivalsUs?.length ?? options.requests ?? 20_000;
-  const warmUp = arrivalsUs === undefined ? Math.ceil(WARM_UP_SHARE * requests) : 0;
-  const total = warmUp + requests;
-  const machines = shards * replicas;
-  // When each server is free again; first come, first served, so nothing else must be known of the queue.
-  const freeAt = new Float64Array(machines * servers);
-  const busy = new Float64Array(machines);
-  const firstUp = (shard: number) => (shard === 0 ? down : 0);
-  const latencies = new Float64Array(requests);
-  const done = new Float64Array(total);
-  const missing = new Uint8Array(total);
-  const arrivedAt = new Float64Array(total);
-  const hedges = new EventQueue<Part>();
-  let sent = 0;
-  let hedged = 0;
-
-  const earliest = (machine: number): number => {
-    let best = machine * servers;
-    for (let at = best + 1; at < (machine + 1) * servers; at++) {
-      if (freeAt[at]! < freeAt[best]!) best = at;
-    }
-    return best;
-  };
-  /** Whether the first machine has less to do. */
-  const isFreer = (one: number, other: number) => freeAt[earliest(one)]! < freeAt[earliest(other)]!;
-  const choose = (shard: number, besides: number): number => {
-    const from = shard * replicas + firstUp(shard);
-    const up = replicas - firstUp(shard) - (besides < 0 ? 0 : 1);
-    if (up <= 0) return -1;
-    const nth = (at: number) => (besides >= 0 && from + at >= besides ? from + at + 1 : from + at);
-    let best = nth(random.below(up));
-    if (routing === 'two-choices') {
-      const other = nth(random.below(up));
-      if (isFreer(other, best)) best = other;
-    } else if (routing === 'least-loaded') {
-      for (let at = 0; at < up; at++) if (isFreer(nth(at), best)) best = nth(at);
-    }
-    return best;
-  };
-  const network = (): number =>
-    typeof networkUs === 'number'
-      ? // Latencies of networks have a tail of their own.
-        networkUs * (0.5 - 0.5 * Math.log(1 - random.uniform()))
-      : networkUs[random.below(networkUs.length)]!;
-  /** When the machine has answered. */
-  const serve = (machine: number, now: number): number => {
-    const server = earliest(machine);
-    const service = serviceUs[random.below(serviceUs.length)]!;
-    freeAt[server] = Math.max(now, freeAt[server]!) + service;
-    busy[machine]! += service;
-    return freeAt[server] + network();
-  };
-  const finish = (request: number, answer: number): void => {
-    if (answer - arrivedAt[request]! > deadlineUs) {
-      missing[request] = 1;
-      done[request] = Math.max(done[request]!, arrivedAt[request]! + deadlineUs);
-    } else {
-      done[request] = Math.max(done[request]!, answer);
-    }
-  };
-  const hedge = ({ request, shard, first, at }: Part, now: number): void => {
-    const other = choose(shard, first);
-    if (other < 0) return finish(request, at);
-    hedged++;
-    finish(request, Math.min(at, serve(other, now)));
-  };
-
-  let now = 0;
-  for (let request = 0; request < total; request++) {
-    now = arrivalsUs?.[request] ?? now - (Math.log(1 - random.uniform()) / rate!) * 1e6;
-    while (hedges.time <= now) {
-      const { time } = hedges;
-      hedge(hedges.pop()!, time);
-    }
-    arrivedAt[request] = now;
-    done[request] = now;
-    for (let shard = 0; shard < shards; shard++) {
-      sent++;
-      const machine = choose(shard, -1);
-      if (machine < 0) {
-        missing[request] = 1;
-        continue;
-      }
-      const answer = serve(machine, now);
-      if (answer - now > hedgeAfterUs) {
-        hedges.push(now + hedgeAfterUs, { request, shard, first: machine, at: answer });
-      } else {
-        finish(request, answer);
-      }
-    }
-  }
-  while (hedges.size > 0) {
-    const { time } = hedges;
-    hedge(hedges.pop()!, time);
-  }
-  let partial = 0;
-  for (let at = 0; at < requests; at++) {
-    latencies[at] = done[warmUp + at]! - arrivedAt[warmUp + at]! + mergeUs;
-    partial += missing[warmUp + at]!;
-  }
-  const utilizations = Array.from({ length: shards }, (_, shard) => {
-    const from = shard * replicas;
-    const used = busy.subarray(from, from + replicas).reduce((sum, value) => sum + value, 0);
-    return used / (Math.max(1, replicas - firstUp(shard)) * servers * now);
-  });
-  return {
-    sorted: latencies.sort(),
-    utilization: utilizations.reduce((most, value) => Math.max(most, value), 0),
-    ...{ partial: partial / requests, hedged: hedged / sent },
-  };
 }
