@@ -1,0 +1,26 @@
+#pragma once
+// float32 tensors on a device, and what the TensorFlow.js backend does with them.
+
+#include "cuda/memory.cuh"
+
+struct LichenCudaTensor {
+  LichenCudaTensor(int device_, std::size_t length_) : device(device_), length(length_) {
+    lichen::cuda::require_device(device_);
+    values.fit(length_);
+  }
+  void put(const float* from);
+  void get(float* to) const;
+
+  int device;
+  std::size_t length;
+  lichen::cuda::DeviceBuffer<float> values;
+};
+
+namespace lichen::cuda {
+
+void multiply(const LichenCudaProduct& product);
+void soften(const LichenCudaTensor& in, LichenCudaTensor& out, std::size_t rows, std::size_t columns);
+void find_largest(const LichenCudaTensor& in, std::size_t rows, std::size_t columns, std::size_t k, float* values,
+                  std::int32_t* indices);
+
+}  // namespace lichen::cuda
