@@ -2,6 +2,7 @@
   "variables": {
     "core_files": [
       "runtime/crc32c.cpp",
+      "runtime/cuda_library.cpp",
       "runtime/file.cpp",
       "runtime/mapping.cpp",
       "runtime/shared_loop.cpp",
@@ -70,6 +71,7 @@
       "addon/attribute_arguments.cpp",
       "addon/attribute_binding.cpp",
       "addon/convert.cpp",
+      "addon/cuda_binding.cpp",
       "addon/file_binding.cpp",
       "addon/hnswlib_binding.cpp",
       "addon/index_binding.cpp",

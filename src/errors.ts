@@ -45,6 +45,16 @@ export type LichenErrorCode =
   | 'ERR_LICHEN_UNSUPPORTED'
   /** Memory could not be had. */
   | 'ERR_LICHEN_MEMORY'
+  /** There is no GPU that lichen can use, or no driver of it, or lichen's module for it is not there. */
+  | 'ERR_LICHEN_NO_DEVICE'
+  /** The GPU's driver is too old; the message says which one is needed. */
+  | 'ERR_LICHEN_OLD_DRIVER'
+  /** The GPU is of a kind that lichen has no code for. */
+  | 'ERR_LICHEN_WRONG_DEVICE'
+  /** Memory of the GPU could not be had. */
+  | 'ERR_LICHEN_DEVICE_MEMORY'
+  /** The GPU failed, and with it what was on it; a new process may find it well. */
+  | 'ERR_LICHEN_DEVICE_LOST'
   /** An optional package is not installed; the message names it. */
   | 'ERR_LICHEN_MISSING_PACKAGE'
   /** The native addon could not be loaded. */

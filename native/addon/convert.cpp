@@ -37,6 +37,16 @@ const char* code_name(Code code) {
       return "ERR_LICHEN_UNSUPPORTED";
     case Code::kLocked:
       return "ERR_LICHEN_LOCKED";
+    case Code::kNoDevice:
+      return "ERR_LICHEN_NO_DEVICE";
+    case Code::kOldDriver:
+      return "ERR_LICHEN_OLD_DRIVER";
+    case Code::kWrongDevice:
+      return "ERR_LICHEN_WRONG_DEVICE";
+    case Code::kDeviceMemory:
+      return "ERR_LICHEN_DEVICE_MEMORY";
+    case Code::kDeviceLost:
+      return "ERR_LICHEN_DEVICE_LOST";
   }
   return "ERR_LICHEN_INTERNAL";
 }

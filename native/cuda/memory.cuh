@@ -1,10 +1,13 @@
 #pragma once
 // Devices, their memory, and what goes wrong with them, as C++ has it: objects that give back what they hold, and exceptions.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <cstdio>
+#include <mutex>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -23,12 +26,15 @@ struct Failure : std::runtime_error {
 
 #ifdef LICHEN_SIMULATED
 
-// How many bytes the simulated device has, and after how many further calls one fails with which status (tests set it).
+// Tests tell it by the variable LICHEN_SIMULATED_DEVICE, "memory calls status": how many bytes there are, and after how many
+// further calls, of those that can fail, each fails with which status; −1 calls: none does.
 struct SimulatedState {
+  std::mutex mutex;
+  std::string told;
   std::size_t memory = std::size_t{1} << 30;
   std::size_t used = 0;
   long calls_left = -1;
-  LichenCudaStatus failure = LICHEN_CUDA_LOST;
+  int failure = LICHEN_CUDA_LOST;
 };
 inline SimulatedState& simulated_state() {
   static SimulatedState state;
@@ -36,8 +42,16 @@ inline SimulatedState& simulated_state() {
 }
 inline void simulated_call() {
   SimulatedState& state = simulated_state();
+  std::lock_guard lock(state.mutex);
+  const char* const told = std::getenv("LICHEN_SIMULATED_DEVICE");
+  if (told != nullptr && state.told != told) {
+    state.told = told;
+    std::sscanf(told, "%zu %ld %d", &state.memory, &state.calls_left, &state.failure);
+  }
   if (state.calls_left < 0) return;
-  if (state.calls_left == 0) throw Failure(state.failure, "the simulated device failed, as it was told to");
+  if (state.calls_left == 0) {
+    throw Failure(static_cast<LichenCudaStatus>(state.failure), "the simulated device failed, as it was told to");
+  }
   --state.calls_left;
 }
 
@@ -46,7 +60,8 @@ inline void use_device(int) { simulated_call(); }
 inline void* device_memory(std::size_t bytes) {
   simulated_call();
   SimulatedState& state = simulated_state();
-  if (bytes > state.memory - state.used) throw Failure(LICHEN_CUDA_MEMORY, "the simulated device is full");
+  std::lock_guard lock(state.mutex);
+  if (bytes > state.memory - std::min(state.memory, state.used)) throw Failure(LICHEN_CUDA_MEMORY, "the simulated device is full");
   void* const memory = std::malloc(bytes + sizeof(std::max_align_t));
   if (memory == nullptr) throw Failure(LICHEN_CUDA_MEMORY, "the simulated device is full");
   state.used += bytes;
@@ -55,7 +70,9 @@ inline void* device_memory(std::size_t bytes) {
   return memory;
 }
 inline void free_device_memory(void* memory, std::size_t bytes) {
-  simulated_state().used -= bytes;
+  SimulatedState& state = simulated_state();
+  std::lock_guard lock(state.mutex);
+  state.used -= bytes;
   std::free(memory);
 }
 inline void* pinned_memory(std::size_t bytes) {
@@ -78,7 +95,10 @@ inline void fill(void* to, int byte, std::size_t bytes, Stream) { std::memset(to
 inline void wait_for(Stream) { simulated_call(); }
 inline void check_launch() {}
 inline void allow_shared_memory(const void*, std::size_t) {}
-inline std::size_t free_memory(int) { return simulated_state().memory - simulated_state().used; }
+inline std::size_t free_memory(int) {
+  const SimulatedState& state = simulated_state();
+  return state.memory - std::min(state.memory, state.used);
+}
 inline int multiprocessors(int) { return 2; }
 inline int count_devices() {
   simulated_call();

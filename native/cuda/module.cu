@@ -108,6 +108,13 @@ constexpr LichenCudaApi kApi = {
 }  // namespace
 }  // namespace lichen::cuda
 
+#ifdef LICHEN_SIMULATED
+extern "C" {
+__attribute__((visibility("default"))) extern const int lichen_cuda_simulated;
+const int lichen_cuda_simulated = 1;
+}
+#endif
+
 extern "C" const LichenCudaApi* lichen_cuda_api(uint32_t abi) {
   return abi == LICHEN_CUDA_ABI ? &lichen::cuda::kApi : nullptr;
 }

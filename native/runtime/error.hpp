@@ -22,6 +22,11 @@ enum class Code {
   kFormat,
   kUnsupported,
   kLocked,
+  kNoDevice,
+  kOldDriver,
+  kWrongDevice,
+  kDeviceMemory,
+  kDeviceLost,
 };
 
 class Error : public std::runtime_error {
