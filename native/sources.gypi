@@ -52,6 +52,7 @@
       "index/store_sections.cpp",
       "index/condition_cache.cpp",
       "index/durable.cpp",
+      "index/device_scan.cpp",
       "index/flat_index.cpp",
       "index/graph_builder.cpp",
       "index/graph_compaction.cpp",

@@ -4,12 +4,15 @@
 
 #include <string>
 
+#include "addon/arguments.hpp"
 #include "addon/convert.hpp"
 #include "addon/index_binding.hpp"
 #include "runtime/cuda_library.hpp"
 
 namespace lichen::addon {
 namespace {
+
+constexpr double kMostBytes = 9007199254740991.0;  // that a number counts to
 
 // (path)
 Napi::Value cuda_open(const Napi::CallbackInfo& info) {
@@ -48,11 +51,37 @@ Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
   });
 }
 
+// (index, device, bytes)
+Napi::Value index_use_device(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const IndexPointer index = index_argument(info[0]);
+    const std::size_t device = size_argument(info[1], "device", 1 << 20);
+    index->use_device(static_cast<int>(device), size_argument(info[2], "deviceBytes", kMostBytes));
+    return info.Env().Undefined();
+  });
+}
+
+// (index) -> {rows, residentRows, bytes, searches, fallbacks}
+Napi::Value index_device(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const DeviceScan::State state = index_argument(info[0])->device_state();
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("rows", static_cast<double>(state.rows));
+    object.Set("residentRows", static_cast<double>(state.resident));
+    object.Set("bytes", static_cast<double>(state.bytes));
+    object.Set("searches", static_cast<double>(state.searches));
+    object.Set("fallbacks", static_cast<double>(state.fallbacks));
+    return object;
+  });
+}
+
 }  // namespace
 
 void export_cuda_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "cudaOpen", cuda_open);
   export_function(env, exports, "cudaDevices", cuda_devices);
+  export_function(env, exports, "indexUseDevice", index_use_device);
+  export_function(env, exports, "indexDevice", index_device);
 }
 
 }  // namespace lichen::addon

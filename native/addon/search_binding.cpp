@@ -47,9 +47,12 @@ constexpr std::size_t kScanTile = 192;
 constexpr std::size_t kMostHits = std::size_t{1} << 20;
 
 // How many queries of a batch one thread searches for at once.
-std::size_t tile_size(bool scans, std::size_t queries, std::size_t threads, std::size_t hits) {
-  return std::min({scans ? (queries + threads - 1) / threads : kGraphTile, kScanTile,
-                   std::max<std::size_t>(1, kMostHits / hits)});
+std::size_t tile_size(const VectorIndex& index, const SearchOptions& options, std::size_t queries,
+                      std::size_t threads, std::size_t hits) {
+  const std::size_t most = std::max<std::size_t>(1, kMostHits / hits);
+  // A device takes all at once.
+  if (index.on_device()) return std::min(queries, most);
+  return std::min({index.scans(options) ? (queries + threads - 1) / threads : kGraphTile, kScanTile, most});
 }
 
 // Searches for queries [first, first + count) of a batch; `options`, `counts` and `out` are those
@@ -83,7 +86,7 @@ class SearchJob final : public Job {
     progress_->total.store(count_);
     shares_ = index_->parts_of(options_, threads);
     const bool scans = index_->scans(options_);
-    tile_ = tile_size(scans, count_, threads, shares_.hits);
+    tile_ = tile_size(*index_, options_, count_, threads, shares_.hits);
     if (scans && count_ == 1 && threads > 1 && options_.exclude == nullptr &&
         !options_.group_by.has_value()) {
       all_.resize(threads * shares_.hits);
@@ -230,7 +233,7 @@ Napi::Value search_batch_sync(const Napi::CallbackInfo& info) {
     const Span<std::uint32_t> counted = uint32_array(info[6], "counts");
     if (counted.size < count) throw Error(Code::kArgument, "the array for the counts is too short");
     const std::size_t hits_a_query = index->parts_of(options, 1).hits;
-    const std::size_t tile = tile_size(index->scans(options), count, 1, hits_a_query);
+    const std::size_t tile = tile_size(*index, options, count, 1, hits_a_query);
     std::vector<Hit> hits(tile * options.k);
     std::vector<std::uint32_t> counts(count);
     for (std::size_t first = 0; first < count; first += tile) {

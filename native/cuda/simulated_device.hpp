@@ -1,8 +1,9 @@
 #pragma once
 // A device made of one thread of the host, for tests: blocks run one after another, the threads of a block as coroutines
-// (ucontext) that give way where threads of a device wait for each other. What needs a whole warp is done by the lane that
+// that give way where threads of a device wait for each other. What needs a whole warp is done by the lane that
 // comes last, for all. A kernel whose threads wait for ever is told, not waited for.
 
+#include <setjmp.h>
 #include <ucontext.h>
 
 #include <algorithm>
@@ -53,7 +54,12 @@ class Block {
       for (now_ = 0; now_ < threads_; ++now_) {
         Fiber& fiber = fibers_[now_];
         if (fiber.done) continue;
-        swapcontext(&main_, &fiber.context);
+        // Contexts know of signals and ask the system about them at each switch: only the first one is theirs.
+        if (_setjmp(main_) == 0) {
+          if (fiber.started) _longjmp(fiber.place, 1);
+          fiber.started = true;
+          setcontext(&fiber.context);
+        }
         if (fiber.done) {
           --left;
           moved_ = true;
@@ -92,7 +98,9 @@ class Block {
       ++meeting.turn;
       return;
     }
-    while (meeting.turn == turn) swapcontext(&fibers_[now_].context, &main_);
+    while (meeting.turn == turn) {
+      if (_setjmp(fibers_[now_].place) == 0) _longjmp(main_, 1);
+    }
   }
   Meeting& warp() { return warps_[now_ / 32]; }
   Meeting& all() { return all_; }
@@ -101,7 +109,9 @@ class Block {
   static constexpr std::size_t kStack = 64 * 1024;
   struct Fiber {
     ucontext_t context;
+    jmp_buf place;
     std::unique_ptr<unsigned char[]> stack;
+    bool started = false;
     bool done = false;
   };
 
@@ -111,13 +121,14 @@ class Block {
     getcontext(&fiber.context);
     fiber.context.uc_stack.ss_sp = fiber.stack.get();
     fiber.context.uc_stack.ss_size = kStack;
-    fiber.context.uc_link = &main_;
+    fiber.context.uc_link = nullptr;
     makecontext(&fiber.context, &Block::enter, 0);
   }
   static void enter() {
     Block* const block = current();
     (*block->kernel_)();
     block->fibers_[block->now_].done = true;
+    _longjmp(block->main_, 1);
   }
 
   dim3 index_, grid_;
@@ -126,7 +137,7 @@ class Block {
   std::vector<Meeting> warps_;
   Meeting all_;
   std::vector<Fiber> fibers_;
-  ucontext_t main_;
+  jmp_buf main_;
   const std::function<void()>* kernel_ = nullptr;
   unsigned now_ = 0;
   bool moved_ = false;
@@ -259,7 +270,7 @@ struct I8Product {
   using Sum = int;
   static int product(std::uint32_t a, std::uint32_t b) {
     int sum = 0;
-    for (int i = 0; i < 32; i += 8) sum += static_cast<std::int8_t>(a >> i) * static_cast<std::int8_t>(b >> i);
+    for (int i = 0; i < 32; i += 8) sum += static_cast<std::uint8_t>(a >> i) * static_cast<std::int8_t>(b >> i);
     return sum;
   }
   static void add(int (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t* b) {

@@ -20,6 +20,8 @@ class RowFilter {
 
   bool admits(std::size_t row) const { return byte(row / 8) >> (row % 8) & 1; }
   std::size_t selected() const { return selected_; }
+  const std::uint8_t* bits() const { return bits_; }
+  std::size_t bytes() const { return bytes_; }
   // The bits of rows 8 i to 8 i + 7.
   std::uint8_t byte(std::size_t i) const { return i < bytes_ ? bits_[i] : 0; }
 

@@ -222,6 +222,7 @@ bool VectorIndex::encode_pending(std::size_t before, std::size_t threads, Progre
 
 void VectorIndex::roll_back(std::size_t before) {
   undo(before);
+  ++rows_taken_back_;
   store_.truncate(before);
   if (fine_ != nullptr) fine_->truncate(before);
   // What the first add taught goes with it.
@@ -300,7 +301,6 @@ void VectorIndex::search_flat(const float* queries, std::size_t count, const Sea
                               Hit* hits, std::uint32_t* counts) const {
   // Reused from call to call: a search must not allocate much. One a thread, as large as its
   // largest use.
-  thread_local QueryBatch prepared;
   thread_local std::vector<Hit> coarse;
   const bool rerank = fine_ != nullptr && !options.exact;
   const EmbeddingStore& store = rerank ? store_ : finest();
@@ -310,23 +310,62 @@ void VectorIndex::search_flat(const float* queries, std::size_t count, const Sea
     coarse.resize(std::max(coarse.size(), count * most));
     found = coarse.data();
   }
-  thread_local std::vector<TopK> best;
-  best.clear();
-  best.reserve(count);
-  for (std::size_t q = 0; q < count; ++q) best.emplace_back(found + q * most, most);
-  prepared.prepare(store, queries, count);
-  scan(store, prepared, admitted(options), 0, store.rows(), best);
-  for (std::size_t q = 0; q < count; ++q) {
-    std::size_t here = best[q].finish();
-    if (rerank) {
-      here = rescore(queries + q * dim(), found + q * most, here, options.k, hits + q * options.k);
-    }
-    counts[q] = static_cast<std::uint32_t>(here);
+  scan_all(store, queries, count, options, most, found, counts);
+  for (std::size_t q = 0; rerank && q < count; ++q) {
+    counts[q] = static_cast<std::uint32_t>(rescore(queries + q * dim(), found + q * most, counts[q],
+                                                   options.k, hits + q * options.k));
   }
 }
 
+void VectorIndex::scan_all(const EmbeddingStore& store, const float* queries, std::size_t count,
+                           const SearchOptions& options, std::size_t most, Hit* hits,
+                           std::uint32_t* counts) const {
+  thread_local QueryBatch prepared;
+  thread_local std::vector<TopK> best;
+  prepared.prepare(store, queries, count);
+  const RowFilter* const filter = admitted(options);
+  DeviceScan* const device = &store == &store_ ? device_.get() : fine_device_.get();
+  // Neither number ever falls, and each changes with the lock held.
+  const std::uint64_t generation = layout() + rows_taken_back_;
+  if (device != nullptr && device->search(store, generation, prepared, filter, most, hits, counts)) {
+    return;
+  }
+  best.clear();
+  best.reserve(count);
+  for (std::size_t q = 0; q < count; ++q) best.emplace_back(hits + q * most, most);
+  scan(store, prepared, filter, 0, store.rows(), best);
+  for (std::size_t q = 0; q < count; ++q) counts[q] = static_cast<std::uint32_t>(best[q].finish());
+}
+
+void VectorIndex::use_device(int device, std::size_t bytes) {
+  WriterClaim claim(writing_, WriterClaim::Held::kNow);
+  if (!DeviceScan::holds(storage())) {
+    throw Error(Code::kUnsupported, "vectors of this storage type are not for a device: f32, f16, bf16, i8 and b1 are");
+  }
+  if (device_ != nullptr) throw Error(Code::kArgument, "the index has a device already");
+  auto made = std::make_unique<DeviceScan>(device, bytes);
+  std::unique_ptr<DeviceScan> fine;
+  if (fine_ != nullptr && DeviceScan::holds(fine_->type())) fine = std::make_unique<DeviceScan>(device, bytes);
+  WriteLock lock(lock_);
+  device_ = std::move(made);
+  fine_device_ = std::move(fine);
+}
+
+DeviceScan::State VectorIndex::device_state() const {
+  if (device_ == nullptr) throw Error(Code::kArgument, "the index has no device");
+  DeviceScan::State state = device_->state();
+  if (fine_device_ != nullptr) {
+    const DeviceScan::State fine = fine_device_->state();
+    state.bytes += fine.bytes;
+    state.searches += fine.searches;
+    state.fallbacks += fine.fallbacks;
+  }
+  return state;
+}
+
 bool VectorIndex::scans(const SearchOptions& options) const {
-  return kind_ == IndexKind::kFlat || options.exact;
+  // What a device does is not shared out to threads.
+  return device_ == nullptr && (kind_ == IndexKind::kFlat || options.exact);
 }
 
 SearchParts VectorIndex::parts_of(const SearchOptions& options, std::size_t parts) const {

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "index/condition_cache.hpp"
+#include "index/device_scan.hpp"
 #include "index/query_batch.hpp"
 #include "index/row_filter.hpp"
 #include "index/top_k.hpp"
@@ -190,6 +191,12 @@ class VectorIndex {
                                                         std::size_t threads);
   bool has_journal() const { return journal_ != nullptr; }
   std::uint64_t journal_bytes() const { return journal_ == nullptr ? 0 : journal_->bytes(); }
+  // Exhaustive searches are done on an NVIDIA device from now on, as far as it can; at most `bytes` of its memory are for rows,
+  // 0: what is free. Once an index, before it is searched. Throws kUnsupported for a storage type that no device has,
+  // kArgument if that was done before, kNoDevice | kOldDriver | kWrongDevice.
+  void use_device(int device, std::size_t bytes);
+  bool on_device() const { return device_ != nullptr; }
+  DeviceScan::State device_state() const;
   // Returns once every change so far is on disk. There must be a journal.
   void sync_journal() { journal_->sync(journal_->last_sequence()); }
   // Saves over the snapshot, after which the journal begins anew. Searches go on beside it, changes
@@ -279,6 +286,9 @@ class VectorIndex {
   // best anew in the finer one, or in the finest alone. All exclude what the first one does.
   void search_flat(const float* queries, std::size_t count, const SearchOptions& options, Hit* hits,
                    std::uint32_t* counts) const;
+  // The `most` nearest by the codes of one store.
+  void scan_all(const EmbeddingStore& store, const float* queries, std::size_t count,
+                const SearchOptions& options, std::size_t most, Hit* hits, std::uint32_t* counts) const;
 
   mutable RwLock lock_;
   mutable std::atomic<bool> writing_{false};  // claimed by a change or a save
@@ -326,6 +336,9 @@ class VectorIndex {
   mutable std::atomic<bool> checkpointing_{false};
   AttributeTable::Mark attributes_before_;  // the add that is at work
   std::uint64_t attribute_state_ = 0;       // changes with values that were there
+  // Of the store and of the finer one, if searches are done there.
+  std::unique_ptr<DeviceScan> device_, fine_device_;
+  std::uint64_t rows_taken_back_ = 0;  // adds that were undone
   mutable ConditionCache conditions_;
   std::size_t linked_ = 0;              // rows that link() has finished with
   std::vector<float> pending_;          // appended, not yet encoded
