@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import load from 'node-gyp-build';
 import { errorOfCode, LichenError, type LichenErrorCode } from './errors.js';
+import type { CudaCalls } from './native-cuda.js';
 import type { TensorCalls } from './native-tensor.js';
 
 declare const nativeKind: unique symbol;
@@ -191,7 +192,7 @@ export interface NativeShareCounts {
 }
 
 /** The addon's functions. Arguments are checked there too, but the messages for people are made here. */
-export interface Addon extends TensorCalls {
+export interface Addon extends TensorCalls, CudaCalls {
   setErrorFactory(factory: (code: LichenErrorCode, message: string) => Error): void;
   machine(): Machine;
   /** `rerank` '' for none, `codes` a vector: of pq the subspaces, else the components; 0 for the default. */
