@@ -77,6 +77,7 @@
       "addon/hnswlib_binding.cpp",
       "addon/index_binding.cpp",
       "addon/jobs.cpp",
+      "addon/neighbors_binding.cpp",
       "addon/restrictions.cpp",
       "addon/results.cpp",
       "addon/search_binding.cpp",

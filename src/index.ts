@@ -47,7 +47,19 @@ export type * from './index/types.js';
 export { SearchableIndex } from './index/searchable-index.js';
 export { VectorIndex } from './index/vector-index.js';
 export type { Durability } from './index/writes.js';
-export { FlatIndex, type FlatOptions } from './index/flat.js';
+export { cudaDevices, cudaStatus, type CudaDevice, type CudaStatus } from './cuda.js';
+export {
+  FlatIndex,
+  type FlatOptions,
+  type NeighborLists,
+  type NeighborsOptions,
+} from './index/flat.js';
+export {
+  GpuFlatIndex,
+  type DeviceOptions,
+  type GpuFlatOptions,
+  type GpuFlatState,
+} from './index/gpu-flat.js';
 export {
   HnswIndex,
   type FromHnswlibOptions,

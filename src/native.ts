@@ -297,6 +297,14 @@ export interface Addon extends TensorCalls, CudaCalls {
     scores: Float32Array,
     restrictions?: NativeRestrictions,
   ): number | string[];
+  /** The `k` nearest other rows of each row, as many rows as `out` has room for; 0xFFFFFFFF where there are not so many. */
+  indexNeighbors(
+    index: IndexHandle,
+    k: number,
+    threads: number,
+    progress: ProgressHandle,
+    out: Uint32Array,
+  ): Promise<undefined>;
   createSearcher(index: IndexHandle, query: Float32Array, numbers: Float64Array): NativeSearcher;
   indexSearch(
     index: IndexHandle,

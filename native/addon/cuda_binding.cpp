@@ -66,6 +66,7 @@ Napi::Value index_device(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const DeviceScan::State state = index_argument(info[0])->device_state();
     Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("device", state.device);
     object.Set("rows", static_cast<double>(state.rows));
     object.Set("residentRows", static_cast<double>(state.resident));
     object.Set("bytes", static_cast<double>(state.bytes));

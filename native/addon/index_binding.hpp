@@ -23,6 +23,7 @@ void export_share_functions(Napi::Env env, Napi::Object exports);      // share_
 void export_tensor_functions(Napi::Env env, Napi::Object exports);     // tensor_binding.cpp
 void export_optimizer_functions(Napi::Env env, Napi::Object exports);  // optimizer_binding.cpp
 void export_loss_functions(Napi::Env env, Napi::Object exports);       // loss_binding.cpp
+void export_neighbors_functions(Napi::Env env, Napi::Object exports);  // neighbors_binding.cpp
 void export_cuda_functions(Napi::Env env, Napi::Object exports);       // cuda_binding.cpp
 
 // Arguments 0 to 6: dim, metric, storage, rerank | '', codes, seed, attributes.

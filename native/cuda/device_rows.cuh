@@ -50,10 +50,10 @@ struct RowBuffers {
 // What a search needs beside the rows; one search at a time has it.
 struct Workspace {
   OwnStream stream;
-  DeviceBuffer<float> values, factors;
-  DeviceBuffer<std::uint8_t> query_codes, fetched;
-  DeviceBuffer<unsigned long long> planes, keys, limits;
-  DeviceBuffer<unsigned> counts, bits, lost;
+  DeviceBuffer<float> values, factors, constants;
+  DeviceBuffer<std::uint8_t> query_codes, fetched, certain;
+  DeviceBuffer<unsigned long long> planes, keys, limits, rough_limits;
+  DeviceBuffer<unsigned> counts, bits, lost, errors;
   DeviceBuffer<LichenCudaHit> hits;
   RowBuffers streamed;
   PinnedBuffer host;

@@ -86,6 +86,9 @@ typedef struct LichenCudaSearch {
   uint64_t bits_bytes;     /* rows past them may not be found */
   LichenCudaHit* hits;     /* count × k, the nearest first, of equals the lower row */
   uint32_t* counts;        /* of hits, a query */
+  /* A query; 0: rows lie so near to each other that one which is not among the hits may be nearer, by what the rounding of
+     float types did to those that were looked at more closely: the caller looks itself. */
+  uint8_t* certain;
   const int32_t* cancel;   /* not 0: stop with LICHEN_CUDA_OK and counts of 0; may be null */
 } LichenCudaSearch;
 

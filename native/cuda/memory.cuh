@@ -91,6 +91,7 @@ inline void copy_to_host(void* to, const void* from, std::size_t bytes, Stream) 
   simulated_call();
   std::memcpy(to, from, bytes);
 }
+inline void copy_on_device(void* to, const void* from, std::size_t bytes, Stream) { std::memcpy(to, from, bytes); }
 inline void fill(void* to, int byte, std::size_t bytes, Stream) { std::memset(to, byte, bytes); }
 inline void wait_for(Stream) { simulated_call(); }
 inline void check_launch() {}
@@ -178,6 +179,9 @@ inline void copy_to_device(void* to, const void* from, std::size_t bytes, Stream
 }
 inline void copy_to_host(void* to, const void* from, std::size_t bytes, Stream stream) {
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream), "copying from the device");
+}
+inline void copy_on_device(void* to, const void* from, std::size_t bytes, Stream stream) {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream), "copying on the device");
 }
 inline void fill(void* to, int byte, std::size_t bytes, Stream stream) {
   check(cudaMemsetAsync(to, byte, bytes, stream), "filling memory of the device");

@@ -89,16 +89,18 @@ LICHEN_KERNEL void pack_planes(const std::uint8_t* values, unsigned long long by
 }
 
 // The candidates of float types scored anew with the query as it is, a warp each, in place. Codes lie by row number, or where
-// `packed` in the order of the candidates.
+// `packed` in the order of the candidates. `errors`: of each query the greatest difference that it made, as bits of a float;
+// `constants`: what the rough distances leave out, |q|² for l2.
 LICHEN_KERNEL void rescore(Candidates of, unsigned keep, const std::uint8_t* codes, unsigned long long row_bytes,
-                           bool packed, const float* values, unsigned dim, int type, bool is_l2) {
+                           bool packed, const float* values, unsigned dim, int type, bool is_l2, unsigned* errors,
+                           float* constants) {
   const unsigned warp = (blockIdx.x * blockDim.x + threadIdx.x) / kLanes;
   const unsigned lane = threadIdx.x % kLanes;
   const unsigned query = blockIdx.y;
   const bool is_there = warp < of.counts[query];
   unsigned long long* const key = of.keys + static_cast<std::size_t>(query) * of.capacity + warp;
   const unsigned row = is_there ? static_cast<unsigned>(*key) : 0u;
-  float sum = 0.0f;
+  float sum = 0.0f, square = 0.0f;
   if (is_there) {
     const std::size_t place = packed ? static_cast<std::size_t>(query) * keep + warp : row;
     const std::uint8_t* const code = codes + place * row_bytes;
@@ -107,10 +109,34 @@ LICHEN_KERNEL void rescore(Candidates of, unsigned keep, const std::uint8_t* cod
       const float x = stored_value(code, d, type);
       const float difference = x - from[d];
       sum += is_l2 ? difference * difference : -x * from[d];
+      square += is_l2 ? from[d] * from[d] : 0.0f;
     }
   }
   sum = warp_add(sum);
-  if (is_there && lane == 0) *key = hit_key(sum == sum ? sum : __uint_as_float(0x7F800000u), row);
+  square = warp_add(square);
+  if (!is_there || lane != 0) return;
+  const float error = fabsf(sum - square - key_distance(*key));
+  // What is no number is no small error.
+  atomicMax(&errors[query], __float_as_uint(error == error ? error : __uint_as_float(0x7F800000u)));
+  constants[query] = square;
+  *key = hit_key(sum == sum ? sum : __uint_as_float(0x7F800000u), row);
+}
+
+// So many times the greatest of a few dozen errors no error of millions is, as they are distributed.
+inline constexpr float kErrorShare = 4.0f;
+
+// Whether nothing was left out, or each query's k-th candidate, scored anew, is nearer than any row can be that was left out at the limit.
+LICHEN_KERNEL void judge(Candidates of, unsigned count, unsigned k, bool all_kept, const unsigned* errors, const float* constants,
+                         std::uint8_t* certain) {
+  const unsigned query = blockIdx.x * blockDim.x + threadIdx.x;
+  if (query >= count) return;
+  const unsigned long long limit = of.limits[query];
+  bool is_certain = all_kept || limit == kNoKey;
+  if (!is_certain && of.counts[query] >= k) {
+    const float last = key_distance(of.keys[static_cast<std::size_t>(query) * of.capacity + k - 1]);
+    is_certain = last - constants[query] + kErrorShare * __uint_as_float(errors[query]) <= key_distance(limit);
+  }
+  certain[query] = is_certain ? 1 : 0;
 }
 
 }  // namespace lichen::cuda

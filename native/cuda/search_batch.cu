@@ -38,7 +38,9 @@ bool Batch::run(std::size_t first, std::size_t count) {
   if (!score_all()) return false;
   if (is_float(spec_.type)) {
     rescore_kept();
-    select(std::min<std::size_t>(keep_, search_.k));
+    copy_to_host(search_.certain + first, space_.certain.get(), count, space_.stream);
+  } else {
+    std::fill_n(search_.certain + first, count, std::uint8_t{1});
   }
   LICHEN_LAUNCH(give_hits, count_, 128, 0, space_.stream, candidates(), static_cast<unsigned>(search_.k),
                 space_.hits.get());
@@ -224,10 +226,24 @@ void Batch::rescore_kept() {
     wait_for(space_.stream);
     codes = space_.fetched.get();
   }
+  space_.errors.fit(count_);
+  space_.constants.fit(count_);
+  space_.certain.fit(count_);
+  space_.rough_limits.fit(count_);
+  fill(space_.errors.get(), 0, count_ * sizeof(unsigned), space_.stream);
   const dim3 grid(static_cast<unsigned>((keep_ * kLanes + 127) / 128), count_);
   LICHEN_LAUNCH(rescore, grid, 128, 0, space_.stream, candidates(), static_cast<unsigned>(keep_), codes,
                 spec_.row_bytes, streams(), space_.values.get(), static_cast<unsigned>(spec_.dim), spec_.type,
-                spec_.is_l2 != 0);
+                spec_.is_l2 != 0, space_.errors.get(), space_.constants.get());
+  check_launch();
+  const std::size_t k = std::min<std::size_t>(keep_, search_.k);
+  // What was left out was left out by the rough distances.
+  copy_on_device(space_.rough_limits.get(), space_.limits.get(), count_ * sizeof(unsigned long long), space_.stream);
+  select(k);
+  Candidates judged = candidates();
+  judged.limits = space_.rough_limits.get();
+  LICHEN_LAUNCH(judge, (count_ + 127) / 128, 128, 0, space_.stream, judged, count_, static_cast<unsigned>(k),
+                keep_ >= search_.rows, space_.errors.get(), space_.constants.get(), space_.certain.get());
   check_launch();
 }
 

@@ -110,16 +110,17 @@ class Block {
   struct Fiber {
     ucontext_t context;
     jmp_buf place;
-    std::unique_ptr<unsigned char[]> stack;
     bool started = false;
     bool done = false;
   };
 
   void start(unsigned t) {
     Fiber& fiber = fibers_[t];
-    fiber.stack.reset(new unsigned char[kStack]);
+    // Made once a thread: blocks are many.
+    static thread_local std::vector<std::unique_ptr<unsigned char[]>> stacks;
+    if (stacks.size() <= t) stacks.emplace_back(new unsigned char[kStack]);
     getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.get();
+    fiber.context.uc_stack.ss_sp = stacks[t].get();
     fiber.context.uc_stack.ss_size = kStack;
     fiber.context.uc_link = nullptr;
     makecontext(&fiber.context, &Block::enter, 0);
@@ -177,6 +178,11 @@ inline void __syncwarp() {
 // Threads of the host may run blocks of their own at the same time, and share what they count in.
 inline unsigned atomicAdd(unsigned* to, unsigned value) { return __atomic_fetch_add(to, value, __ATOMIC_RELAXED); }
 inline unsigned atomicOr(unsigned* to, unsigned value) { return __atomic_fetch_or(to, value, __ATOMIC_RELAXED); }
+inline unsigned atomicMax(unsigned* to, unsigned value) {
+  const unsigned before = *to;
+  *to = std::max(before, value);
+  return before;
+}
 inline unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
 inline float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 inline int __popcll(unsigned long long bits) { return std::popcount(bits); }

@@ -68,7 +68,8 @@ void DeviceScan::bring(const EmbeddingStore& store, std::uint64_t generation) {
 }
 
 int DeviceScan::try_search(const EmbeddingStore& store, const QueryBatch& queries,
-                           const RowFilter* filter, std::size_t k, Hit* hits, std::uint32_t* counts) {
+                           const RowFilter* filter, std::size_t k, Hit* hits, std::uint32_t* counts,
+                           std::uint8_t* certain) {
   std::vector<LichenCudaQuery> prepared(queries.size());
   for (std::size_t q = 0; q < queries.size(); ++q) {
     const PreparedQuery& query = queries[q];
@@ -87,12 +88,15 @@ int DeviceScan::try_search(const EmbeddingStore& store, const QueryBatch& querie
   }
   search.hits = reinterpret_cast<LichenCudaHit*>(hits);
   search.counts = counts;
+  search.certain = certain;
   return api_.rows_search(rows_, &search);
 }
 
-bool DeviceScan::search(const EmbeddingStore& store, std::uint64_t generation, const QueryBatch& queries,
-                        const RowFilter* filter, std::size_t k, Hit* hits, std::uint32_t* counts) {
-  searches_.fetch_add(1, std::memory_order_relaxed);
+void DeviceScan::search(const EmbeddingStore& store, std::uint64_t generation, const QueryBatch& queries,
+                        const RowFilter* filter, std::size_t k, Hit* hits, std::uint32_t* counts,
+                        std::vector<std::uint32_t>& left) {
+  searches_.fetch_add(queries.size(), std::memory_order_relaxed);
+  std::vector<std::uint8_t> certain(queries.size(), 0);
   int status = LICHEN_CUDA_UNSUPPORTED;
   try {
     std::shared_lock shared(mutex_);
@@ -108,23 +112,24 @@ bool DeviceScan::search(const EmbeddingStore& store, std::uint64_t generation, c
       }
       shared.lock();
     }
-    status = try_search(store, queries, filter, k, hits, counts);
+    status = try_search(store, queries, filter, k, hits, counts, certain.data());
     if (!is_passing(status)) check_cuda(status);
   } catch (const Error& error) {
     if (error.code() != Code::kDeviceMemory && error.code() != Code::kUnsupported) throw;
   }
   // What is no number is nobody's neighbour there, and anybody's last one here.
   const std::size_t admitted = filter == nullptr ? store.rows() : filter->selected();
-  const bool is_whole =
-      status == LICHEN_CUDA_OK && std::all_of(counts, counts + queries.size(), [&](std::uint32_t count) {
-        return count >= std::min(k, admitted);
-      });
-  if (!is_whole) fallbacks_.fetch_add(1, std::memory_order_relaxed);
-  return is_whole;
+  left.clear();
+  for (std::uint32_t q = 0; q < queries.size(); ++q) {
+    const bool is_done = status == LICHEN_CUDA_OK && certain[q] != 0 && counts[q] >= std::min(k, admitted);
+    if (!is_done) left.push_back(q);
+  }
+  fallbacks_.fetch_add(left.size(), std::memory_order_relaxed);
 }
 
 DeviceScan::State DeviceScan::state() const {
   State state;
+  state.device = device_;
   std::shared_lock lock(mutex_);
   if (rows_ != nullptr) {
     std::uint64_t rows = 0, resident = 0, bytes = 0;

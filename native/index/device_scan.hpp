@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <shared_mutex>
+#include <vector>
 
 #include "index/query_batch.hpp"
 #include "index/row_filter.hpp"
@@ -19,11 +20,12 @@ namespace lichen {
 class DeviceScan {
  public:
   struct State {
+    int device = 0;
     std::size_t rows = 0;      // brought there by the last search
     std::size_t resident = 0;  // of them, in memory of the device
     std::size_t bytes = 0;     // of it
-    std::uint64_t searches = 0;
-    std::uint64_t fallbacks = 0;  // searches that the device left to the host
+    std::uint64_t searches = 0;   // queries
+    std::uint64_t fallbacks = 0;  // of them left to the host
   };
 
   // Of the device's memory at most so many bytes for rows; 0: what is free. Throws kNoDevice | kOldDriver | kWrongDevice.
@@ -35,10 +37,12 @@ class DeviceScan {
   static bool holds(StorageType type);
 
   // The k nearest of every row of the store that the filter admits, for each query at hits + q × k, counts[q] of them. A store
-  // whose rows are not those of the last time and more behind them has another `generation`. False if the device cannot do
-  // it, for want of memory or since k is too large: nothing is written then. Throws kDeviceLost.
-  bool search(const EmbeddingStore& store, std::uint64_t generation, const QueryBatch& queries,
-              const RowFilter* filter, std::size_t k, Hit* hits, std::uint32_t* counts);
+  // whose rows are not those of the last time and more behind them has another `generation`. `left`: the queries that the
+  // device leaves to the host, all of them for want of memory or since k is too large, or those where a row that was left out
+  // could be nearer by a rounding. Throws kDeviceLost.
+  void search(const EmbeddingStore& store, std::uint64_t generation, const QueryBatch& queries,
+              const RowFilter* filter, std::size_t k, Hit* hits, std::uint32_t* counts,
+              std::vector<std::uint32_t>& left);
   State state() const;
 
  private:
@@ -46,7 +50,7 @@ class DeviceScan {
   void make(const EmbeddingStore& store);
   void forget() noexcept;
   int try_search(const EmbeddingStore& store, const QueryBatch& queries, const RowFilter* filter,
-                 std::size_t k, Hit* hits, std::uint32_t* counts);
+                 std::size_t k, Hit* hits, std::uint32_t* counts, std::uint8_t* certain);
 
   const LichenCudaApi& api_;
   const int device_;

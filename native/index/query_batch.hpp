@@ -21,6 +21,12 @@ class QueryBatch {
     }
   }
 
+  // Only these, in this order, of which each stands no earlier than its new place.
+  void keep(const std::vector<std::uint32_t>& queries) {
+    for (std::size_t i = 0; i < queries.size(); ++i) prepared_[i] = prepared_[queries[i]];
+    prepared_.resize(queries.size());
+  }
+
   // One query: what a row stands for. `vector` is room for dim values.
   void prepare_row(const EmbeddingStore& store, std::size_t row, float* vector) {
     memory_.resize(std::max(memory_.size(), store.prepared_bytes()), 0);

@@ -327,14 +327,49 @@ void VectorIndex::scan_all(const EmbeddingStore& store, const float* queries, st
   DeviceScan* const device = &store == &store_ ? device_.get() : fine_device_.get();
   // Neither number ever falls, and each changes with the lock held.
   const std::uint64_t generation = layout() + rows_taken_back_;
-  if (device != nullptr && device->search(store, generation, prepared, filter, most, hits, counts)) {
-    return;
+  thread_local std::vector<std::uint32_t> left;
+  if (device != nullptr) {
+    device->search(store, generation, prepared, filter, most, hits, counts, left);
+    if (left.empty()) return;
+    prepared.keep(left);
   }
+  const auto place = [&](std::size_t i) { return device == nullptr ? i : left[i]; };
   best.clear();
-  best.reserve(count);
-  for (std::size_t q = 0; q < count; ++q) best.emplace_back(hits + q * most, most);
+  best.reserve(prepared.size());
+  for (std::size_t i = 0; i < prepared.size(); ++i) best.emplace_back(hits + place(i) * most, most);
   scan(store, prepared, filter, 0, store.rows(), best);
-  for (std::size_t q = 0; q < count; ++q) counts[q] = static_cast<std::uint32_t>(best[q].finish());
+  for (std::size_t i = 0; i < prepared.size(); ++i) {
+    counts[place(i)] = static_cast<std::uint32_t>(best[i].finish());
+  }
+}
+
+void VectorIndex::neighbors(std::size_t first, std::size_t count, std::size_t k,
+                            std::uint32_t* out) const {
+  ReadLock lock(lock_);
+  std::fill(out, out + count * k, kNoRow);
+  std::vector<std::uint32_t> rows;
+  for (std::size_t row = first; row < std::min(first + count, shown_rows()); ++row) {
+    if (alive(row)) rows.push_back(static_cast<std::uint32_t>(row));
+  }
+  SearchOptions options;
+  options.exact = true;
+  // A row is among its own nearest.
+  options.k = std::min(k + 1, shown_rows() - dead_count_);
+  std::vector<float> vectors(rows.size() * dim());
+  for (std::size_t i = 0; i < rows.size(); ++i) finest().decode(rows[i], vectors.data() + i * dim());
+  std::vector<Hit> hits(rows.size() * options.k);
+  std::vector<std::uint32_t> counts(rows.size());
+  if (!rows.empty()) {
+    scan_all(finest(), vectors.data(), rows.size(), options, options.k, hits.data(), counts.data());
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::uint32_t* const to = out + (rows[i] - first) * k;
+    std::size_t written = 0;
+    for (std::size_t h = 0; h < counts[i] && written < k; ++h) {
+      const std::uint32_t row = hits[i * options.k + h].row;
+      if (row != rows[i]) to[written++] = row;
+    }
+  }
 }
 
 void VectorIndex::use_device(int device, std::size_t bytes) {

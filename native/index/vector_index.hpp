@@ -149,6 +149,10 @@ class VectorIndex {
   std::vector<Hit> search_within(const float* query, float score,
                                  const SearchOptions& options) const;
 
+  // Of each of rows [first, first + count) the k nearest other rows by the finest store, exactly, nearest first, as row numbers:
+  // k a row, kNoRow where there are not so many. Dead rows are nobody's neighbours and have none.
+  void neighbors(std::size_t first, std::size_t count, std::size_t k, std::uint32_t* out) const;
+
   // Rows on whose attributes a condition holds now: bit r % 8 of byte r / 8.
   std::vector<std::uint8_t> rows_where(const Condition& condition) const;
   // Calls visit(rows, attributes) with the rows of some keys, under the lock. Throws kUnknownKey.

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { cudaStatus } from '../cuda.js';
 import { LichenFileError } from '../errors.js';
 import { inspectSnapshot } from '../index/snapshot.js';
 import { machine } from '../native.js';
@@ -64,6 +65,18 @@ function inspectSystem(flags: InspectFlags): Promise<void> {
   for (const [name, value] of Object.entries(system)) {
     terminal.say(`${name.padEnd(16)}${[value].flat().join(', ')}`);
   }
-  terminal.result(system);
+  const cuda = cudaStatus();
+  const devices = cuda.devices.map(
+    ({ name, computeCapability, memoryBytes, freeBytes, driver }) =>
+      `${name}, compute capability ${computeCapability}, ${gib(memoryBytes)} of memory (${gib(freeBytes)} free), driver for CUDA ${driver}`,
+  );
+  terminal.say(
+    `${'cuda'.padEnd(16)}${cuda.reason === undefined ? devices.join('; ') : `not used: ${cuda.reason}`}`,
+  );
+  terminal.result({ ...system, cuda });
   return Promise.resolve();
+}
+
+function gib(bytes: number): string {
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }

@@ -1,15 +1,45 @@
-import { native } from '../native.js';
+import { machine, native } from '../native.js';
 import { parseMetric } from '../vectors/metric.js';
-import { requireDim, requireOptions, resolveRerank, resolveStorage } from './arguments.js';
+import {
+  requireDim,
+  requireInteger,
+  requireOptions,
+  resolveRerank,
+  resolveStorage,
+  resolveThreads,
+} from './arguments.js';
 import { resolveSchema } from './attributes.js';
 import type { OpenIndexOptions } from './file-options.js';
+import { runOperation } from './operation.js';
 import { attachNativeOf, type ShareToken } from './share.js';
 import { adopt, openNativeOf } from './snapshot.js';
-import type { IndexOptions, Key, RerankOptions, StorageOptions } from './types.js';
+import type {
+  IndexOptions,
+  Key,
+  OperationOptions,
+  RerankOptions,
+  StorageOptions,
+} from './types.js';
 import { VectorIndex } from './vector-index.js';
 
 /** Options of {@link FlatIndex}. */
 export interface FlatOptions extends IndexOptions, StorageOptions, RerankOptions {}
+
+/** Options of `neighbors`. */
+export interface NeighborsOptions extends OperationOptions {
+  /** Default: every processor. */
+  threads?: number | undefined;
+}
+
+/** Nearest neighbours of all rows. */
+export interface NeighborLists {
+  /** Row numbers, `k` a row. */
+  readonly rows: Uint32Array;
+  readonly k: number;
+}
+
+const NEIGHBORS_OPTIONS = ['signal', 'onProgress', 'threads'] as const;
+const MOST_NEIGHBORS = 1024;
 
 const FLAT_OPTIONS = [
   'dim',
@@ -59,6 +89,23 @@ export class FlatIndex<K extends Key = number> extends VectorIndex<K> {
     options?: OpenIndexOptions,
   ): Promise<FlatIndex<K>> {
     return adopt<FlatIndex<K>>(FlatIndex, await openNativeOf('flat', path, options));
+  }
+
+  /**
+   * The exact `k` nearest neighbours of every vector, itself left out, by the finest storage type: what a graph can be
+   * built from, and the truth for it. Vectors count by row, in the order in which they were added (`compact` renumbers).
+   * @returns row numbers, `k` a row, the nearest first; 0xFFFFFFFF where there are not so many or the row is removed.
+   * @throws ERR_LICHEN_ARGUMENT unless `k` is from 1 to 1,024; ERR_LICHEN_MEMORY, ERR_LICHEN_ABORTED.
+   */
+  async neighbors(k: number, options: NeighborsOptions = {}): Promise<NeighborLists> {
+    const given = requireOptions(options, NEIGHBORS_OPTIONS);
+    requireInteger('k', k, 1, MOST_NEIGHBORS);
+    const threads = resolveThreads(given.threads, machine().threads);
+    const rows = new Uint32Array((this.size + native().indexDescribe(this.handle).dead) * k);
+    await runOperation('neighbors', given, (progress) =>
+      native().indexNeighbors(this.handle, k, threads, progress, rows),
+    );
+    return { rows, k };
   }
 
   /** As `attachIndex`; ERR_LICHEN_ARGUMENT also for an index of another kind. */
