@@ -35,6 +35,10 @@ async function lackOfEmulation() {
   return missing.length === 0 ? undefined : `${missing.join(' and ')} not found`;
 }
 
+async function lackOfCuda() {
+  return (await run('nvcc', ['--version'])).status === 0 ? undefined : 'nvcc not found';
+}
+
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
 function countNative(output) {
@@ -104,6 +108,16 @@ const SIDE_BY_SIDE = [
     ],
     count: countNative,
   },
+  {
+    name: 'CUDA module',
+    // That it compiles: there is no device to run it on; its kernels run on a simulated one in test/cuda.
+    lack: lackOfCuda,
+    commands: [
+      ['cmake', ['-S', 'native', '-B', 'build/cuda', '-DLICHEN_ADDON=OFF', '-DLICHEN_CUDA=ON']],
+      ['cmake', ['--build', 'build/cuda', '--target', 'lichen_cuda']],
+    ],
+  },
+  { name: 'CUDA module, simulated', commands: [['node', ['scripts/simulated-cuda.mjs']]] },
   {
     name: 'addon by cmake-js',
     // That it builds, and not how well: not optimized, it compiles faster. The benches too, so that they cannot rot.

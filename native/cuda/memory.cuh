@@ -226,7 +226,7 @@ inline LichenCudaDevice describe_device(int device) {
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, device), "asking for the device");
   LichenCudaDevice out = {};
-  std::strncpy(out.name, properties.name, sizeof out.name - 1);
+  std::memcpy(out.name, properties.name, std::min(sizeof out.name, sizeof properties.name));
   out.major = properties.major;
   out.minor = properties.minor;
   out.multiprocessors = properties.multiProcessorCount;
