@@ -39,7 +39,8 @@ Napi::Value cuda_devices(const Napi::CallbackInfo& info) {
       };
       Napi::Object device = Napi::Object::New(env);
       device.Set("name", std::string(about.name));
-      device.Set("computeCapability", std::to_string(about.major) + "." + std::to_string(about.minor));
+      device.Set("computeCapability",
+                 std::to_string(about.major) + "." + std::to_string(about.minor));
       device.Set("multiprocessors", about.multiprocessors);
       device.Set("memoryBytes", static_cast<double>(about.memory));
       device.Set("freeBytes", static_cast<double>(about.free));

@@ -20,8 +20,9 @@ constexpr std::size_t kDeviceTile = 4096;
 
 class NeighborsJob final : public Job {
  public:
-  NeighborsJob(Napi::Env env, IndexPointer index, std::size_t rows, std::size_t k, std::size_t threads,
-               std::shared_ptr<Progress> progress, Span<std::uint32_t> out, Napi::ObjectReference array)
+  NeighborsJob(Napi::Env env, IndexPointer index, std::size_t rows, std::size_t k,
+               std::size_t threads, std::shared_ptr<Progress> progress, Span<std::uint32_t> out,
+               Napi::ObjectReference array)
       : Job(env),
         index_(std::move(index)),
         rows_(rows),
@@ -59,7 +60,8 @@ class NeighborsJob final : public Job {
   std::atomic<std::size_t> next_{0};
 };
 
-// (handle, k, threads, progress, out) -> Promise<undefined>; `out` takes row_numbers × k row numbers.
+// (handle, k, threads, progress, out) -> Promise<undefined>; `out` takes row_numbers × k row
+// numbers.
 Napi::Value neighbors(const Napi::CallbackInfo& info) {
   return guarded(info, [&]() -> Napi::Value {
     const IndexPointer index = index_argument(info[0]);

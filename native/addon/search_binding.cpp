@@ -52,7 +52,8 @@ std::size_t tile_size(const VectorIndex& index, const SearchOptions& options, st
   const std::size_t most = std::max<std::size_t>(1, kMostHits / hits);
   // A device takes all at once.
   if (index.on_device()) return std::min(queries, most);
-  return std::min({index.scans(options) ? (queries + threads - 1) / threads : kGraphTile, kScanTile, most});
+  return std::min(
+      {index.scans(options) ? (queries + threads - 1) / threads : kGraphTile, kScanTile, most});
 }
 
 // Searches for queries [first, first + count) of a batch; `options`, `counts` and `out` are those

@@ -1,7 +1,8 @@
 #pragma once
-// A device made of one thread of the host, for tests: blocks run one after another, the threads of a block as coroutines
-// that give way where threads of a device wait for each other. What needs a whole warp is done by the lane that
-// comes last, for all. A kernel whose threads wait for ever is told, not waited for.
+// A device made of one thread of the host, for tests: blocks run one after another, the threads of
+// a block as coroutines that give way where threads of a device wait for each other. What needs a
+// whole warp is done by the lane that comes last, for all. A kernel whose threads wait for ever is
+// told, not waited for.
 
 #include <setjmp.h>
 #include <ucontext.h>
@@ -37,7 +38,11 @@ struct Meeting {
 class Block {
  public:
   Block(dim3 index, dim3 grid, unsigned threads, std::size_t shared)
-      : index_(index), grid_(grid), threads_(threads), shared_(shared + 128), warps_((threads + 31) / 32) {
+      : index_(index),
+        grid_(grid),
+        threads_(threads),
+        shared_(shared + 128),
+        warps_((threads + 31) / 32) {
     all_.size = threads;
     for (unsigned w = 0; w < warps_.size(); ++w) warps_[w].size = std::min(32u, threads - 32 * w);
   }
@@ -54,7 +59,8 @@ class Block {
       for (now_ = 0; now_ < threads_; ++now_) {
         Fiber& fiber = fibers_[now_];
         if (fiber.done) continue;
-        // Contexts know of signals and ask the system about them at each switch: only the first one is theirs.
+        // Contexts know of signals and ask the system about them at each switch: only the first one
+        // is theirs.
         if (_setjmp(main_) == 0) {
           if (fiber.started) _longjmp(fiber.place, 1);
           fiber.started = true;
@@ -144,7 +150,8 @@ class Block {
   bool moved_ = false;
 };
 
-inline void launch(dim3 grid, unsigned threads, std::size_t shared, const std::function<void()>& kernel) {
+inline void launch(dim3 grid, unsigned threads, std::size_t shared,
+                   const std::function<void()>& kernel) {
   for (unsigned z = 0; z < grid.z; ++z) {
     for (unsigned y = 0; y < grid.y; ++y) {
       for (unsigned x = 0; x < grid.x; ++x) Block({x, y, z}, grid, threads, shared).run(kernel);
@@ -159,7 +166,7 @@ inline void launch(dim3 grid, unsigned threads, std::size_t shared, const std::f
 #define LICHEN_SHARED(name) \
   unsigned char* const name = ::lichen::cuda::simulated::Block::current()->shared()
 #define LICHEN_LAUNCH(kernel, grid, threads, shared, stream, ...) \
-  (static_cast<void>(stream), \
+  (static_cast<void>(stream),                                     \
    ::lichen::cuda::simulated::launch(grid, threads, shared, [&] { kernel(__VA_ARGS__); }))
 #define __launch_bounds__(...)
 #define threadIdx (::dim3(::lichen::cuda::simulated::Block::current()->thread()))
@@ -176,8 +183,12 @@ inline void __syncwarp() {
   block->meet(block->warp(), nullptr, [](void**) {});
 }
 // Threads of the host may run blocks of their own at the same time, and share what they count in.
-inline unsigned atomicAdd(unsigned* to, unsigned value) { return __atomic_fetch_add(to, value, __ATOMIC_RELAXED); }
-inline unsigned atomicOr(unsigned* to, unsigned value) { return __atomic_fetch_or(to, value, __ATOMIC_RELAXED); }
+inline unsigned atomicAdd(unsigned* to, unsigned value) {
+  return __atomic_fetch_add(to, value, __ATOMIC_RELAXED);
+}
+inline unsigned atomicOr(unsigned* to, unsigned value) {
+  return __atomic_fetch_or(to, value, __ATOMIC_RELAXED);
+}
 inline unsigned atomicMax(unsigned* to, unsigned value) {
   const unsigned before = *to;
   *to = std::max(before, value);
@@ -190,8 +201,10 @@ inline int __popcll(unsigned long long bits) { return std::popcount(bits); }
 namespace lichen::cuda {
 
 inline void copy_16(void* to, const void* from, bool is_there) {
-  if (is_there) std::memcpy(to, from, 16);
-  else std::memset(to, 0, 16);
+  if (is_there)
+    std::memcpy(to, from, 16);
+  else
+    std::memset(to, 0, 16);
 }
 inline void end_copies() {}
 template <int N>
@@ -206,7 +219,8 @@ inline void load_matrices(std::uint32_t (&out)[4], const void* row) {
   block->meet(block->warp(), &given, [](void** all) {
     for (int lane = 0; lane < 32; ++lane) {
       for (int m = 0; m < 4; ++m) {
-        const auto* from = static_cast<const unsigned char*>(static_cast<Given*>(all[8 * m + lane / 4])->row);
+        const auto* from =
+            static_cast<const unsigned char*>(static_cast<Given*>(all[8 * m + lane / 4])->row);
         std::memcpy(&static_cast<Given*>(all[lane])->out[m], from + 4 * (lane % 4), 4);
       }
     }
@@ -246,8 +260,10 @@ inline void warp_product(typename Value::Sum* c, const std::uint32_t* a, const s
 struct F16Product {
   using Sum = float;
   static float product(std::uint32_t a, std::uint32_t b) {
-    return float_from_half(static_cast<std::uint16_t>(a)) * float_from_half(static_cast<std::uint16_t>(b)) +
-           float_from_half(static_cast<std::uint16_t>(a >> 16)) * float_from_half(static_cast<std::uint16_t>(b >> 16));
+    return float_from_half(static_cast<std::uint16_t>(a)) *
+               float_from_half(static_cast<std::uint16_t>(b)) +
+           float_from_half(static_cast<std::uint16_t>(a >> 16)) *
+               float_from_half(static_cast<std::uint16_t>(b >> 16));
   }
   static void add(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t* b) {
     warp_product<F16Product>(c, a, b);
@@ -276,7 +292,8 @@ struct I8Product {
   using Sum = int;
   static int product(std::uint32_t a, std::uint32_t b) {
     int sum = 0;
-    for (int i = 0; i < 32; i += 8) sum += static_cast<std::uint8_t>(a >> i) * static_cast<std::int8_t>(b >> i);
+    for (int i = 0; i < 32; i += 8)
+      sum += static_cast<std::uint8_t>(a >> i) * static_cast<std::int8_t>(b >> i);
     return sum;
   }
   static void add(int (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t* b) {

@@ -9,7 +9,8 @@
 namespace lichen {
 namespace {
 
-static_assert(sizeof(Hit) == sizeof(LichenCudaHit) && offsetof(Hit, row) == offsetof(LichenCudaHit, row));
+static_assert(sizeof(Hit) == sizeof(LichenCudaHit) &&
+              offsetof(Hit, row) == offsetof(LichenCudaHit, row));
 
 LichenCudaSource source_of(const EmbeddingStore& store) {
   if (is_float(store.type())) return {store.codes(), nullptr, nullptr, nullptr};
@@ -18,7 +19,9 @@ LichenCudaSource source_of(const EmbeddingStore& store) {
 }
 
 // What another try, later or on the host, may do.
-bool is_passing(int status) { return status == LICHEN_CUDA_MEMORY || status == LICHEN_CUDA_UNSUPPORTED; }
+bool is_passing(int status) {
+  return status == LICHEN_CUDA_MEMORY || status == LICHEN_CUDA_UNSUPPORTED;
+}
 
 }  // namespace
 
@@ -29,7 +32,8 @@ DeviceScan::DeviceScan(int device, std::size_t most_bytes)
   if (device < 0 || device >= count) {
     throw Error(Code::kNoDevice, "there is no CUDA device of number " + std::to_string(device));
   }
-  // Rows of no length to speak of: whether the device takes them shows whether there is code for it.
+  // Rows of no length to speak of: whether the device takes them shows whether there is code for
+  // it.
   const LichenCudaSpec spec = {device, LICHEN_CUDA_F32, 0, 16, 64};
   LichenCudaRows* rows = nullptr;
   check_cuda(api_.rows_create(&spec, 0, &rows));
@@ -38,7 +42,9 @@ DeviceScan::DeviceScan(int device, std::size_t most_bytes)
 
 DeviceScan::~DeviceScan() { forget(); }
 
-bool DeviceScan::holds(StorageType type) { return type != StorageType::kI4 && type != StorageType::kPq; }
+bool DeviceScan::holds(StorageType type) {
+  return type != StorageType::kI4 && type != StorageType::kPq;
+}
 
 void DeviceScan::forget() noexcept {
   if (rows_ != nullptr) api_.rows_destroy(rows_);
@@ -50,7 +56,8 @@ void DeviceScan::forget() noexcept {
 void DeviceScan::make(const EmbeddingStore& store) {
   forget();
   const LichenCudaSpec spec = {device_, static_cast<std::int32_t>(store.type()),
-                               store.metric() == Metric::kL2 ? 1 : 0, store.dim(), store.row_bytes()};
+                               store.metric() == Metric::kL2 ? 1 : 0, store.dim(),
+                               store.row_bytes()};
   check_cuda(api_.rows_create(&spec, most_bytes_, &rows_));
   codec_ = &store.codec();
 }
@@ -92,9 +99,9 @@ int DeviceScan::try_search(const EmbeddingStore& store, const QueryBatch& querie
   return api_.rows_search(rows_, &search);
 }
 
-void DeviceScan::search(const EmbeddingStore& store, std::uint64_t generation, const QueryBatch& queries,
-                        const RowFilter* filter, std::size_t k, Hit* hits, std::uint32_t* counts,
-                        std::vector<std::uint32_t>& left) {
+void DeviceScan::search(const EmbeddingStore& store, std::uint64_t generation,
+                        const QueryBatch& queries, const RowFilter* filter, std::size_t k,
+                        Hit* hits, std::uint32_t* counts, std::vector<std::uint32_t>& left) {
   searches_.fetch_add(queries.size(), std::memory_order_relaxed);
   std::vector<std::uint8_t> certain(queries.size(), 0);
   int status = LICHEN_CUDA_UNSUPPORTED;
@@ -121,7 +128,8 @@ void DeviceScan::search(const EmbeddingStore& store, std::uint64_t generation, c
   const std::size_t admitted = filter == nullptr ? store.rows() : filter->selected();
   left.clear();
   for (std::uint32_t q = 0; q < queries.size(); ++q) {
-    const bool is_done = status == LICHEN_CUDA_OK && certain[q] != 0 && counts[q] >= std::min(k, admitted);
+    const bool is_done =
+        status == LICHEN_CUDA_OK && certain[q] != 0 && counts[q] >= std::min(k, admitted);
     if (!is_done) left.push_back(q);
   }
   fallbacks_.fetch_add(left.size(), std::memory_order_relaxed);

@@ -1,7 +1,7 @@
 #pragma once
-// DeviceScan: the rows of a store on an NVIDIA device as well, and exhaustive search there. What changes in the store is brought
-// there by the next search; the store stays whole in the memory of the host, from which rows are read that the device has no
-// room for.
+// DeviceScan: the rows of a store on an NVIDIA device as well, and exhaustive search there. What
+// changes in the store is brought there by the next search; the store stays whole in the memory of
+// the host, from which rows are read that the device has no room for.
 
 #include <atomic>
 #include <cstddef>
@@ -21,14 +21,15 @@ class DeviceScan {
  public:
   struct State {
     int device = 0;
-    std::size_t rows = 0;      // brought there by the last search
-    std::size_t resident = 0;  // of them, in memory of the device
-    std::size_t bytes = 0;     // of it
+    std::size_t rows = 0;         // brought there by the last search
+    std::size_t resident = 0;     // of them, in memory of the device
+    std::size_t bytes = 0;        // of it
     std::uint64_t searches = 0;   // queries
     std::uint64_t fallbacks = 0;  // of them left to the host
   };
 
-  // Of the device's memory at most so many bytes for rows; 0: what is free. Throws kNoDevice | kOldDriver | kWrongDevice.
+  // Of the device's memory at most so many bytes for rows; 0: what is free. Throws kNoDevice |
+  // kOldDriver | kWrongDevice.
   DeviceScan(int device, std::size_t most_bytes);
   ~DeviceScan();
   DeviceScan(const DeviceScan&) = delete;
@@ -36,10 +37,11 @@ class DeviceScan {
 
   static bool holds(StorageType type);
 
-  // The k nearest of every row of the store that the filter admits, for each query at hits + q × k, counts[q] of them. A store
-  // whose rows are not those of the last time and more behind them has another `generation`. `left`: the queries that the
-  // device leaves to the host, all of them for want of memory or since k is too large, or those where a row that was left out
-  // could be nearer by a rounding. Throws kDeviceLost.
+  // The k nearest of every row of the store that the filter admits, for each query at hits + q × k,
+  // counts[q] of them. A store whose rows are not those of the last time and more behind them has
+  // another `generation`. `left`: the queries that the device leaves to the host, all of them for
+  // want of memory or since k is too large, or those where a row that was left out could be nearer
+  // by a rounding. Throws kDeviceLost.
   void search(const EmbeddingStore& store, std::uint64_t generation, const QueryBatch& queries,
               const RowFilter* filter, std::size_t k, Hit* hits, std::uint32_t* counts,
               std::vector<std::uint32_t>& left);

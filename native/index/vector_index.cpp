@@ -312,8 +312,8 @@ void VectorIndex::search_flat(const float* queries, std::size_t count, const Sea
   }
   scan_all(store, queries, count, options, most, found, counts);
   for (std::size_t q = 0; rerank && q < count; ++q) {
-    counts[q] = static_cast<std::uint32_t>(rescore(queries + q * dim(), found + q * most, counts[q],
-                                                   options.k, hits + q * options.k));
+    counts[q] = static_cast<std::uint32_t>(
+        rescore(queries + q * dim(), found + q * most, counts[q], options.k, hits + q * options.k));
   }
 }
 
@@ -356,7 +356,8 @@ void VectorIndex::neighbors(std::size_t first, std::size_t count, std::size_t k,
   // A row is among its own nearest.
   options.k = std::min(k + 1, shown_rows() - dead_count_);
   std::vector<float> vectors(rows.size() * dim());
-  for (std::size_t i = 0; i < rows.size(); ++i) finest().decode(rows[i], vectors.data() + i * dim());
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    finest().decode(rows[i], vectors.data() + i * dim());
   std::vector<Hit> hits(rows.size() * options.k);
   std::vector<std::uint32_t> counts(rows.size());
   if (!rows.empty()) {
@@ -375,12 +376,14 @@ void VectorIndex::neighbors(std::size_t first, std::size_t count, std::size_t k,
 void VectorIndex::use_device(int device, std::size_t bytes) {
   WriterClaim claim(writing_, WriterClaim::Held::kNow);
   if (!DeviceScan::holds(storage())) {
-    throw Error(Code::kUnsupported, "vectors of this storage type are not for a device: f32, f16, bf16, i8 and b1 are");
+    throw Error(Code::kUnsupported,
+                "vectors of this storage type are not for a device: f32, f16, bf16, i8 and b1 are");
   }
   if (device_ != nullptr) throw Error(Code::kArgument, "the index has a device already");
   auto made = std::make_unique<DeviceScan>(device, bytes);
   std::unique_ptr<DeviceScan> fine;
-  if (fine_ != nullptr && DeviceScan::holds(fine_->type())) fine = std::make_unique<DeviceScan>(device, bytes);
+  if (fine_ != nullptr && DeviceScan::holds(fine_->type()))
+    fine = std::make_unique<DeviceScan>(device, bytes);
   WriteLock lock(lock_);
   device_ = std::move(made);
   fine_device_ = std::move(fine);

@@ -149,8 +149,9 @@ class VectorIndex {
   std::vector<Hit> search_within(const float* query, float score,
                                  const SearchOptions& options) const;
 
-  // Of each of rows [first, first + count) the k nearest other rows by the finest store, exactly, nearest first, as row numbers:
-  // k a row, kNoRow where there are not so many. Dead rows are nobody's neighbours and have none.
+  // Of each of rows [first, first + count) the k nearest other rows by the finest store, exactly,
+  // nearest first, as row numbers: k a row, kNoRow where there are not so many. Dead rows are
+  // nobody's neighbours and have none.
   void neighbors(std::size_t first, std::size_t count, std::size_t k, std::uint32_t* out) const;
 
   // Rows on whose attributes a condition holds now: bit r % 8 of byte r / 8.
@@ -195,9 +196,10 @@ class VectorIndex {
                                                         std::size_t threads);
   bool has_journal() const { return journal_ != nullptr; }
   std::uint64_t journal_bytes() const { return journal_ == nullptr ? 0 : journal_->bytes(); }
-  // Exhaustive searches are done on an NVIDIA device from now on, as far as it can; at most `bytes` of its memory are for rows,
-  // 0: what is free. Once an index, before it is searched. Throws kUnsupported for a storage type that no device has,
-  // kArgument if that was done before, kNoDevice | kOldDriver | kWrongDevice.
+  // Exhaustive searches are done on an NVIDIA device from now on, as far as it can; at most `bytes`
+  // of its memory are for rows, 0: what is free. Once an index, before it is searched. Throws
+  // kUnsupported for a storage type that no device has, kArgument if that was done before,
+  // kNoDevice | kOldDriver | kWrongDevice.
   void use_device(int device, std::size_t bytes);
   bool on_device() const { return device_ != nullptr; }
   DeviceScan::State device_state() const;
@@ -292,7 +294,8 @@ class VectorIndex {
                    std::uint32_t* counts) const;
   // The `most` nearest by the codes of one store.
   void scan_all(const EmbeddingStore& store, const float* queries, std::size_t count,
-                const SearchOptions& options, std::size_t most, Hit* hits, std::uint32_t* counts) const;
+                const SearchOptions& options, std::size_t most, Hit* hits,
+                std::uint32_t* counts) const;
 
   mutable RwLock lock_;
   mutable std::atomic<bool> writing_{false};  // claimed by a change or a save

@@ -15,7 +15,8 @@ namespace {
 std::atomic<const LichenCudaApi*> open_api{nullptr};
 
 #ifndef _WIN32
-// The module is linked with CUDA's runtime, not with the driver: where there is none it would open, and fail later.
+// The module is linked with CUDA's runtime, not with the driver: where there is none it would open,
+// and fail later.
 void require_driver(void* module) {
   // One for tests, that simulates a device.
   if (dlsym(module, "lichen_cuda_simulated") != nullptr) return;
@@ -30,8 +31,8 @@ const LichenCudaApi* load_api(const std::string& path) {
   void* const module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (module == nullptr) {
     const char* const reason = dlerror();
-    throw Error(Code::kNoDevice,
-                "the CUDA module cannot be opened: " + std::string(reason == nullptr ? path : reason));
+    throw Error(Code::kNoDevice, "the CUDA module cannot be opened: " +
+                                     std::string(reason == nullptr ? path : reason));
   }
   require_driver(module);
   using Entry = const LichenCudaApi* (*)(std::uint32_t);

@@ -7,8 +7,9 @@
 
 namespace lichen {
 
-// Opens it, once a process: a second call with the same path does nothing. Throws Error(kNoDevice) where there is no driver,
-// the file cannot be opened or is of another version; kArgument for another path than the one that is open.
+// Opens it, once a process: a second call with the same path does nothing. Throws Error(kNoDevice)
+// where there is no driver, the file cannot be opened or is of another version; kArgument for
+// another path than the one that is open.
 void open_cuda(const std::string& path);
 
 // What it offers. Throws Error(kNoDevice) unless it is open.
