@@ -5,7 +5,7 @@ import { filesUnder } from './files.mjs';
 import { run } from './run.mjs';
 
 const write = process.argv.includes('--write');
-const cpp = filesUnder('native', ['.cpp', '.hpp']);
+const cpp = filesUnder('native', ['.cpp', '.hpp', '.cu', '.cuh', '.h']);
 const steps = [
   ['prettier', ['.', write ? '--write' : '--check', '--log-level', 'warn']],
   ['clang-format', [...(write ? ['-i'] : ['--dry-run', '-Werror']), ...cpp]],

@@ -1,11 +1,13 @@
 #pragma once
-// What kernels are written with. With nvcc it is CUDA. With LICHEN_SIMULATED it is the simulated device of
-// simulated_device.hpp, on which the very same kernels run in any C++ compiler: for tests on machines without a device.
+// What kernels are written with. With nvcc it is CUDA. With LICHEN_SIMULATED it is the simulated
+// device of simulated_device.hpp, on which the very same kernels run in any C++ compiler: for tests
+// on machines without a device.
 //
-// Fragments of matrices, for all types alike since all take 32 bytes of each row and query at a time: lane l of a warp holds
-// of A (16 rows) the 4 bytes at 4 (l % 4) of row l / 4, of row l / 4 + 8, and both once more 16 bytes further; of B (8 columns)
-// the 4 bytes at 4 (l % 4) of column l / 4, and 16 bytes further; of C row l / 4, columns 2 (l % 4) and the next, and the same
-// of row l / 4 + 8 (PTX ISA, "Matrix fragments for mma").
+// Fragments of matrices, for all types alike since all take 32 bytes of each row and query at a
+// time: lane l of a warp holds of A (16 rows) the 4 bytes at 4 (l % 4) of row l / 4, of row l / 4 +
+// 8, and both once more 16 bytes further; of B (8 columns) the 4 bytes at 4 (l % 4) of column l /
+// 4, and 16 bytes further; of C row l / 4, columns 2 (l % 4) and the next, and the same of row l /
+// 4 + 8 (PTX ISA, "Matrix fragments for mma").
 
 #include <cstddef>
 #include <cstdint>
@@ -34,12 +36,12 @@ LICHEN_DEVICE unsigned shared_address(const void* pointer) {
   return static_cast<unsigned>(__cvta_generic_to_shared(pointer));
 }
 
-// 16 bytes from global to shared memory, zeros where `is_there` is false; wait_copies waits until at most `N` groups are under
-// way.
+// 16 bytes from global to shared memory, zeros where `is_there` is false; wait_copies waits until
+// at most `N` groups are under way.
 LICHEN_DEVICE void copy_16(void* to, const void* from, bool is_there) {
   const int bytes = is_there ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_address(to)), "l"(from),
-               "r"(bytes));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_address(to)),
+               "l"(from), "r"(bytes));
 }
 LICHEN_DEVICE void end_copies() { asm volatile("cp.async.commit_group;\n" ::); }
 template <int N>
@@ -58,7 +60,8 @@ struct F16Product {
   using Sum = float;
   LICHEN_DEVICE void add(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t* b) {
     asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+        "{%0,%1,%2,%3};\n"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
   }
@@ -67,17 +70,20 @@ struct Bf16Product {
   using Sum = float;
   LICHEN_DEVICE void add(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t* b) {
     asm volatile(
-        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+        "{%8,%9}, {%0,%1,%2,%3};\n"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
   }
 };
-// Values of 32 bits, of which 11 of the significand count (TF32): the others are cut off here, which is worth a bit.
+// Values of 32 bits, of which 11 of the significand count (TF32): the others are cut off here,
+// which is worth a bit.
 struct F32Product {
   using Sum = float;
   LICHEN_DEVICE void add(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t* b) {
     asm volatile(
-        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+        "{%0,%1,%2,%3};\n"
         : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
   }
@@ -87,14 +93,16 @@ struct I8Product {
   using Sum = int;
   LICHEN_DEVICE void add(int (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t* b) {
     asm volatile(
-        "mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
+        "mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+        "{%0,%1,%2,%3};\n"
         : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
   }
 };
 
 LICHEN_DEVICE float warp_add(float value) {
-  for (int step = kLanes / 2; step > 0; step /= 2) value += __shfl_xor_sync(0xFFFFFFFFu, value, step);
+  for (int step = kLanes / 2; step > 0; step /= 2)
+    value += __shfl_xor_sync(0xFFFFFFFFu, value, step);
   return value;
 }
 LICHEN_DEVICE float warp_greatest(float value) {

@@ -1,10 +1,11 @@
 #pragma once
 // Rows that lie on a device, as far as it has room, and the search among them.
 //
-// A search scores rows piece by piece. All of the first piece are candidates; each later piece has the limits that the pieces
-// before it gave, and is as much larger as leaves room for what is then to be expected below them. Should rows lie so that
-// more come than there is room for, the search begins anew with the limits that it ended with, which are far lower; so no order
-// of rows makes it wrong, only slower. Rows that are not on the device are brought there piece by piece meanwhile.
+// A search scores rows piece by piece. All of the first piece are candidates; each later piece has
+// the limits that the pieces before it gave, and is as much larger as leaves room for what is then
+// to be expected below them. Should rows lie so that more come than there is room for, the search
+// begins anew with the limits that it ended with, which are far lower; so no order of rows makes it
+// wrong, only slower. Rows that are not on the device are brought there piece by piece meanwhile.
 
 #include <algorithm>
 #include <condition_variable>
@@ -13,8 +14,8 @@
 #include <vector>
 
 #include "cuda/memory.cuh"
-#include "cuda/prepare_kernels.cuh"
 #include "cuda/popcount_kernel.cuh"
+#include "cuda/prepare_kernels.cuh"
 #include "cuda/score_kernel.cuh"
 #include "cuda/select_kernel.cuh"
 
@@ -24,7 +25,7 @@ inline constexpr std::size_t kMostKept = 4096;
 inline constexpr std::size_t kLeastPlaces = 1024;
 inline constexpr std::size_t kMostPlaces = 16384;
 inline constexpr std::size_t kPlacesAKept = 16;
-inline constexpr std::size_t kMostQueries = 4096;       // at a time
+inline constexpr std::size_t kMostQueries = 4096;  // at a time
 inline constexpr std::size_t kMostCandidateBytes = std::size_t{256} << 20;
 inline constexpr std::size_t kMostResidentQueryBytes = 64 * 1024;  // of a tile
 inline constexpr std::size_t kStreamedBytes = std::size_t{128} << 20;
@@ -44,7 +45,9 @@ struct RowBuffers {
     offsets.clear();
     squares.clear();
   }
-  std::size_t bytes() const { return codes.bytes() + scales.bytes() + offsets.bytes() + squares.bytes(); }
+  std::size_t bytes() const {
+    return codes.bytes() + scales.bytes() + offsets.bytes() + squares.bytes();
+  }
 };
 
 // What a search needs beside the rows; one search at a time has it.
@@ -77,8 +80,8 @@ class DeviceRows {
   std::size_t row_cost(const LichenCudaSource& source) const;
   void make_room(const LichenCudaSource& source, std::size_t rows);
   // Rows [first, first + count) of the source, to `at` of the buffers.
-  void copy(const LichenCudaSource& source, std::size_t first, std::size_t count, RowBuffers& to, std::size_t at,
-            Stream stream) const;
+  void copy(const LichenCudaSource& source, std::size_t first, std::size_t count, RowBuffers& to,
+            std::size_t at, Stream stream) const;
   void allocate(const LichenCudaSource& source, std::size_t rows, RowBuffers& buffers) const;
   bool squares_are_made() const { return is_float(spec_.type) && spec_.is_l2 != 0; }
 
@@ -100,7 +103,8 @@ class DeviceRows::Turn {
  public:
   explicit Turn(DeviceRows& rows) : rows_(rows) {
     std::unique_lock lock(rows.mutex_);
-    rows.returned_.wait(lock, [&] { return !rows.idle_.empty() || rows.workspaces_ < kMostWorkspaces; });
+    rows.returned_.wait(lock,
+                        [&] { return !rows.idle_.empty() || rows.workspaces_ < kMostWorkspaces; });
     if (!rows.idle_.empty()) {
       workspace_ = std::move(rows.idle_.back());
       rows.idle_.pop_back();

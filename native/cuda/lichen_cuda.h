@@ -1,10 +1,12 @@
 /*
- * What the module for NVIDIA devices offers: a table of functions in plain C. The addon opens the module at run time, where
- * there is a driver, and asks for the table by its version; nothing else connects the two.
+ * What the module for NVIDIA devices offers: a table of functions in plain C. The addon opens the
+ * module at run time, where there is a driver, and asks for the table by its version; nothing else
+ * connects the two.
  *
- * Every function returns a LichenCudaStatus. Whatever went wrong, the process goes on, and message() says what it was, for
- * the calling thread. All may be called by several threads at once; of one object, put, truncate and destroy need it alone.
- * Bytes are little-endian, and lie as native/codecs/codec.hpp says.
+ * Every function returns a LichenCudaStatus. Whatever went wrong, the process goes on, and
+ * message() says what it was, for the calling thread. All may be called by several threads at once;
+ * of one object, put, truncate and destroy need it alone. Bytes are little-endian, and lie as
+ * native/codecs/codec.hpp says.
  */
 #ifndef LICHEN_CUDA_H
 #define LICHEN_CUDA_H
@@ -25,7 +27,8 @@ typedef enum LichenCudaStatus {
   LICHEN_CUDA_NO_DEVICE = 3,    /* no device, or none of that number */
   LICHEN_CUDA_WRONG_DEVICE = 4, /* no code in the module for it (compute capability below 8.0) */
   LICHEN_CUDA_MEMORY = 5,       /* of the device, or pinned memory of the host */
-  LICHEN_CUDA_LOST = 6,         /* the device failed; what was on it is gone, and only a new process gets it back */
+  LICHEN_CUDA_LOST =
+      6, /* the device failed; what was on it is gone, and only a new process gets it back */
   LICHEN_CUDA_ARGUMENT = 7,
   LICHEN_CUDA_UNSUPPORTED = 8, /* too large for the kernels: the caller does it itself */
   LICHEN_CUDA_FAILED = 9
@@ -64,7 +67,8 @@ typedef struct LichenCudaSource {
   const float* squares;
 } LichenCudaSource;
 
-/* A prepared query: of float types `values`, dim of them; else one signed byte a code and factors (see CodeQuery). */
+/* A prepared query: of float types `values`, dim of them; else one signed byte a code and factors
+ * (see CodeQuery). */
 typedef struct LichenCudaQuery {
   const float* values;
   const int8_t* bytes;
@@ -86,10 +90,11 @@ typedef struct LichenCudaSearch {
   uint64_t bits_bytes;     /* rows past them may not be found */
   LichenCudaHit* hits;     /* count × k, the nearest first, of equals the lower row */
   uint32_t* counts;        /* of hits, a query */
-  /* A query; 0: rows lie so near to each other that one which is not among the hits may be nearer, by what the rounding of
-     float types did to those that were looked at more closely: the caller looks itself. */
+  /* A query; 0: rows lie so near to each other that one which is not among the hits may be nearer,
+     by what the rounding of float types did to those that were looked at more closely: the caller
+     looks itself. */
   uint8_t* certain;
-  const int32_t* cancel;   /* not 0: stop with LICHEN_CUDA_OK and counts of 0; may be null */
+  const int32_t* cancel; /* not 0: stop with LICHEN_CUDA_OK and counts of 0; may be null */
 } LichenCudaSearch;
 
 typedef struct LichenCudaRows LichenCudaRows;
@@ -111,15 +116,17 @@ typedef struct LichenCudaApi {
   int (*device_count)(int32_t* count);
   int (*device)(int32_t device, LichenCudaDevice* out);
 
-  /* Rows on a device. `most_bytes`: of device memory for them, 0 for what is free; rows that do not fit are read from the
-     host's memory by each search. */
+  /* Rows on a device. `most_bytes`: of device memory for them, 0 for what is free; rows that do not
+     fit are read from the host's memory by each search. */
   int (*rows_create)(const LichenCudaSpec* spec, uint64_t most_bytes, LichenCudaRows** out);
   void (*rows_destroy)(LichenCudaRows* rows);
   /* Takes rows [first, first + count) of the source; first is at most what it has. */
-  int (*rows_put)(LichenCudaRows* rows, const LichenCudaSource* source, uint64_t first, uint64_t count);
+  int (*rows_put)(LichenCudaRows* rows, const LichenCudaSource* source, uint64_t first,
+                  uint64_t count);
   int (*rows_truncate)(LichenCudaRows* rows, uint64_t count);
   /* How many there are, and bytes of device memory. */
-  int (*rows_size)(const LichenCudaRows* rows, uint64_t* count, uint64_t* resident, uint64_t* bytes);
+  int (*rows_size)(const LichenCudaRows* rows, uint64_t* count, uint64_t* resident,
+                   uint64_t* bytes);
   int (*rows_search)(LichenCudaRows* rows, const LichenCudaSearch* search);
 
   /* float32 tensors on a device. */
@@ -129,9 +136,11 @@ typedef struct LichenCudaApi {
   int (*tensor_get)(const LichenCudaTensor* tensor, float* values);
   int (*matrix_product)(const LichenCudaProduct* product);
   /* Of each of `rows` rows of `columns` values; may be in place. */
-  int (*softmax)(const LichenCudaTensor* in, LichenCudaTensor* out, uint64_t rows, uint64_t columns);
+  int (*softmax)(const LichenCudaTensor* in, LichenCudaTensor* out, uint64_t rows,
+                 uint64_t columns);
   /* The k largest of each row, descending, of equals the lower column; k at most 1024. */
-  int (*top_k)(const LichenCudaTensor* in, uint64_t rows, uint64_t columns, uint64_t k, float* values, int32_t* indices);
+  int (*top_k)(const LichenCudaTensor* in, uint64_t rows, uint64_t columns, uint64_t k,
+               float* values, int32_t* indices);
 } LichenCudaApi;
 
 /* Null for another version. The only symbol of the module. */
@@ -140,7 +149,7 @@ __declspec(dllexport)
 #else
 __attribute__((visibility("default")))
 #endif
-const LichenCudaApi* lichen_cuda_api(uint32_t abi);
+    const LichenCudaApi* lichen_cuda_api(uint32_t abi);
 
 #ifdef __cplusplus
 }

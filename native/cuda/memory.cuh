@@ -1,12 +1,13 @@
 #pragma once
-// Devices, their memory, and what goes wrong with them, as C++ has it: objects that give back what they hold, and exceptions.
+// Devices, their memory, and what goes wrong with them, as C++ has it: objects that give back what
+// they hold, and exceptions.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <cstdio>
 #include <mutex>
 #include <new>
 #include <stdexcept>
@@ -26,8 +27,9 @@ struct Failure : std::runtime_error {
 
 #ifdef LICHEN_SIMULATED
 
-// Tests tell it by the variable LICHEN_SIMULATED_DEVICE, "memory calls status": how many bytes there are, and after how many
-// further calls, of those that can fail, each fails with which status; −1 calls: none does.
+// Tests tell it by the variable LICHEN_SIMULATED_DEVICE, "memory calls status": how many bytes
+// there are, and after how many further calls, of those that can fail, each fails with which
+// status; −1 calls: none does.
 struct SimulatedState {
   std::mutex mutex;
   std::string told;
@@ -50,7 +52,8 @@ inline void simulated_call() {
   }
   if (state.calls_left < 0) return;
   if (state.calls_left == 0) {
-    throw Failure(static_cast<LichenCudaStatus>(state.failure), "the simulated device failed, as it was told to");
+    throw Failure(static_cast<LichenCudaStatus>(state.failure),
+                  "the simulated device failed, as it was told to");
   }
   --state.calls_left;
 }
@@ -61,7 +64,8 @@ inline void* device_memory(std::size_t bytes) {
   simulated_call();
   SimulatedState& state = simulated_state();
   std::lock_guard lock(state.mutex);
-  if (bytes > state.memory - std::min(state.memory, state.used)) throw Failure(LICHEN_CUDA_MEMORY, "the simulated device is full");
+  if (bytes > state.memory - std::min(state.memory, state.used))
+    throw Failure(LICHEN_CUDA_MEMORY, "the simulated device is full");
   void* const memory = std::malloc(bytes + sizeof(std::max_align_t));
   if (memory == nullptr) throw Failure(LICHEN_CUDA_MEMORY, "the simulated device is full");
   state.used += bytes;
@@ -91,7 +95,9 @@ inline void copy_to_host(void* to, const void* from, std::size_t bytes, Stream) 
   simulated_call();
   std::memcpy(to, from, bytes);
 }
-inline void copy_on_device(void* to, const void* from, std::size_t bytes, Stream) { std::memcpy(to, from, bytes); }
+inline void copy_on_device(void* to, const void* from, std::size_t bytes, Stream) {
+  std::memcpy(to, from, bytes);
+}
 inline void fill(void* to, int byte, std::size_t bytes, Stream) { std::memset(to, byte, bytes); }
 inline void wait_for(Stream) { simulated_call(); }
 inline void check_launch() {}
@@ -106,7 +112,8 @@ inline int count_devices() {
   return 1;
 }
 inline LichenCudaDevice describe_device(int device) {
-  if (device != 0) throw Failure(LICHEN_CUDA_NO_DEVICE, "there is one simulated device, of number 0");
+  if (device != 0)
+    throw Failure(LICHEN_CUDA_NO_DEVICE, "there is one simulated device, of number 0");
   LichenCudaDevice out = {};
   std::strcpy(out.name, "simulated device");
   out.major = 9;
@@ -178,18 +185,23 @@ inline void copy_to_device(void* to, const void* from, std::size_t bytes, Stream
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream), "copying to the device");
 }
 inline void copy_to_host(void* to, const void* from, std::size_t bytes, Stream stream) {
-  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream), "copying from the device");
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream),
+        "copying from the device");
 }
 inline void copy_on_device(void* to, const void* from, std::size_t bytes, Stream stream) {
-  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream), "copying on the device");
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream),
+        "copying on the device");
 }
 inline void fill(void* to, int byte, std::size_t bytes, Stream stream) {
   check(cudaMemsetAsync(to, byte, bytes, stream), "filling memory of the device");
 }
-inline void wait_for(Stream stream) { check(cudaStreamSynchronize(stream), "waiting for the device"); }
+inline void wait_for(Stream stream) {
+  check(cudaStreamSynchronize(stream), "waiting for the device");
+}
 inline void check_launch() { check(cudaGetLastError(), "starting a kernel"); }
 inline void allow_shared_memory(const void* kernel, std::size_t bytes) {
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(bytes)),
         "shared memory");
 }
 inline std::size_t free_memory(int device) {
@@ -200,7 +212,8 @@ inline std::size_t free_memory(int device) {
 }
 inline int multiprocessors(int device) {
   int count = 0;
-  check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "asking for multiprocessors");
+  check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device),
+        "asking for multiprocessors");
   return count;
 }
 inline int count_devices() {
@@ -210,7 +223,8 @@ inline int count_devices() {
   if (driver == 0) throw Failure(LICHEN_CUDA_NO_DRIVER, "no NVIDIA driver is loaded");
   // Drivers run what was built with any runtime of their major version.
   if (driver / 1000 < runtime / 1000) {
-    throw Failure(LICHEN_CUDA_OLD_DRIVER, "the NVIDIA driver is for CUDA " + std::to_string(driver / 1000) + "." +
+    throw Failure(LICHEN_CUDA_OLD_DRIVER, "the NVIDIA driver is for CUDA " +
+                                              std::to_string(driver / 1000) + "." +
                                               std::to_string(driver % 1000 / 10) + ", this needs " +
                                               std::to_string(runtime / 1000) + ".0 or later");
   }
@@ -242,18 +256,21 @@ inline LichenCudaDevice describe_device(int device) {
 // Makes it the current one.
 inline void require_device(int device) {
   if (device < 0 || device >= count_devices()) {
-    throw Failure(LICHEN_CUDA_NO_DEVICE, "there is no CUDA device of number " + std::to_string(device));
+    throw Failure(LICHEN_CUDA_NO_DEVICE,
+                  "there is no CUDA device of number " + std::to_string(device));
   }
   const LichenCudaDevice about = describe_device(device);
   if (about.major < 8) {
     throw Failure(LICHEN_CUDA_WRONG_DEVICE, std::string(about.name) + " has compute capability " +
-                                                std::to_string(about.major) + "." + std::to_string(about.minor) +
+                                                std::to_string(about.major) + "." +
+                                                std::to_string(about.minor) +
                                                 ", and 8.0 is the least");
   }
   use_device(device);
 }
 
-// Memory of the device that is current when it is asked for. Grows, and then forgets what was in it.
+// Memory of the device that is current when it is asked for. Grows, and then forgets what was in
+// it.
 template <class Value>
 class DeviceBuffer {
  public:

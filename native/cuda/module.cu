@@ -81,7 +81,8 @@ int matrix_product(const LichenCudaProduct* product) {
 int softmax(const LichenCudaTensor* in, LichenCudaTensor* out, uint64_t rows, uint64_t columns) {
   return guarded([&] { soften(*in, *out, rows, columns); });
 }
-int top_k(const LichenCudaTensor* in, uint64_t rows, uint64_t columns, uint64_t k, float* values, int32_t* indices) {
+int top_k(const LichenCudaTensor* in, uint64_t rows, uint64_t columns, uint64_t k, float* values,
+          int32_t* indices) {
   return guarded([&] { find_largest(*in, rows, columns, k, values, indices); });
 }
 

@@ -14,8 +14,8 @@ LICHEN_DEVICE float stored_value(const std::uint8_t* code, unsigned d, int type)
 }
 
 // |x|² of rows [0, count), a warp a row.
-LICHEN_KERNEL void square_rows(const std::uint8_t* codes, unsigned long long row_bytes, unsigned count, unsigned dim,
-                               int type, float* squares) {
+LICHEN_KERNEL void square_rows(const std::uint8_t* codes, unsigned long long row_bytes,
+                               unsigned count, unsigned dim, int type, float* squares) {
   const unsigned row = (blockIdx.x * blockDim.x + threadIdx.x) / kLanes;
   const unsigned lane = threadIdx.x % kLanes;
   float sum = 0.0f;
@@ -42,14 +42,16 @@ LICHEN_DEVICE void store_value(std::uint8_t* to, unsigned d, int type, float val
 #endif
   } else {
     const unsigned bits = __float_as_uint(value);
-    reinterpret_cast<std::uint16_t*>(to)[d] = static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+    reinterpret_cast<std::uint16_t*>(to)[d] =
+        static_cast<std::uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
   }
 }
 
-// Queries of floats as rows of a type lie, zeros behind them, a block a query: each times a power of two by which its largest
-// value comes near 1, so that all fit f16; `per_sum` undoes it.
-LICHEN_KERNEL void pack_queries(const float* values, unsigned dim, unsigned count, int type, float weight,
-                                std::uint8_t* codes, unsigned long long bytes, float* per_sum) {
+// Queries of floats as rows of a type lie, zeros behind them, a block a query: each times a power
+// of two by which its largest value comes near 1, so that all fit f16; `per_sum` undoes it.
+LICHEN_KERNEL void pack_queries(const float* values, unsigned dim, unsigned count, int type,
+                                float weight, std::uint8_t* codes, unsigned long long bytes,
+                                float* per_sum) {
   LICHEN_SHARED(shared);
   auto* const greatest = reinterpret_cast<float*>(shared);
   const unsigned query = blockIdx.x;
@@ -77,8 +79,8 @@ LICHEN_KERNEL void pack_queries(const float* values, unsigned dim, unsigned coun
 }
 
 // The four planes of signed values of 4 bits, a thread a word of a plane.
-LICHEN_KERNEL void pack_planes(const std::uint8_t* values, unsigned long long bytes, unsigned count, unsigned words,
-                               unsigned long long* planes) {
+LICHEN_KERNEL void pack_planes(const std::uint8_t* values, unsigned long long bytes, unsigned count,
+                               unsigned words, unsigned long long* planes) {
   const unsigned at = blockIdx.x * blockDim.x + threadIdx.x;
   if (at >= count * 4 * words) return;
   const unsigned query = at / (4 * words), plane = at / words % 4, word = at % words;
@@ -88,12 +90,13 @@ LICHEN_KERNEL void pack_planes(const std::uint8_t* values, unsigned long long by
   planes[at] = bits;
 }
 
-// The candidates of float types scored anew with the query as it is, a warp each, in place. Codes lie by row number, or where
-// `packed` in the order of the candidates. `errors`: of each query the greatest difference that it made, as bits of a float;
-// `constants`: what the rough distances leave out, |q|² for l2.
-LICHEN_KERNEL void rescore(Candidates of, unsigned keep, const std::uint8_t* codes, unsigned long long row_bytes,
-                           bool packed, const float* values, unsigned dim, int type, bool is_l2, unsigned* errors,
-                           float* constants) {
+// The candidates of float types scored anew with the query as it is, a warp each, in place. Codes
+// lie by row number, or where `packed` in the order of the candidates. `errors`: of each query the
+// greatest difference that it made, as bits of a float; `constants`: what the rough distances leave
+// out, |q|² for l2.
+LICHEN_KERNEL void rescore(Candidates of, unsigned keep, const std::uint8_t* codes,
+                           unsigned long long row_bytes, bool packed, const float* values,
+                           unsigned dim, int type, bool is_l2, unsigned* errors, float* constants) {
   const unsigned warp = (blockIdx.x * blockDim.x + threadIdx.x) / kLanes;
   const unsigned lane = threadIdx.x % kLanes;
   const unsigned query = blockIdx.y;
@@ -122,19 +125,22 @@ LICHEN_KERNEL void rescore(Candidates of, unsigned keep, const std::uint8_t* cod
   *key = hit_key(sum == sum ? sum : __uint_as_float(0x7F800000u), row);
 }
 
-// So many times the greatest of a few dozen errors no error of millions is, as they are distributed.
+// So many times the greatest of a few dozen errors no error of millions is, as they are
+// distributed.
 inline constexpr float kErrorShare = 4.0f;
 
-// Whether nothing was left out, or each query's k-th candidate, scored anew, is nearer than any row can be that was left out at the limit.
-LICHEN_KERNEL void judge(Candidates of, unsigned count, unsigned k, bool all_kept, const unsigned* errors, const float* constants,
-                         std::uint8_t* certain) {
+// Whether nothing was left out, or each query's k-th candidate, scored anew, is nearer than any row
+// can be that was left out at the limit.
+LICHEN_KERNEL void judge(Candidates of, unsigned count, unsigned k, bool all_kept,
+                         const unsigned* errors, const float* constants, std::uint8_t* certain) {
   const unsigned query = blockIdx.x * blockDim.x + threadIdx.x;
   if (query >= count) return;
   const unsigned long long limit = of.limits[query];
   bool is_certain = all_kept || limit == kNoKey;
   if (!is_certain && of.counts[query] >= k) {
     const float last = key_distance(of.keys[static_cast<std::size_t>(query) * of.capacity + k - 1]);
-    is_certain = last - constants[query] + kErrorShare * __uint_as_float(errors[query]) <= key_distance(limit);
+    is_certain = last - constants[query] + kErrorShare * __uint_as_float(errors[query]) <=
+                 key_distance(limit);
   }
   certain[query] = is_certain ? 1 : 0;
 }

@@ -1,10 +1,11 @@
 #pragma once
-// Scores rows against queries tile by tile on the tensor cores, and keeps what is nearer than each query's threshold while the
-// scores are still in registers: no score is written that is not among the candidates.
+// Scores rows against queries tile by tile on the tensor cores, and keeps what is nearer than each
+// query's threshold while the scores are still in registers: no score is written that is not among
+// the candidates.
 //
-// A block has a tile of queries and passes over tiles of 128 rows, 128 bytes of each at a time, three of which are in shared
-// memory or on their way there. Blocks that run at the same time pass over the same rows with different queries, so that rows
-// come from device memory once.
+// A block has a tile of queries and passes over tiles of 128 rows, 128 bytes of each at a time,
+// three of which are in shared memory or on their way there. Blocks that run at the same time pass
+// over the same rows with different queries, so that rows come from device memory once.
 
 #include "cuda/device.cuh"
 
@@ -14,7 +15,8 @@ inline constexpr int kTileRows = 128;
 inline constexpr int kThreads = 256;
 inline constexpr int kStages = 3;
 inline constexpr int kSliceBytes = 128;
-// Rows of shared memory begin 16 bytes apart of a multiple of 128, so that eight of them lie in different banks.
+// Rows of shared memory begin 16 bytes apart of a multiple of 128, so that eight of them lie in
+// different banks.
 inline constexpr int kPitch = kSliceBytes + 16;
 inline constexpr int kStageBytes = kTileRows * kPitch;
 
@@ -27,7 +29,8 @@ struct RowsView {
   unsigned long long row_bytes;
 };
 
-// Queries on the device, padded to whole tiles; the codes of a query lie as those of a row (b1: a byte a bit).
+// Queries on the device, padded to whole tiles; the codes of a query lie as those of a row (b1: a
+// byte a bit).
 struct QueriesView {
   const std::uint8_t* codes;
   unsigned long long bytes;  // of a query: a multiple of kSliceBytes
@@ -38,7 +41,8 @@ struct QueriesView {
   unsigned count;
 };
 
-// Candidates of each query, `capacity` places each. `counts` goes on counting where there is no place left.
+// Candidates of each query, `capacity` places each. `counts` goes on counting where there is no
+// place left.
 struct Candidates {
   unsigned long long* keys;
   unsigned* counts;
@@ -50,12 +54,12 @@ struct ScoreArguments {
   RowsView rows;
   QueriesView queries;
   Candidates candidates;
-  unsigned first, last;        // rows that are scored, as they lie here
-  unsigned number;             // of row 0
-  const unsigned* bits;        // rows that may be found, by number; null: all
+  unsigned first, last;  // rows that are scored, as they lie here
+  unsigned number;       // of row 0
+  const unsigned* bits;  // rows that may be found, by number; null: all
   unsigned long long bits_count;
   unsigned query_tiles;
-  bool resident;               // whether all of a tile of queries is in shared memory
+  bool resident;  // whether all of a tile of queries is in shared memory
 };
 
 LICHEN_DEVICE bool is_admitted(const ScoreArguments& a, unsigned row) {
@@ -89,15 +93,15 @@ template <class Product, bool kCodes, bool kBits, int kQueries>
 struct ScoreTile {
   static constexpr int kWarpsAcross = kQueries >= 64 ? 2 : 1;
   static constexpr int kWarpsDown = kThreads / kLanes / kWarpsAcross;
-  static constexpr int kM = kTileRows / kWarpsDown / 16;   // 16 rows each
-  static constexpr int kN = kQueries / kWarpsAcross / 8;   // 8 queries each
+  static constexpr int kM = kTileRows / kWarpsDown / 16;  // 16 rows each
+  static constexpr int kN = kQueries / kWarpsAcross / 8;  // 8 queries each
   using Sum = typename Product::Sum;
 };
 
 // Brings one slice of a tile of rows, and of the queries if they are not resident, into a stage.
 template <bool kBits, int kQueries>
-LICHEN_DEVICE void bring(const ScoreArguments& a, unsigned tile, unsigned slice, unsigned query_tile,
-                         unsigned char* rows, unsigned char* queries) {
+LICHEN_DEVICE void bring(const ScoreArguments& a, unsigned tile, unsigned slice,
+                         unsigned query_tile, unsigned char* rows, unsigned char* queries) {
   constexpr int kPieces = kSliceBytes / 16;
   const unsigned row0 = a.first + tile * kTileRows;
   for (int i = threadIdx.x; i < kTileRows * kPieces; i += kThreads) {
@@ -105,30 +109,34 @@ LICHEN_DEVICE void bring(const ScoreArguments& a, unsigned tile, unsigned slice,
     const unsigned row = row0 + r;
     unsigned char* const to = rows + r * kPitch + piece * 16;
     if constexpr (kBits) {
-      const unsigned long long at = (slice * static_cast<unsigned long long>(kSliceBytes) + piece * 16) / 8;
+      const unsigned long long at =
+          (slice * static_cast<unsigned long long>(kSliceBytes) + piece * 16) / 8;
       const bool is_there = row < a.last && at < a.rows.row_bytes;
       spread_bits(to, is_there ? *reinterpret_cast<const std::uint16_t*>(
                                      a.rows.codes + row * a.rows.row_bytes + at)
                                : 0u);
     } else {
-      const unsigned long long at = slice * static_cast<unsigned long long>(kSliceBytes) + piece * 16;
+      const unsigned long long at =
+          slice * static_cast<unsigned long long>(kSliceBytes) + piece * 16;
       const bool is_there = row < a.last && at < a.rows.row_bytes;
       copy_16(to, is_there ? a.rows.codes + row * a.rows.row_bytes + at : a.rows.codes, is_there);
     }
   }
   if (queries == nullptr) return;
-  const std::uint8_t* const from = a.queries.codes +
-                                   static_cast<std::size_t>(query_tile) * kQueries * a.queries.bytes +
-                                   slice * static_cast<std::size_t>(kSliceBytes);
+  const std::uint8_t* const from =
+      a.queries.codes + static_cast<std::size_t>(query_tile) * kQueries * a.queries.bytes +
+      slice * static_cast<std::size_t>(kSliceBytes);
   for (int i = threadIdx.x; i < kQueries * kPieces; i += kThreads) {
     const unsigned q = i / kPieces, piece = i % kPieces;
     copy_16(queries + q * kPitch + piece * 16, from + q * a.queries.bytes + piece * 16, true);
   }
 }
 
-// Shared memory: the stages of rows, those of queries or all of the queries, then four numbers a query.
+// Shared memory: the stages of rows, those of queries or all of the queries, then four numbers a
+// query.
 template <class Product, bool kCodes, bool kBits, int kQueries>
-LICHEN_KERNEL void __launch_bounds__(kThreads, kCodes && kQueries == 128 ? 1 : 2) score_rows(ScoreArguments a) {
+LICHEN_KERNEL void __launch_bounds__(kThreads, kCodes&& kQueries == 128 ? 1 : 2)
+    score_rows(ScoreArguments a) {
   using Tile = ScoreTile<Product, kCodes, kBits, kQueries>;
   LICHEN_SHARED(shared);
   const unsigned slices = static_cast<unsigned>(a.queries.bytes / kSliceBytes);
@@ -158,7 +166,8 @@ LICHEN_KERNEL void __launch_bounds__(kThreads, kCodes && kQueries == 128 ? 1 : 2
     const unsigned query = query_tile * kQueries + q;
     const bool is_there = query < a.queries.count;
     // Nothing is at most NaN.
-    limits[q] = is_there ? limit_distance(a.candidates.limits[query]) : __uint_as_float(0x7FC00000u);
+    limits[q] =
+        is_there ? limit_distance(a.candidates.limits[query]) : __uint_as_float(0x7FC00000u);
     per_sums[q] = is_there ? a.queries.per_sum[query] : 0.0f;
     if constexpr (kCodes) {
       bases[q] = is_there ? a.queries.base[query] : 0.0f;
@@ -172,15 +181,16 @@ LICHEN_KERNEL void __launch_bounds__(kThreads, kCodes && kQueries == 128 ? 1 : 2
         a.queries.codes + static_cast<std::size_t>(query_tile) * kQueries * a.queries.bytes;
     for (unsigned i = threadIdx.x; i < kQueries * pieces; i += kThreads) {
       const unsigned q = i / pieces, piece = i % pieces;
-      copy_16(query_stages + q * resident_pitch + piece * 16, from + q * a.queries.bytes + piece * 16, true);
+      copy_16(query_stages + q * resident_pitch + piece * 16,
+              from + q * a.queries.bytes + piece * 16, true);
     }
   }
 
   const auto bring_step = [&](unsigned step) {
     if (step < steps) {
       const unsigned stage = step % kStages;
-      bring<kBits, kQueries>(a, lane_of_rows + step / slices * lanes_of_rows, step % slices, query_tile,
-                             row_stages + stage * kStageBytes,
+      bring<kBits, kQueries>(a, lane_of_rows + step / slices * lanes_of_rows, step % slices,
+                             query_tile, row_stages + stage * kStageBytes,
                              a.resident ? nullptr : query_stages + stage * kQueries * kPitch);
     }
     // A group for every step, so that as many are under way as steps are ahead.
@@ -195,7 +205,8 @@ LICHEN_KERNEL void __launch_bounds__(kThreads, kCodes && kQueries == 128 ? 1 : 2
     __syncthreads();
     bring_step(step + kStages - 1);
     const unsigned slice = step % slices;
-    const unsigned row0 = a.first + (lane_of_rows + step / slices * lanes_of_rows) * kTileRows + warp_row;
+    const unsigned row0 =
+        a.first + (lane_of_rows + step / slices * lanes_of_rows) * kTileRows + warp_row;
     if (slice == 0) {
 #pragma unroll
       for (int m = 0; m < Tile::kM; ++m) {
@@ -226,20 +237,23 @@ LICHEN_KERNEL void __launch_bounds__(kThreads, kCodes && kQueries == 128 ? 1 : 2
     }
     const unsigned char* const rows = row_stages + step % kStages * kStageBytes;
     const unsigned query_pitch = a.resident ? resident_pitch : kPitch;
-    const unsigned char* const queries =
-        a.resident ? query_stages + slice * kSliceBytes : query_stages + step % kStages * (kQueries * kPitch);
+    const unsigned char* const queries = a.resident
+                                             ? query_stages + slice * kSliceBytes
+                                             : query_stages + step % kStages * (kQueries * kPitch);
 #pragma unroll
     for (int at = 0; at < kSliceBytes; at += kStepBytes) {
       std::uint32_t left[Tile::kM][4];
 #pragma unroll
       for (int m = 0; m < Tile::kM; ++m) {
-        load_matrices(left[m], rows + (warp_row + 16 * m + lane % 16) * kPitch + at + lane / 16 * 16);
+        load_matrices(left[m],
+                      rows + (warp_row + 16 * m + lane % 16) * kPitch + at + lane / 16 * 16);
       }
 #pragma unroll
       for (int n = 0; n < Tile::kN; n += 2) {
         std::uint32_t right[4];
-        load_matrices(right, queries + (warp_query + 8 * n + lane % 8 + lane / 16 * 8) * query_pitch + at +
-                                 lane / 8 % 2 * 16);
+        load_matrices(right, queries +
+                                 (warp_query + 8 * n + lane % 8 + lane / 16 * 8) * query_pitch +
+                                 at + lane / 8 % 2 * 16);
 #pragma unroll
         for (int m = 0; m < Tile::kM; ++m) {
           Product::add(sums[m][n], left[m], right);
@@ -262,7 +276,8 @@ LICHEN_KERNEL void __launch_bounds__(kThreads, kCodes && kQueries == 128 ? 1 : 2
             const auto sum = static_cast<float>(sums[m][n][2 * half + side]);
             float distance;
             if constexpr (kCodes) {
-              distance = bases[q] + squares[m][half] + scales[m][half] * (per_sum * sum + per_rows[q]) +
+              distance = bases[q] + squares[m][half] +
+                         scales[m][half] * (per_sum * sum + per_rows[q]) +
                          offsets[m][half] * per_offsets[q];
             } else {
               distance = squares[m][half] + per_sum * sum;
@@ -279,8 +294,8 @@ LICHEN_KERNEL void __launch_bounds__(kThreads, kCodes && kQueries == 128 ? 1 : 2
 }
 
 inline std::size_t score_shared_bytes(int queries, std::size_t query_bytes, bool resident) {
-  const std::size_t of_queries =
-      resident ? queries * (query_bytes + 16) : static_cast<std::size_t>(kStages) * queries * kPitch;
+  const std::size_t of_queries = resident ? queries * (query_bytes + 16)
+                                          : static_cast<std::size_t>(kStages) * queries * kPitch;
   return static_cast<std::size_t>(kStages) * kStageBytes + of_queries + 5 * sizeof(float) * queries;
 }
 

@@ -6,21 +6,27 @@ namespace {
 constexpr std::size_t kFactors = 4;
 constexpr unsigned kSelectThreads = 512;
 
-std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
+std::size_t round_up(std::size_t value, std::size_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
 
 // Float types are scored roughly at first: so many more are scored anew.
-std::size_t kept_for(std::size_t k, bool is_rough) { return is_rough ? k + std::max<std::size_t>(16, k / 4) : k; }
+std::size_t kept_for(std::size_t k, bool is_rough) {
+  return is_rough ? k + std::max<std::size_t>(16, k / 4) : k;
+}
 
 }  // namespace
 
 Batch::Batch(DeviceRows& rows, Workspace& workspace, const LichenCudaSearch& search)
     : rows_(rows), space_(workspace), search_(search), spec_(rows.spec_) {
-  keep_ = std::min<std::size_t>(kept_for(search.k, is_float(spec_.type)), std::max<std::size_t>(1, search.rows));
+  keep_ = std::min<std::size_t>(kept_for(search.k, is_float(spec_.type)),
+                                std::max<std::size_t>(1, search.rows));
   if (keep_ > kMostKept) throw Failure(LICHEN_CUDA_UNSUPPORTED, "k is too large for the device");
   std::size_t places = kLeastPlaces;
   while (places < kMostPlaces && places < kPlacesAKept * keep_) places *= 2;
   places_ = static_cast<unsigned>(places);
-  most_queries_ = std::min(kMostQueries, kMostCandidateBytes / (places * sizeof(unsigned long long)));
+  most_queries_ =
+      std::min(kMostQueries, kMostCandidateBytes / (places * sizeof(unsigned long long)));
   const std::size_t codes = spec_.type == LICHEN_CUDA_B1 ? 8 * spec_.row_bytes : spec_.row_bytes;
   query_bytes_ = round_up(codes, kSliceBytes);
   bring_bits();
@@ -42,12 +48,13 @@ bool Batch::run(std::size_t first, std::size_t count) {
   } else {
     std::fill_n(search_.certain + first, count, std::uint8_t{1});
   }
-  LICHEN_LAUNCH(give_hits, count_, 128, 0, space_.stream, candidates(), static_cast<unsigned>(search_.k),
-                space_.hits.get());
+  LICHEN_LAUNCH(give_hits, count_, 128, 0, space_.stream, candidates(),
+                static_cast<unsigned>(search_.k), space_.hits.get());
   check_launch();
-  copy_to_host(search_.counts + first, space_.counts.get(), count * sizeof(std::uint32_t), space_.stream);
-  copy_to_host(search_.hits + first * search_.k, space_.hits.get(), count * search_.k * sizeof(LichenCudaHit),
+  copy_to_host(search_.counts + first, space_.counts.get(), count * sizeof(std::uint32_t),
                space_.stream);
+  copy_to_host(search_.hits + first * search_.k, space_.hits.get(),
+               count * search_.k * sizeof(LichenCudaHit), space_.stream);
   wait_for(space_.stream);
   return true;
 }
@@ -56,7 +63,8 @@ void Batch::bring_bits() {
   if (search_.bits == nullptr) return;
   const std::size_t words = (search_.bits_bytes + 3) / 4;
   space_.bits.fit(std::max<std::size_t>(1, words));
-  auto* const host = reinterpret_cast<unsigned*>(space_.host.fit(std::max<std::size_t>(4, words * 4)));
+  auto* const host =
+      reinterpret_cast<unsigned*>(space_.host.fit(std::max<std::size_t>(4, words * 4)));
   host[words > 0 ? words - 1 : 0] = 0;
   std::memcpy(host, search_.bits, search_.bits_bytes);
   copy_to_device(space_.bits.get(), host, words * 4, space_.stream);
@@ -84,12 +92,14 @@ void Batch::bring_queries(std::size_t first) {
   if (floats) {
     space_.values.fit(count_ * spec_.dim);
     for (std::size_t q = 0; q < count_; ++q) {
-      std::memcpy(host + factor_bytes + q * spec_.dim * sizeof(float), queries[q].values, spec_.dim * sizeof(float));
+      std::memcpy(host + factor_bytes + q * spec_.dim * sizeof(float), queries[q].values,
+                  spec_.dim * sizeof(float));
     }
     copy_to_device(space_.values.get(), host + factor_bytes, values, space_.stream);
-    LICHEN_LAUNCH(pack_queries, static_cast<unsigned>(padded), 128, 128, space_.stream, space_.values.get(),
-                  static_cast<unsigned>(spec_.dim), count_, spec_.type, spec_.is_l2 != 0 ? -2.0f : -1.0f,
-                  space_.query_codes.get(), query_bytes_, space_.factors.get() + count_);
+    LICHEN_LAUNCH(pack_queries, static_cast<unsigned>(padded), 128, 128, space_.stream,
+                  space_.values.get(), static_cast<unsigned>(spec_.dim), count_, spec_.type,
+                  spec_.is_l2 != 0 ? -2.0f : -1.0f, space_.query_codes.get(), query_bytes_,
+                  space_.factors.get() + count_);
     check_launch();
     return;
   }
@@ -102,8 +112,8 @@ void Batch::bring_queries(std::size_t first) {
   if (spec_.type != LICHEN_CUDA_B1 || count_ > kPopcountQueries) return;
   const unsigned words = static_cast<unsigned>(spec_.row_bytes / 8);
   space_.planes.fit(count_ * 4 * words);
-  LICHEN_LAUNCH(pack_planes, (count_ * 4 * words + 127) / 128, 128, 0, space_.stream, space_.query_codes.get(),
-                query_bytes_, count_, words, space_.planes.get());
+  LICHEN_LAUNCH(pack_planes, (count_ * 4 * words + 127) / 128, 128, 0, space_.stream,
+                space_.query_codes.get(), query_bytes_, count_, words, space_.planes.get());
   check_launch();
 }
 
@@ -112,20 +122,23 @@ bool Batch::score_all() {
   const std::size_t ratio = std::max<std::size_t>(1, places_ / (2 * keep_));
   const std::size_t streamed = std::max<std::size_t>(kTileRows, kStreamedBytes / spec_.row_bytes);
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
-    LICHEN_LAUNCH(begin_candidates, (count_ + 127) / 128, 128, 0, space_.stream, candidates(), count_, attempt > 0);
+    LICHEN_LAUNCH(begin_candidates, (count_ + 127) / 128, 128, 0, space_.stream, candidates(),
+                  count_, attempt > 0);
     check_launch();
     fill(space_.lost.get(), 0, sizeof(unsigned), space_.stream);
     std::size_t seen = 0;
     while (seen < search_.rows) {
       if (stopped()) return false;
-      const std::size_t wanted = seen == 0 ? places_ : std::min<std::size_t>(seen * ratio, search_.rows);
+      const std::size_t wanted =
+          seen == 0 ? places_ : std::min<std::size_t>(seen * ratio, search_.rows);
       std::size_t here = 0;
       if (seen < resident) {
         here = std::min(wanted, resident - seen);
         score(rows_.buffers_, seen, seen + here, 0);
       } else {
         here = std::min({wanted, streamed, search_.rows - seen});
-        rows_.allocate(search_.source, std::min(streamed, search_.rows - resident), space_.streamed);
+        rows_.allocate(search_.source, std::min(streamed, search_.rows - resident),
+                       space_.streamed);
         rows_.copy(search_.source, seen, here, space_.streamed, 0, space_.stream);
         score(space_.streamed, 0, here, seen);
       }
@@ -143,9 +156,10 @@ bool Batch::score_all() {
 void Batch::score(const RowBuffers& rows, std::size_t first, std::size_t last, std::size_t number) {
   const float* const factors = space_.factors.get();
   const ScoreArguments arguments = {
-      .rows = {rows.codes.get(), rows.scales.get(), rows.offsets.get(), rows.squares.get(), spec_.row_bytes},
-      .queries = {space_.query_codes.get(), query_bytes_, factors, factors + count_, factors + 2 * count_,
-                  factors + 3 * count_, count_},
+      .rows = {rows.codes.get(), rows.scales.get(), rows.offsets.get(), rows.squares.get(),
+               spec_.row_bytes},
+      .queries = {space_.query_codes.get(), query_bytes_, factors, factors + count_,
+                  factors + 2 * count_, factors + 3 * count_, count_},
       .candidates = candidates(),
       .first = static_cast<unsigned>(first),
       .last = static_cast<unsigned>(last),
@@ -169,10 +183,12 @@ void Batch::score(const RowBuffers& rows, std::size_t first, std::size_t last, s
   }
   if (count_ > kPopcountQueries) return score_by<I8Product, true, true>(arguments);
   const std::size_t wanted = (last - first + kThreads - 1) / kThreads;
-  const unsigned blocks = static_cast<unsigned>(std::min<std::size_t>(wanted, 8 * rows_.multiprocessors_));
+  const unsigned blocks =
+      static_cast<unsigned>(std::min<std::size_t>(wanted, 8 * rows_.multiprocessors_));
   const std::size_t shared = count_ * 4 * spec_.row_bytes;
   allow_shared_memory(reinterpret_cast<const void*>(&score_bits), shared);
-  LICHEN_LAUNCH(score_bits, blocks, kThreads, shared, space_.stream, arguments, space_.planes.get());
+  LICHEN_LAUNCH(score_bits, blocks, kThreads, shared, space_.stream, arguments,
+                space_.planes.get());
   check_launch();
 }
 
@@ -211,7 +227,8 @@ void Batch::rescore_kept() {
     std::vector<unsigned long long> keys(static_cast<std::size_t>(count_) * places_);
     std::vector<unsigned> counts(count_);
     copy_to_host(keys.data(), space_.keys.get(), keys.size() * sizeof keys[0], space_.stream);
-    copy_to_host(counts.data(), space_.counts.get(), counts.size() * sizeof counts[0], space_.stream);
+    copy_to_host(counts.data(), space_.counts.get(), counts.size() * sizeof counts[0],
+                 space_.stream);
     wait_for(space_.stream);
     std::vector<std::uint8_t> gathered(count_ * keep_ * spec_.row_bytes);
     for (std::size_t q = 0; q < count_; ++q) {
@@ -232,18 +249,21 @@ void Batch::rescore_kept() {
   space_.rough_limits.fit(count_);
   fill(space_.errors.get(), 0, count_ * sizeof(unsigned), space_.stream);
   const dim3 grid(static_cast<unsigned>((keep_ * kLanes + 127) / 128), count_);
-  LICHEN_LAUNCH(rescore, grid, 128, 0, space_.stream, candidates(), static_cast<unsigned>(keep_), codes,
-                spec_.row_bytes, streams(), space_.values.get(), static_cast<unsigned>(spec_.dim), spec_.type,
-                spec_.is_l2 != 0, space_.errors.get(), space_.constants.get());
+  LICHEN_LAUNCH(rescore, grid, 128, 0, space_.stream, candidates(), static_cast<unsigned>(keep_),
+                codes, spec_.row_bytes, streams(), space_.values.get(),
+                static_cast<unsigned>(spec_.dim), spec_.type, spec_.is_l2 != 0, space_.errors.get(),
+                space_.constants.get());
   check_launch();
   const std::size_t k = std::min<std::size_t>(keep_, search_.k);
   // What was left out was left out by the rough distances.
-  copy_on_device(space_.rough_limits.get(), space_.limits.get(), count_ * sizeof(unsigned long long), space_.stream);
+  copy_on_device(space_.rough_limits.get(), space_.limits.get(),
+                 count_ * sizeof(unsigned long long), space_.stream);
   select(k);
   Candidates judged = candidates();
   judged.limits = space_.rough_limits.get();
-  LICHEN_LAUNCH(judge, (count_ + 127) / 128, 128, 0, space_.stream, judged, count_, static_cast<unsigned>(k),
-                keep_ >= search_.rows, space_.errors.get(), space_.constants.get(), space_.certain.get());
+  LICHEN_LAUNCH(judge, (count_ + 127) / 128, 128, 0, space_.stream, judged, count_,
+                static_cast<unsigned>(k), keep_ >= search_.rows, space_.errors.get(),
+                space_.constants.get(), space_.certain.get());
   check_launch();
 }
 

@@ -27,9 +27,13 @@ class Batch {
   void launch_score(ScoreArguments arguments);
   void select(std::size_t keep);
   void rescore_kept();
-  bool stopped() const { return search_.cancel != nullptr && __atomic_load_n(search_.cancel, __ATOMIC_RELAXED) != 0; }
+  bool stopped() const {
+    return search_.cancel != nullptr && __atomic_load_n(search_.cancel, __ATOMIC_RELAXED) != 0;
+  }
   bool streams() const { return search_.rows > rows_.resident(); }
-  Candidates candidates() const { return {space_.keys.get(), space_.counts.get(), space_.limits.get(), places_}; }
+  Candidates candidates() const {
+    return {space_.keys.get(), space_.counts.get(), space_.limits.get(), places_};
+  }
 
   DeviceRows& rows_;
   Workspace& space_;

@@ -1,5 +1,6 @@
 #pragma once
-// Of each query's candidates the nearest, and from these the limit that the next ones must be below.
+// Of each query's candidates the nearest, and from these the limit that the next ones must be
+// below.
 
 #include "cuda/lichen_cuda.h"
 #include "cuda/score_kernel.cuh"
@@ -26,9 +27,10 @@ LICHEN_DEVICE void sort_keys(unsigned long long* keys, unsigned size) {
   __syncthreads();
 }
 
-// A block a query. Leaves the at most `keep` lowest keys, ascending, and counts them; the limit becomes the highest of them
-// where there are so many. Where candidates were lost for want of room, `lost` becomes 1: the limit is right (it comes from
-// rows that are there), what is left is not all.
+// A block a query. Leaves the at most `keep` lowest keys, ascending, and counts them; the limit
+// becomes the highest of them where there are so many. Where candidates were lost for want of room,
+// `lost` becomes 1: the limit is right (it comes from rows that are there), what is left is not
+// all.
 LICHEN_KERNEL void select_nearest(Candidates of, unsigned keep, unsigned* lost) {
   LICHEN_SHARED(shared);
   auto* const keys = reinterpret_cast<unsigned long long*>(shared);
@@ -49,8 +51,8 @@ LICHEN_KERNEL void select_nearest(Candidates of, unsigned keep, unsigned* lost) 
   }
 }
 
-// No candidates. `again`: with the limits that an attempt found which lost some, and of which each is that of a row that is
-// there.
+// No candidates. `again`: with the limits that an attempt found which lost some, and of which each
+// is that of a row that is there.
 LICHEN_KERNEL void begin_candidates(Candidates of, unsigned count, bool again) {
   const unsigned query = blockIdx.x * blockDim.x + threadIdx.x;
   if (query >= count) return;

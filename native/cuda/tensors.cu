@@ -9,7 +9,8 @@ void multiply(const LichenCudaProduct&) { throw Failure(LICHEN_CUDA_UNSUPPORTED,
 void soften(const LichenCudaTensor&, LichenCudaTensor&, std::size_t, std::size_t) {
   throw Failure(LICHEN_CUDA_UNSUPPORTED, "not yet");
 }
-void find_largest(const LichenCudaTensor&, std::size_t, std::size_t, std::size_t, float*, std::int32_t*) {
+void find_largest(const LichenCudaTensor&, std::size_t, std::size_t, std::size_t, float*,
+                  std::int32_t*) {
   throw Failure(LICHEN_CUDA_UNSUPPORTED, "not yet");
 }
 

@@ -19,8 +19,9 @@ struct LichenCudaTensor {
 namespace lichen::cuda {
 
 void multiply(const LichenCudaProduct& product);
-void soften(const LichenCudaTensor& in, LichenCudaTensor& out, std::size_t rows, std::size_t columns);
-void find_largest(const LichenCudaTensor& in, std::size_t rows, std::size_t columns, std::size_t k, float* values,
-                  std::int32_t* indices);
+void soften(const LichenCudaTensor& in, LichenCudaTensor& out, std::size_t rows,
+            std::size_t columns);
+void find_largest(const LichenCudaTensor& in, std::size_t rows, std::size_t columns, std::size_t k,
+                  float* values, std::int32_t* indices);
 
 }  // namespace lichen::cuda
