@@ -59,7 +59,7 @@ struct Workspace {
   DeviceBuffer<unsigned> counts, bits, lost, errors;
   DeviceBuffer<LichenCudaHit> hits;
   RowBuffers streamed;
-  PinnedBuffer host;
+  PinnedBuffer host, results;
 };
 
 class DeviceRows {

@@ -43,8 +43,7 @@ LICHEN_KERNEL void __launch_bounds__(kThreads)
       const float distance =
           a.queries.base[q] + square +
           scale * (a.queries.per_sum[q] * static_cast<float>(sums[q]) + a.queries.per_row[q]);
-      if (distance <= limit_distance(a.candidates.limits[q]))
-        offer(a.candidates, q, distance, a.number + row);
+      if (distance <= limit_distance(a.candidates.limits[q])) offer(a, q, distance, row);
     }
   }
 }

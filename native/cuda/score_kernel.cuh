@@ -59,7 +59,8 @@ struct ScoreArguments {
   const unsigned* bits;  // rows that may be found, by number; null: all
   unsigned long long bits_count;
   unsigned query_tiles;
-  bool resident;  // whether all of a tile of queries is in shared memory
+  bool first_piece;  // each row has the place of its number among the candidates
+  bool resident;     // whether all of a tile of queries is in shared memory
 };
 
 LICHEN_DEVICE bool is_admitted(const ScoreArguments& a, unsigned row) {
@@ -68,10 +69,12 @@ LICHEN_DEVICE bool is_admitted(const ScoreArguments& a, unsigned row) {
   return number < a.bits_count && (a.bits[number / 32] >> (number % 32) & 1u) != 0;
 }
 
-LICHEN_DEVICE void offer(const Candidates& to, unsigned query, float distance, unsigned row) {
-  const unsigned long long key = hit_key(distance, row);
+// In the first piece, where nearly all are candidates, nobody counts.
+LICHEN_DEVICE void offer(const ScoreArguments& a, unsigned query, float distance, unsigned row) {
+  const Candidates& to = a.candidates;
+  const unsigned long long key = hit_key(distance, a.number + row);
   if (key >= to.limits[query]) return;
-  const unsigned at = atomicAdd(&to.counts[query], 1u);
+  const unsigned at = a.first_piece ? row - a.first : atomicAdd(&to.counts[query], 1u);
   if (at < to.capacity) to.keys[static_cast<std::size_t>(query) * to.capacity + at] = key;
 }
 
@@ -199,7 +202,7 @@ LICHEN_KERNEL void __launch_bounds__(kThreads, kCodes&& kQueries == 128 ? 1 : 2)
   for (int s = 0; s < kStages - 1; ++s) bring_step(s);
 
   typename Tile::Sum sums[Tile::kM][Tile::kN][4];
-  float squares[Tile::kM][2], scales[Tile::kM][2], offsets[Tile::kM][2];
+  float squares[Tile::kM][2] = {}, scales[Tile::kM][2] = {}, offsets[Tile::kM][2] = {};
   for (unsigned step = 0; step < steps; ++step) {
     wait_copies<kStages - 2>();
     __syncthreads();
@@ -284,7 +287,7 @@ LICHEN_KERNEL void __launch_bounds__(kThreads, kCodes&& kQueries == 128 ? 1 : 2)
             }
             if (distance <= limit) {
               const unsigned row = row0 + 16 * m + 8 * half + lane / 4;
-              offer(a.candidates, query_tile * kQueries + q, distance, a.number + row);
+              offer(a, query_tile * kQueries + q, distance, row);
             }
           }
         }

@@ -41,21 +41,36 @@ bool Batch::run(std::size_t first, std::size_t count) {
   space_.lost.fit(1);
   space_.hits.fit(count * search_.k);
   bring_queries(first);
-  if (!score_all()) return false;
-  if (is_float(spec_.type)) {
-    rescore_kept();
-    copy_to_host(search_.certain + first, space_.certain.get(), count, space_.stream);
-  } else {
-    std::fill_n(search_.certain + first, count, std::uint8_t{1});
+  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    if (!score_all(attempt > 0)) return false;
+    if (is_float(spec_.type)) rescore_kept();
+    if (give_results(first)) return true;
   }
+  throw Failure(LICHEN_CUDA_UNSUPPORTED, "too many rows are equally near");
+}
+
+bool Batch::give_results(std::size_t first) {
+  const std::size_t hits = count_ * search_.k * sizeof(LichenCudaHit);
+  const std::size_t counts = count_ * sizeof(std::uint32_t);
   LICHEN_LAUNCH(give_hits, count_, 128, 0, space_.stream, candidates(),
                 static_cast<unsigned>(search_.k), space_.hits.get());
   check_launch();
-  copy_to_host(search_.counts + first, space_.counts.get(), count * sizeof(std::uint32_t),
-               space_.stream);
-  copy_to_host(search_.hits + first * search_.k, space_.hits.get(),
-               count * search_.k * sizeof(LichenCudaHit), space_.stream);
+  // By pinned memory, or each copy waits for the one before it.
+  std::uint8_t* const host = space_.results.fit(hits + counts + sizeof(unsigned) + count_);
+  std::uint8_t* const lost = host + hits + counts;
+  std::uint8_t* const certain = lost + sizeof(unsigned);
+  copy_to_host(host, space_.hits.get(), hits, space_.stream);
+  copy_to_host(host + hits, space_.counts.get(), counts, space_.stream);
+  copy_to_host(lost, space_.lost.get(), sizeof(unsigned), space_.stream);
+  std::memset(certain, 1, count_);
+  if (is_float(spec_.type)) copy_to_host(certain, space_.certain.get(), count_, space_.stream);
   wait_for(space_.stream);
+  unsigned were_lost = 0;
+  std::memcpy(&were_lost, lost, sizeof were_lost);
+  if (were_lost != 0) return false;
+  std::memcpy(search_.hits + first * search_.k, host, hits);
+  std::memcpy(search_.counts + first, host + hits, counts);
+  std::memcpy(search_.certain + first, certain, count_);
   return true;
 }
 
@@ -117,43 +132,37 @@ void Batch::bring_queries(std::size_t first) {
   check_launch();
 }
 
-bool Batch::score_all() {
+bool Batch::score_all(bool again) {
   const std::size_t resident = std::min<std::size_t>(search_.rows, rows_.resident());
   const std::size_t ratio = std::max<std::size_t>(1, places_ / (2 * keep_));
   const std::size_t streamed = std::max<std::size_t>(kTileRows, kStreamedBytes / spec_.row_bytes);
-  for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
-    LICHEN_LAUNCH(begin_candidates, (count_ + 127) / 128, 128, 0, space_.stream, candidates(),
-                  count_, attempt > 0);
-    check_launch();
-    fill(space_.lost.get(), 0, sizeof(unsigned), space_.stream);
-    std::size_t seen = 0;
-    while (seen < search_.rows) {
-      if (stopped()) return false;
-      const std::size_t wanted =
-          seen == 0 ? places_ : std::min<std::size_t>(seen * ratio, search_.rows);
-      std::size_t here = 0;
-      if (seen < resident) {
-        here = std::min(wanted, resident - seen);
-        score(rows_.buffers_, seen, seen + here, 0);
-      } else {
-        here = std::min({wanted, streamed, search_.rows - seen});
-        rows_.allocate(search_.source, std::min(streamed, search_.rows - resident),
-                       space_.streamed);
-        rows_.copy(search_.source, seen, here, space_.streamed, 0, space_.stream);
-        score(space_.streamed, 0, here, seen);
-      }
-      select(keep_);
-      seen += here;
+  std::size_t first_piece = std::min<std::size_t>(places_, search_.rows);
+  first_piece = std::min(first_piece, resident > 0 ? resident : streamed);
+  LICHEN_LAUNCH(begin_candidates, (count_ + 127) / 128, 128, 0, space_.stream, candidates(), count_,
+                static_cast<unsigned>(first_piece), again);
+  check_launch();
+  fill(space_.lost.get(), 0, sizeof(unsigned), space_.stream);
+  fill(space_.keys.get(), 0xFF, count_ * places_ * sizeof(unsigned long long), space_.stream);
+  for (std::size_t seen = 0, here = 0; seen < search_.rows; seen += here) {
+    if (stopped()) return false;
+    const bool is_first = seen == 0;
+    const std::size_t wanted = is_first ? first_piece : std::min(seen * ratio, search_.rows - seen);
+    if (seen < resident) {
+      here = std::min(wanted, resident - seen);
+      score(rows_.buffers_, seen, seen + here, 0, is_first);
+    } else {
+      here = std::min(wanted, streamed);
+      rows_.allocate(search_.source, std::min(streamed, search_.rows - resident), space_.streamed);
+      rows_.copy(search_.source, seen, here, space_.streamed, 0, space_.stream);
+      score(space_.streamed, 0, here, seen, is_first);
     }
-    unsigned lost = 0;
-    copy_to_host(&lost, space_.lost.get(), sizeof lost, space_.stream);
-    wait_for(space_.stream);
-    if (lost == 0) return true;
+    select(keep_);
   }
-  throw Failure(LICHEN_CUDA_UNSUPPORTED, "too many rows are equally near");
+  return true;
 }
 
-void Batch::score(const RowBuffers& rows, std::size_t first, std::size_t last, std::size_t number) {
+void Batch::score(const RowBuffers& rows, std::size_t first, std::size_t last, std::size_t number,
+                  bool is_first) {
   const float* const factors = space_.factors.get();
   const ScoreArguments arguments = {
       .rows = {rows.codes.get(), rows.scales.get(), rows.offsets.get(), rows.squares.get(),
@@ -167,6 +176,7 @@ void Batch::score(const RowBuffers& rows, std::size_t first, std::size_t last, s
       .bits = search_.bits == nullptr ? nullptr : space_.bits.get(),
       .bits_count = search_.bits_bytes * 8,
       .query_tiles = (count_ + tile_ - 1) / tile_,
+      .first_piece = is_first,
       .resident = tile_ * (query_bytes_ + 16) <= kMostResidentQueryBytes,
   };
   switch (spec_.type) {

@@ -18,9 +18,12 @@ class Batch {
  private:
   void bring_bits();
   void bring_queries(std::size_t first);
-  bool score_all();
+  bool score_all(bool again);
+  // False if candidates were lost, and nothing is given.
+  bool give_results(std::size_t first);
   // Rows [first, last) of what lies on the device, of which row 0 has this number.
-  void score(const RowBuffers& rows, std::size_t first, std::size_t last, std::size_t number);
+  void score(const RowBuffers& rows, std::size_t first, std::size_t last, std::size_t number,
+             bool is_first);
   template <class Product, bool kCodes, bool kBits>
   void score_by(const ScoreArguments& arguments);
   template <class Product, bool kCodes, bool kBits, int kQueries>

@@ -42,7 +42,16 @@ LICHEN_KERNEL void select_nearest(Candidates of, unsigned keep, unsigned* lost) 
   while (size < count) size *= 2;
   for (unsigned i = threadIdx.x; i < size; i += blockDim.x) keys[i] = i < count ? from[i] : kNoKey;
   sort_keys(keys, size);
-  const unsigned kept = count < keep ? count : keep;
+  // Places that nobody took are behind all others.
+  unsigned kept = 0;
+  for (unsigned end = count < keep ? count : keep; kept < end;) {
+    const unsigned middle = kept + (end - kept) / 2;
+    if (keys[middle] == kNoKey) {
+      end = middle;
+    } else {
+      kept = middle + 1;
+    }
+  }
   for (unsigned i = threadIdx.x; i < kept; i += blockDim.x) from[i] = keys[i];
   if (threadIdx.x == 0) {
     of.counts[query] = kept;
@@ -51,12 +60,13 @@ LICHEN_KERNEL void select_nearest(Candidates of, unsigned keep, unsigned* lost) 
   }
 }
 
-// No candidates. `again`: with the limits that an attempt found which lost some, and of which each
-// is that of a row that is there.
-LICHEN_KERNEL void begin_candidates(Candidates of, unsigned count, bool again) {
+// No candidates, but places for those of the first piece. `again`: with the limits that an attempt
+// found which lost some, and of which each is that of a row that is there.
+LICHEN_KERNEL void begin_candidates(Candidates of, unsigned count, unsigned first_piece,
+                                    bool again) {
   const unsigned query = blockIdx.x * blockDim.x + threadIdx.x;
   if (query >= count) return;
-  of.counts[query] = 0;
+  of.counts[query] = first_piece;
   of.limits[query] = again && of.limits[query] != kNoKey ? of.limits[query] + 1 : kNoKey;
 }
 
