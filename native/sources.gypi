@@ -73,6 +73,7 @@
       "addon/attribute_binding.cpp",
       "addon/convert.cpp",
       "addon/cuda_binding.cpp",
+      "addon/cuda_tensor_binding.cpp",
       "addon/file_binding.cpp",
       "addon/hnswlib_binding.cpp",
       "addon/index_binding.cpp",

@@ -34,6 +34,10 @@ export interface DeviceRows {
   readonly fallbacks: number;
 }
 
+declare const cudaKind: unique symbol;
+/** float32 values on a device; freed when closed or collected. */
+export type CudaTensorHandle = { readonly [cudaKind]: 'tensor' };
+
 /** The addon's functions on NVIDIA devices; they throw ERR_LICHEN_NO_DEVICE until a module is open. */
 export interface CudaCalls {
   /** Opens the module for NVIDIA devices, once a process; the same path again does nothing. */
@@ -42,4 +46,41 @@ export interface CudaCalls {
   /** Searches of a flat index are done on a device from now on; `bytes` 0: as much of its memory as is free. */
   indexUseDevice(index: IndexHandle, device: number, bytes: number): void;
   indexDevice(index: IndexHandle): DeviceRows;
+  /** Memory for so many values on a device, which are whatever they are; ERR_LICHEN_DEVICE_MEMORY. */
+  cudaTensor(device: number, length: number): CudaTensorHandle;
+  cudaTensorClose(tensor: CudaTensorHandle): void;
+  /** The array is as long as the tensor. */
+  cudaTensorPut(tensor: CudaTensorHandle, values: Float32Array): void;
+  cudaTensorGet(tensor: CudaTensorHandle, values: Float32Array): void;
+  /**
+   * `out = op(a) op(b)` for each of a batch, `out` being another tensor than the operands; an operand of one matrix
+   * serves the whole batch.
+   */
+  cudaTensorProduct(
+    a: CudaTensorHandle,
+    b: CudaTensorHandle,
+    out: CudaTensorHandle,
+    batch: number,
+    rows: number,
+    depth: number,
+    columns: number,
+    transposeA: boolean,
+    transposeB: boolean,
+  ): void;
+  /** May be in place. */
+  cudaTensorSoftmax(
+    x: CudaTensorHandle,
+    rows: number,
+    columns: number,
+    out: CudaTensorHandle,
+  ): void;
+  /** Descending, of equals the lower column first, NaN last; ERR_LICHEN_UNSUPPORTED for k above 1024. */
+  cudaTensorTopK(
+    x: CudaTensorHandle,
+    rows: number,
+    columns: number,
+    k: number,
+    values: Float32Array,
+    places: Int32Array,
+  ): void;
 }

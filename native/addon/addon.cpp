@@ -53,6 +53,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_share_functions(env, exports);
   export_cuda_functions(env, exports);
   export_neighbors_functions(env, exports);
+  export_cuda_tensor_functions(env, exports);
   return exports;
 }
 

@@ -25,6 +25,7 @@ void export_optimizer_functions(Napi::Env env, Napi::Object exports);  // optimi
 void export_loss_functions(Napi::Env env, Napi::Object exports);       // loss_binding.cpp
 void export_neighbors_functions(Napi::Env env, Napi::Object exports);  // neighbors_binding.cpp
 void export_cuda_functions(Napi::Env env, Napi::Object exports);       // cuda_binding.cpp
+void export_cuda_tensor_functions(Napi::Env env, Napi::Object exports);
 
 // Arguments 0 to 6: dim, metric, storage, rerank | '', codes, seed, attributes.
 StorageOptions storage_options(const Napi::CallbackInfo& info);

@@ -6,13 +6,15 @@
 struct LichenCudaTensor {
   LichenCudaTensor(int device_, std::size_t length_) : device(device_), length(length_) {
     lichen::cuda::require_device(device_);
+    if (length_ > kMostLength) throw lichen::cuda::Failure(LICHEN_CUDA_MEMORY, "no device has so much memory");
     values.fit(length_);
   }
   void put(const float* from);
   void get(float* to) const;
 
+  static constexpr std::size_t kMostLength = std::size_t{1} << 48;
   int device;
-  std::size_t length;
+  std::size_t length;  // values
   lichen::cuda::DeviceBuffer<float> values;
 };
 

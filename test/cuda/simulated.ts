@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { afterEach, describe } from 'vitest';
 
 const ROOT = join(__dirname, '..', '..');
 
@@ -32,3 +33,11 @@ export function simulate(memory = 2 ** 30, calls = -1, status: number = STATUS.l
 }
 
 let count = 0;
+
+/** A describe whose tests run on the simulated device, which is well again after each. */
+export function describeSimulated(name: string, tests: () => void): void {
+  describe.skipIf(SIMULATED_MODULE === undefined)(`${name}${SIMULATED_NOTE}`, () => {
+    afterEach(() => simulate());
+    tests();
+  });
+}
