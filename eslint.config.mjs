@@ -4,6 +4,7 @@ import tseslint from 'typescript-eslint';
 const ROOMS = [
   ['errors.ts'],
   ['native.ts'],
+  ['cuda.ts'],
   ['vectors'],
   ['interactions'],
   ['index'],

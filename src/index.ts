@@ -122,7 +122,11 @@ export {
   type LoadTensorFlowOptions,
   type TensorFlow,
 } from './tensorflow/tensorflow.js';
-export { lichenFallbacks, resetLichenFallbacks } from './tensorflow/fallbacks.js';
+export {
+  lichenCudaFallbacks,
+  lichenFallbacks,
+  resetLichenFallbacks,
+} from './tensorflow/fallbacks.js';
 export { TfScorer, type TfScorerOptions, type TfSearchOptions } from './tensorflow/tf-scorer.js';
 export { openLayersModel, saveLayersModel } from './tensorflow/layers-files.js';
 

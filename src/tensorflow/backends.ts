@@ -3,11 +3,12 @@ import { requirePackage, type ImportPackage } from '../vectors/packages.js';
 import type { TensorFlow } from './tensorflow.js';
 
 /** The backends that lichen can ask TensorFlow.js for, in the order in which `auto` tries them. */
-export const BACKENDS = ['gpu', 'lichen', 'wasm', 'cpu'] as const;
+export const BACKENDS = ['gpu', 'lichen-cuda', 'lichen', 'wasm', 'cpu'] as const;
 
 /**
  * What computes: `gpu` is TensorFlow's own library with CUDA (the package tfjs-node-gpu), `lichen` lichen's kernels,
- * `wasm` WebAssembly on one thread, `cpu` plain JavaScript, which is slow.
+ * `lichen-cuda` the same with large products, softmax and top k on an NVIDIA device (lichen's module for it, see
+ * `openCuda`), `wasm` WebAssembly on one thread, `cpu` plain JavaScript, which is slow.
  */
 export type BackendName = (typeof BACKENDS)[number];
 
@@ -28,6 +29,7 @@ export function parseBackend(value: unknown): TowerBackend {
 /** The names by which TensorFlow.js itself knows those backends. */
 export const TENSORFLOW_NAMES = {
   gpu: 'tensorflow',
+  'lichen-cuda': 'lichen-cuda',
   lichen: 'lichen',
   wasm: 'wasm',
   cpu: 'cpu',
@@ -52,7 +54,8 @@ export interface StartedBackend {
 
 /**
  * Loads the packages of a backend and makes it the current one.
- * @throws ERR_LICHEN_MISSING_PACKAGE, ERR_LICHEN_UNSUPPORTED when it cannot start on this machine.
+ * @throws ERR_LICHEN_MISSING_PACKAGE, ERR_LICHEN_NO_DEVICE and its like (see `openCuda`), ERR_LICHEN_UNSUPPORTED when it
+ * cannot start on this machine.
  */
 export async function startBackend(
   backend: BackendName,
@@ -70,6 +73,7 @@ export async function startBackend(
       TFJS_VERSION,
     );
     if (backend === 'lichen') await registerLichen(tf, cpu);
+    if (backend === 'lichen-cuda') await registerLichenCuda(tf, cpu);
   }
   await makeCurrent(tf, backend);
   if (backend !== 'wasm') useQuietly(tf);
@@ -96,6 +100,15 @@ async function registerLichen(
   if (tf.findBackendFactory('lichen') !== null) return;
   const { registerLichenBackend } = await import('./lichen-backend.js');
   registerLichenBackend(tf, cpu);
+}
+
+async function registerLichenCuda(
+  tf: TensorFlow,
+  cpu: typeof import('@tensorflow/tfjs-backend-cpu'),
+): Promise<void> {
+  if (tf.findBackendFactory('lichen-cuda') !== null) return;
+  const { registerLichenCudaBackend } = await import('./lichen-cuda-backend.js');
+  registerLichenCudaBackend(tf, cpu);
 }
 
 async function makeCurrent(tf: TensorFlow, backend: BackendName): Promise<void> {

@@ -9,12 +9,34 @@ export function lichenFallbacks(): ReadonlyMap<string, number> {
   return new Map(counts);
 }
 
-/** Begins to count anew. */
+/** How often each kernel ran on the processor because the device did not have the memory, or not the code, for it. */
+const fromDevice = new Map<string, number>();
+
+/**
+ * Kernels of the backend `lichen-cuda` that were worth the device, which then had no memory for them or no code, so that
+ * the processor did them; and how often.
+ */
+export function lichenCudaFallbacks(): ReadonlyMap<string, number> {
+  return new Map(fromDevice);
+}
+
+/** Begins to count both anew. */
 export function resetLichenFallbacks(): void {
   counts.clear();
+  fromDevice.clear();
 }
 
 /** Counts one. */
 export function countFallback(kernelName: string): void {
-  counts.set(kernelName, (counts.get(kernelName) ?? 0) + 1);
+  countOne(counts, kernelName);
+}
+
+/** Counts one. */
+export function countDeviceFallback(kernelName: string): void {
+  countOne(fromDevice, kernelName);
+}
+
+/** Adds one to a count. */
+export function countOne(of: Map<string, number>, name: string): void {
+  of.set(name, (of.get(name) ?? 0) + 1);
 }

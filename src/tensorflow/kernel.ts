@@ -3,9 +3,47 @@ import { native } from '../native.js';
 import type { TensorArray, TensorOperations } from '../native-tensor.js';
 import type { TensorFlow } from './tensorflow.js';
 
+/** A product of matrices as native calls take it; an operand of one matrix serves the whole batch. */
+export interface ProductSizes {
+  readonly batch: number;
+  readonly rows: number;
+  readonly depth: number;
+  readonly columns: number;
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+  /** Of the result. */
+  readonly shape: number[];
+}
+
+/** A device that does some operations on float32 tensors. What it does not take, or has no memory for, the kernel does. */
+export interface Accelerator {
+  /** Whether it would try to. */
+  takesProduct(a: TensorInfo, b: TensorInfo, sizes: ProductSizes): boolean;
+  /** undefined: the kernel is to do it. */
+  product(a: TensorInfo, b: TensorInfo, sizes: ProductSizes): TensorInfo | undefined;
+  /** Of each of `rows` rows of `columns` values. */
+  softmax(x: TensorInfo, rows: number, columns: number): TensorInfo | undefined;
+  /** Writes the k largest of each row, and their places; false: the kernel is to do it. */
+  topK(
+    x: TensorInfo,
+    rows: number,
+    columns: number,
+    k: number,
+    values: Float32Array,
+    places: Int32Array,
+  ): boolean;
+  /** Whether nobody else has the values of a tensor. */
+  hasAlone(dataId: DataId): boolean;
+  /** The tensor is gone. */
+  forget(dataId: DataId): void;
+  /** The backend is gone. */
+  clear(): void;
+}
+
 /** What native kernels need of the backend. */
 export interface TensorStore {
   readonly tf: TensorFlow;
+  readonly accelerator?: Accelerator | undefined;
   /** The array of a tensor, whatever its type. */
   valuesOf(tensor: TensorInfo): unknown;
   /** A new tensor with the array. */

@@ -1,6 +1,6 @@
 import type { DataId, KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
 import { countFallback } from './fallbacks.js';
-import type { Kernel, TensorStore } from './kernel.js';
+import type { Accelerator, Kernel, TensorStore } from './kernel.js';
 import { ARRANGEMENT_KERNELS } from './kernels/arrangement.js';
 import { BINARY_KERNELS } from './kernels/binary.js';
 import { CAST_KERNELS } from './kernels/cast.js';
@@ -45,17 +45,27 @@ const KERNELS: Readonly<Record<string, Kernel>> = {
  * @param cpu the package `@tensorflow/tfjs-backend-cpu`, whose backend is extended.
  */
 export function registerLichenBackend(tf: TensorFlow, cpu: TensorFlowCpu): void {
-  if (tf.findBackendFactory(LICHEN_BACKEND) !== null) return;
+  registerNativeBackend(tf, cpu, LICHEN_BACKEND);
+}
+
+/** The same under another name, whose operations a device may do. */
+export function registerNativeBackend(
+  tf: TensorFlow,
+  cpu: TensorFlowCpu,
+  name: string,
+  accelerate?: (store: DeferringStore) => Accelerator,
+): void {
+  if (tf.findBackendFactory(name) !== null) return;
   for (const config of tf.getKernelsForBackend('cpu')) {
     tf.registerKernel({
       ...config,
-      backendName: LICHEN_BACKEND,
+      backendName: name,
       kernelFunc: kernelFunction(config, KERNELS[config.kernelName]),
     });
   }
-  const Backend = backendClass(tf, cpu);
+  const Backend = backendClass(tf, cpu, accelerate);
   // Below the priorities of all others: who wants it says so.
-  tf.registerBackend(LICHEN_BACKEND, () => new Backend(), 0);
+  tf.registerBackend(name, () => new Backend(), 0);
 }
 
 function kernelFunction(
@@ -74,15 +84,28 @@ function kernelFunction(
   };
 }
 
+/** The backend, as a device sees it. */
+export interface DeferringStore extends TensorStore {
+  /** A new float32 tensor, whose values `read` gives once somebody wants them. */
+  makeDeferred(shape: number[], read: () => Float32Array): TensorInfo;
+}
+
 /** The backend, as kernels and their wrappers see it. */
-interface LichenStore extends TensorStore {
+interface LichenStore extends DeferringStore {
   /** Others may hold the tensor's array from now on. */
   share(tensor: TensorInfo | undefined): void;
 }
 
-function backendClass(tf: TensorFlow, { MathBackendCPU }: TensorFlowCpu) {
+const NO_VALUES = new Float32Array(0);
+
+function backendClass(
+  tf: TensorFlow,
+  { MathBackendCPU }: TensorFlowCpu,
+  accelerate?: (store: DeferringStore) => Accelerator,
+) {
   return class LichenBackend extends MathBackendCPU implements LichenStore {
     readonly tf = tf;
+    readonly accelerator: Accelerator | undefined = accelerate?.(this);
     private readonly recycled = new RecycledArrays();
 
     constructor() {
@@ -99,6 +122,25 @@ function backendClass(tf: TensorFlow, { MathBackendCPU }: TensorFlowCpu) {
       return this.recycled.take(length);
     }
 
+    makeDeferred(shape: number[], read: () => Float32Array): TensorInfo {
+      const tensor = this.makeTensorInfo(shape, 'float32', NO_VALUES);
+      const data = this.data.get(tensor.dataId);
+      const become = (value: unknown): void => {
+        Object.defineProperty(data, 'values', { value, writable: true, enumerable: true });
+      };
+      // Whoever looks at the values, also the cpu backend's own kernels, finds them.
+      Object.defineProperty(data, 'values', {
+        configurable: true,
+        enumerable: true,
+        get: () => {
+          become(read());
+          return data.values;
+        },
+        set: become,
+      });
+      return tensor;
+    }
+
     share(tensor: TensorInfo | undefined): void {
       if (tensor !== undefined && this.data.has(tensor.dataId)) {
         this.recycled.release(this.data.get(tensor.dataId).values);
@@ -110,14 +152,19 @@ function backendClass(tf: TensorFlow, { MathBackendCPU }: TensorFlowCpu) {
     }
 
     override disposeData(dataId: DataId, force = false): boolean {
-      const values = this.data.has(dataId) ? this.data.get(dataId).values : undefined;
+      const isHere = this.data.has(dataId) && this.accelerator?.hasAlone(dataId) !== true;
+      const values = isHere ? this.data.get(dataId).values : undefined;
       const isGone = super.disposeData(dataId, force);
-      if (isGone) this.recycled.giveBack(values);
+      if (isGone) {
+        this.recycled.giveBack(values);
+        this.accelerator?.forget(dataId);
+      }
       return isGone;
     }
 
     override dispose(): void {
       this.recycled.clear();
+      this.accelerator?.clear();
       super.dispose();
     }
   };

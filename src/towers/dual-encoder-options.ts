@@ -37,7 +37,7 @@ export interface DualEncoderOptions {
   tableLearningRate?: number | undefined;
   /** Decides the order of interactions and the start of a table; weights of the towers start as they are. Default 1. */
   seed?: number | undefined;
-  /** Default `auto`: the first of gpu, lichen, wasm, cpu that starts. */
+  /** Default `auto`: the first of gpu, lichen-cuda, lichen, wasm, cpu that starts. */
   backend?: TowerBackend | undefined;
   /** Gives up with ERR_LICHEN_ABORTED when it fires; the towers keep what they have learned until then. */
   signal?: AbortSignal | undefined;

@@ -1,6 +1,7 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import { native } from '../native.js';
 import { LICHEN_BACKEND } from '../tensorflow/lichen-backend.js';
+import { LICHEN_CUDA_BACKEND } from '../tensorflow/lichen-cuda-backend.js';
 import {
   BiasTile,
   addPairGradients,
@@ -11,16 +12,20 @@ import {
 } from './loss.js';
 import type { TensorFlow } from '../tensorflow/tensorflow.js';
 
+/** Backends on which the step is a native call; a device would have to give the scores back in the middle of it. */
+const ONE_CALL: ReadonlySet<string> = new Set([LICHEN_BACKEND, LICHEN_CUDA_BACKEND]);
+
 /**
  * Sampled softmax with the correction for sampling bias (Yi et al., RecSys 2019): each pair's item is to be told from
  * the negatives, which stand for all items, and from the other items of the row's pairs. The pairs of a row share its
- * softmax (the multinomial likelihood of Liang et al., WWW 2018). On the backend `lichen` the step is one native call.
+ * softmax (the multinomial likelihood of Liang et al., WWW 2018). On the backends `lichen` and `lichen-cuda` the step is one
+ * native call.
  * @param temperature scores are divided by it.
  */
 export function softmaxLoss(temperature: number): Loss {
   const tile = new BiasTile();
   return (tf, batch) =>
-    tf.getBackend() === LICHEN_BACKEND
+    ONE_CALL.has(tf.getBackend())
       ? nativeStep(batch, temperature)
       : composedStep(tf, batch, temperature, tile.of(batch));
 }

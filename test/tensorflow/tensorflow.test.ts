@@ -41,10 +41,12 @@ describe('loadTensorFlow', () => {
   beforeEach(() => {
     // TensorFlow.js tells of backends that do not start.
     vi.spyOn(console, 'warn').mockImplementation(() => {});
+    vi.stubEnv('LICHEN_CUDA_MODULE', '/nowhere/lichen-cuda.so');
   });
 
   afterEach(() => {
     vi.restoreAllMocks();
+    vi.unstubAllEnvs();
     if (core.findBackendFactory('tensorflow') !== null) core.removeBackend('tensorflow');
   });
 
@@ -56,7 +58,7 @@ describe('loadTensorFlow', () => {
     expect(tf.getBackend()).toBe('tensorflow');
     expect(choice).toEqual({
       backend: 'gpu',
-      reason: 'the first of gpu, lichen, wasm, cpu that starts',
+      reason: 'the first of gpu, lichen-cuda, lichen, wasm, cpu that starts',
       tried: [],
     });
     expect(load.asked).toEqual([GPU]);
@@ -107,14 +109,30 @@ describe('loadTensorFlow', () => {
     const { backend, choice } = await loadTensorFlow('auto', { load: onlyCpu });
     expect(backend).toBe(own === undefined ? 'cpu' : 'lichen');
     const failed = choice.tried.map(({ backend: name }) => name);
-    expect(failed).toEqual(own === undefined ? ['gpu', 'lichen', 'wasm'] : ['gpu']);
+    expect(failed).toEqual([
+      'gpu',
+      'lichen-cuda',
+      ...(own === undefined ? ['lichen', 'wasm'] : []),
+    ]);
   });
 
   it('takes wasm where the package of cpu, which lichen needs too, is missing', async () => {
     const load = importer({ [GPU]: undefined, [CPU]: undefined });
     const { tf, backend, choice } = await loadTensorFlow('auto', { load });
     expect([backend, tf.getBackend()]).toEqual(['wasm', 'wasm']);
-    expect(choice.tried.map(({ backend: name }) => name)).toEqual(['gpu', 'lichen']);
+    expect(choice.tried.map(({ backend: name }) => name)).toEqual(['gpu', 'lichen-cuda', 'lichen']);
+  });
+
+  it('says why lichen-cuda cannot start, and goes on without it', async () => {
+    await expect(loadTensorFlow('lichen-cuda')).rejects.toMatchObject({
+      code: 'ERR_LICHEN_NO_DEVICE',
+      message: expect.stringContaining('/nowhere/lichen-cuda.so') as string,
+    });
+    const { choice } = await loadTensorFlow('auto', { load: importer({ [GPU]: undefined }) });
+    expect(choice.tried.map(({ backend, error }) => [backend, error.code])).toEqual([
+      ['gpu', 'ERR_LICHEN_MISSING_PACKAGE'],
+      ['lichen-cuda', 'ERR_LICHEN_NO_DEVICE'],
+    ]);
   });
 
   it.each(['wasm', 'cpu'] as const)('starts %s when asked for it', async (backend) => {
@@ -129,7 +147,7 @@ describe('loadTensorFlow', () => {
   it('refuses another name', async () => {
     await expect(loadTensorFlow('webgl' as never)).rejects.toMatchObject({
       code: 'ERR_LICHEN_ARGUMENT',
-      message: 'backend must be one of auto, gpu, lichen, wasm, cpu, got "webgl"',
+      message: 'backend must be one of auto, gpu, lichen-cuda, lichen, wasm, cpu, got "webgl"',
     });
   });
 

@@ -8,6 +8,7 @@ import {
   type Inputs,
   type Kernel,
   type KernelFamily,
+  type ProductSizes,
   type TensorStore,
 } from '../kernel.js';
 import { sameShape, sizeOf } from '../shapes.js';
@@ -39,43 +40,59 @@ function batchShape(a: readonly number[], b: readonly number[]): number[] | unde
   return sizeOf(a) === 1 && a.length <= b.length ? [...b] : undefined;
 }
 
+/** undefined for operands that do not fit, which get the cpu backend's own message. */
+function sizesOf(a: TensorInfo, b: TensorInfo, attributes: Attributes): ProductSizes | undefined {
+  const batch = batchShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+  if (batch === undefined) return undefined;
+  const transposeA = attributes['transposeA'] === true;
+  const transposeB = attributes['transposeB'] === true;
+  const [aRows, aColumns] = a.shape.slice(-2) as [number, number];
+  const [bRows, bColumns] = b.shape.slice(-2) as [number, number];
+  const [rows, depth] = transposeA ? [aColumns, aRows] : [aRows, aColumns];
+  const [bDepth, columns] = transposeB ? [bColumns, bRows] : [bRows, bColumns];
+  if (depth !== bDepth) return undefined;
+  const shape = [...batch, rows, columns];
+  return { batch: sizeOf(batch), rows, depth, columns, transposeA, transposeB, shape };
+}
+
 function product(
   store: TensorStore,
   a: TensorInfo,
   b: TensorInfo,
-  { transposeA, transposeB }: { transposeA?: boolean; transposeB?: boolean },
+  sizes: ProductSizes,
   { bias, activation, slope }: Epilogue,
-): TensorInfo | undefined {
-  const batch = batchShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
-  if (batch === undefined) return undefined;
-  const [aRows, aColumns] = a.shape.slice(-2) as [number, number];
-  const [bRows, bColumns] = b.shape.slice(-2) as [number, number];
-  const [rows, depth] = transposeA === true ? [aColumns, aRows] : [aRows, aColumns];
-  const [bDepth, columns] = transposeB === true ? [bColumns, bRows] : [bRows, bColumns];
-  // What does not fit gets the cpu backend's own message.
-  if (depth !== bDepth) return undefined;
-  const shape = [...batch, rows, columns];
-  const out = store.allocate(sizeOf(shape));
+): TensorInfo {
+  const out = store.allocate(sizeOf(sizes.shape));
   native().tensorProduct(
     floats(store, a),
     floats(store, b),
     out,
-    sizeOf(batch),
-    rows,
-    depth,
-    columns,
-    transposeA === true,
-    transposeB === true,
+    sizes.batch,
+    sizes.rows,
+    sizes.depth,
+    sizes.columns,
+    sizes.transposeA,
+    sizes.transposeB,
     bias,
     operation('activation', activation),
     slope,
   );
-  return store.makeTensorInfo(shape, 'float32', out);
+  return store.makeTensorInfo(sizes.shape, 'float32', out);
+}
+
+function plainProduct(
+  store: TensorStore,
+  a: TensorInfo,
+  b: TensorInfo,
+  sizes: ProductSizes,
+): TensorInfo {
+  return store.accelerator?.product(a, b, sizes) ?? product(store, a, b, sizes, PLAIN);
 }
 
 const batchMatMul: Kernel = (store, { a, b }, attributes) => {
   if (!areAll('float32', a!, b!)) return undefined;
-  return product(store, a!, b!, attributes, PLAIN);
+  const sizes = sizesOf(a!, b!, attributes);
+  return sizes && plainProduct(store, a!, b!, sizes);
 };
 
 const fusedMatMul: Kernel = (store, inputs, attributes) => {
@@ -86,23 +103,25 @@ const fusedMatMul: Kernel = (store, inputs, attributes) => {
   const isPrelu = name === 'prelu';
   const activation = ACTIVATIONS[name];
   if (activation === undefined && !isPrelu) return undefined;
-  const columns = b!.shape.at(attributes['transposeB'] === true ? -2 : -1);
+  const sizes = sizesOf(a!, b!, attributes);
+  if (sizes === undefined) return undefined;
+  const { columns } = sizes;
   const isRow =
     bias !== undefined && sizeOf(bias.shape) === columns && bias.shape.at(-1) === columns;
   const isFused = (bias === undefined || isRow) && !isPrelu;
   const slope = (attributes['leakyreluAlpha'] as number | undefined) ?? 0;
-  if (isFused) {
+  if (isFused && store.accelerator?.takesProduct(a!, b!, sizes) !== true) {
     const row = bias === undefined ? null : floats(store, bias);
-    return product(store, a!, b!, attributes, { bias: row, activation: activation!, slope });
+    return product(store, a!, b!, sizes, { bias: row, activation: activation!, slope });
   }
-  return inSteps(store, inputs, attributes, activation, slope);
+  return inSteps(store, inputs, sizes, activation, slope);
 };
 
-/** A bias that is no row, and an activation by weights, come one after the other. */
+/** A bias that is no row, an activation by weights, and what follows a product of a device, come one after the other. */
 function inSteps(
   store: TensorStore,
   { a, b, bias, preluActivationWeights }: Inputs,
-  attributes: Attributes,
+  sizes: ProductSizes,
   activation: string | undefined,
   slope: number,
 ): TensorInfo | undefined {
@@ -113,7 +132,7 @@ function inSteps(
   } else if (activation !== 'none') {
     steps.push((x) => unary(store, activation, x, slope));
   }
-  let result = product(store, a!, b!, attributes, PLAIN);
+  let result: TensorInfo | undefined = plainProduct(store, a!, b!, sizes);
   for (const step of steps) {
     if (result === undefined) return undefined;
     const next = step(result);

@@ -101,9 +101,11 @@ const softmax: Kernel = (store, { logits }, attributes) => {
   const axis = axisOf(attributes['dim'] as number, shape.length);
   if (dtype !== 'float32' || axis !== shape.length - 1) return undefined;
   const columns = shape.at(-1)!;
-  const x = floats(store, logits!);
-  const out = store.allocate(x.length);
-  native().tensorSoftmax(x, columns === 0 ? 0 : x.length / columns, columns, out);
+  const rows = sizeOf(shape.slice(0, -1));
+  const done = store.accelerator?.softmax(logits!, rows, columns);
+  if (done !== undefined) return done;
+  const out = store.allocate(rows * columns);
+  native().tensorSoftmax(floats(store, logits!), columns === 0 ? 0 : rows, columns, out);
   return store.makeTensorInfo(shape, 'float32', out);
 };
 
@@ -115,7 +117,9 @@ const topK: Kernel = (store, { x }, attributes) => {
   const rows = sizeOf(shape.slice(0, -1));
   const values = store.allocate(rows * k);
   const places = new Int32Array(rows * k);
-  native().tensorTopK(floats(store, x!), rows, columns, k, values, places);
+  if (store.accelerator?.topK(x!, rows, columns, k, values, places) !== true) {
+    native().tensorTopK(floats(store, x!), rows, columns, k, values, places);
+  }
   const outShape = [...shape.slice(0, -1), k];
   return [
     store.makeTensorInfo(outShape, 'float32', values),
