@@ -8,7 +8,7 @@ export const BACKENDS = ['gpu', 'lichen-cuda', 'lichen', 'wasm', 'cpu'] as const
 /**
  * What computes: `gpu` is TensorFlow's own library with CUDA (the package tfjs-node-gpu), `lichen` lichen's kernels,
  * `lichen-cuda` the same with large products, softmax and top k on an NVIDIA device (lichen's module for it, see
- * `openCuda`), `wasm` WebAssembly on one thread, `cpu` plain JavaScript, which is slow.
+ * `cudaStatus`), `wasm` WebAssembly on one thread, `cpu` plain JavaScript, which is slow.
  */
 export type BackendName = (typeof BACKENDS)[number];
 
