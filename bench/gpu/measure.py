@@ -1,7 +1,6 @@
 """Batch exact search of lichen's CUDA module beside PyTorch's matrix product and topk, on one device in one run.
 
-    cmake -S native -B build/cuda -DLICHEN_ADDON=OFF -DLICHEN_CUDA=ON && cmake --build build/cuda --target lichen_cuda
-    python3 bench/gpu/measure.py
+    sh bench/gpu/all.sh
 
 Both get queries in the host's memory and leave results there. Rounds alternate; times are medians. The roofline of a search is
 the longer of two times: reading every row once at the bandwidth of a copy on the device, and all products at the rate of a

@@ -5,7 +5,8 @@
 
 namespace lichen::cuda {
 
-// Of matrices that are read `kTileDepth` deep at a time, each thread making 8 × 8 values of the result.
+// Of matrices that are read `kTileDepth` deep at a time, each thread making 8 × 8 values of the
+// result.
 inline constexpr unsigned kTileDepth = 8;
 inline constexpr unsigned kThreadSide = 8;
 // So that the columns of a tile that threads write at once lie in different banks of shared memory.
@@ -18,13 +19,15 @@ struct ProductTile {
   // At work at once on a multiprocessor: as many as leave a thread the registers that it wants.
   static constexpr unsigned kBlocks = kSide == 128 ? 2 : 6;
   static constexpr unsigned kStride = kSide + kTilePadding;
-  static constexpr unsigned kQuads = kSide * kTileDepth / 4 / kThreads;  // four values each, that a thread reads
+  static constexpr unsigned kQuads =
+      kSide * kTileDepth / 4 / kThreads;  // four values each, that a thread reads
   // Two tiles of both operands: one is read while the next is written.
   static constexpr std::size_t kSharedBytes = 2 * 2 * kTileDepth * kStride * sizeof(float);
 };
 
-// An operand as the product reads it: `extent` rows of a, or columns of b, of `depth` values. Either the extents of each
-// depth lie side by side (`kByDepth` of the kernel), or the depths of each extent.
+// An operand as the product reads it: `extent` rows of a, or columns of b, of `depth` values.
+// Either the extents of each depth lie side by side (`kByDepth` of the kernel), or the depths of
+// each extent.
 struct ProductOperand {
   const float* values;
   std::size_t batch_stride;
@@ -41,8 +44,9 @@ struct ProductResult {
 
 // What a thread has of a tile until it is written to shared memory; zeros beyond the edges.
 template <unsigned kSide, bool kByDepth>
-LICHEN_DEVICE void read_tile(const ProductOperand& from, const float* matrix, unsigned first, unsigned depth,
-                             unsigned first_depth, float4 (&quads)[ProductTile<kSide>::kQuads]) {
+LICHEN_DEVICE void read_tile(const ProductOperand& from, const float* matrix, unsigned first,
+                             unsigned depth, unsigned first_depth,
+                             float4 (&quads)[ProductTile<kSide>::kQuads]) {
   for (unsigned q = 0; q < ProductTile<kSide>::kQuads; ++q) {
     const unsigned at = threadIdx.x + q * ProductTile<kSide>::kThreads;
     const unsigned along = kByDepth ? at % (kSide / 4) * 4 : at % (kTileDepth / 4) * 4;
@@ -95,8 +99,8 @@ LICHEN_DEVICE void read_eight(const float* line, unsigned place, float (&eight)[
   eight[4] = high.x, eight[5] = high.y, eight[6] = high.z, eight[7] = high.w;
 }
 
-// c = a × b, a block a tile, blockIdx.y a matrix of the batch. Tiles are in order of columns of tiles, so that blocks at work
-// at the same time share a part of b.
+// c = a × b, a block a tile, blockIdx.y a matrix of the batch. Tiles are in order of columns of
+// tiles, so that blocks at work at the same time share a part of b.
 template <unsigned kSide, bool kAByDepth, bool kBByDepth>
 LICHEN_KERNEL void __launch_bounds__(ProductTile<kSide>::kThreads, ProductTile<kSide>::kBlocks)
     multiply_tiles(ProductOperand a, ProductOperand b, ProductResult c) {
@@ -110,7 +114,8 @@ LICHEN_KERNEL void __launch_bounds__(ProductTile<kSide>::kThreads, ProductTile<k
   const unsigned first_row = blockIdx.x % c.tiles_down * kSide;
   const unsigned first_column = blockIdx.x / c.tiles_down * kSide;
 
-  // A warp's threads are 4 × 8 of the block's, and so read few different values of the tiles at a time.
+  // A warp's threads are 4 × 8 of the block's, and so read few different values of the tiles at a
+  // time.
   const unsigned warp = threadIdx.x / kLanes, lane = threadIdx.x % kLanes;
   constexpr unsigned kWarpsAcross = kSide / 64;
   const unsigned row = (warp / kWarpsAcross * 4 + lane / 8) * 4;
@@ -163,7 +168,8 @@ LICHEN_KERNEL void __launch_bounds__(ProductTile<kSide>::kThreads, ProductTile<k
     for (unsigned j = 0; j < kThreadSide; j += 4) {
       const unsigned to_column = first_column + j / 4 * (kSide / 2) + column;
       if (by_four && to_column < c.columns) {
-        *reinterpret_cast<float4*>(line + to_column) = {sums[i][j], sums[i][j + 1], sums[i][j + 2], sums[i][j + 3]};
+        *reinterpret_cast<float4*>(line + to_column) = {sums[i][j], sums[i][j + 1], sums[i][j + 2],
+                                                        sums[i][j + 3]};
       } else {
 #pragma unroll
         for (unsigned n = 0; n < 4; ++n) {
@@ -177,13 +183,15 @@ LICHEN_KERNEL void __launch_bounds__(ProductTile<kSide>::kThreads, ProductTile<k
 inline constexpr unsigned kSoftmaxThreads = 256;
 inline constexpr unsigned kSoftmaxWarps = kSoftmaxThreads / kLanes;
 
-// Softmax of rows, a block a row if kWide, else a warp. Each thread reads again what it alone writes: in place is right.
+// Softmax of rows, a block a row if kWide, else a warp. Each thread reads again what it alone
+// writes: in place is right.
 template <bool kWide>
 LICHEN_KERNEL void soften_rows(const float* in, float* out, std::size_t rows, std::size_t columns) {
   LICHEN_SHARED(shared);
   float* const of_warps = reinterpret_cast<float*>(shared);
   const unsigned warp = threadIdx.x / kLanes, lane = threadIdx.x % kLanes;
-  const std::size_t row = kWide ? blockIdx.x : static_cast<std::size_t>(blockIdx.x) * kSoftmaxWarps + warp;
+  const std::size_t row =
+      kWide ? blockIdx.x : static_cast<std::size_t>(blockIdx.x) * kSoftmaxWarps + warp;
   if (row >= rows) return;
   const unsigned first = kWide ? threadIdx.x : lane;
   constexpr unsigned kStep = kWide ? kSoftmaxThreads : kLanes;
@@ -225,10 +233,11 @@ LICHEN_DEVICE unsigned long long largest_key(float value, unsigned column) {
   return hit_key(-value, column);
 }
 
-// The k largest of each row, a block a row. `size` keys in shared memory, a power of two and kMostLargestKeys unless the
-// row has no more columns than `size`, then the count of them. Values beyond the k-th best so far are passed over.
-LICHEN_KERNEL void find_largest_of_rows(const float* in, unsigned columns, unsigned k, unsigned size, float* values,
-                                        std::int32_t* indices) {
+// The k largest of each row, a block a row. `size` keys in shared memory, a power of two and
+// kMostLargestKeys unless the row has no more columns than `size`, then the count of them. Values
+// beyond the k-th best so far are passed over.
+LICHEN_KERNEL void find_largest_of_rows(const float* in, unsigned columns, unsigned k,
+                                        unsigned size, float* values, std::int32_t* indices) {
   LICHEN_SHARED(shared);
   auto* const keys = reinterpret_cast<unsigned long long*>(shared);
   auto* const count = reinterpret_cast<unsigned*>(keys + size);

@@ -6,7 +6,8 @@
 struct LichenCudaTensor {
   LichenCudaTensor(int device_, std::size_t length_) : device(device_), length(length_) {
     lichen::cuda::require_device(device_);
-    if (length_ > kMostLength) throw lichen::cuda::Failure(LICHEN_CUDA_MEMORY, "no device has so much memory");
+    if (length_ > kMostLength)
+      throw lichen::cuda::Failure(LICHEN_CUDA_MEMORY, "no device has so much memory");
     values.fit(length_);
   }
   void put(const float* from);

@@ -51,7 +51,10 @@ describe('resolveTwoTowerOptions', () => {
     [{ maskKnown: null }, 'maskKnown must be true or false, got null'],
     [{ weightDecay: -0.1 }, 'weightDecay must be'],
     [{ seed: 1.5 }, 'seed must be a whole number in 0..2^53-1, got 1.5'],
-    [{ backend: 'webgl' }, 'backend must be one of auto, gpu, lichen-cuda, lichen, wasm, cpu, got "webgl"'],
+    [
+      { backend: 'webgl' },
+      'backend must be one of auto, gpu, lichen-cuda, lichen, wasm, cpu, got "webgl"',
+    ],
     [{ signal: {} }, 'signal must be an AbortSignal, got an object'],
     [{ onProgress: 1 }, 'onProgress must be a function, got 1'],
     [{ epoch: 3 }, 'unknown option "epoch", expected some of dim, userTower, loss,'],
