@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
 import { openCuda } from '../../src/cuda.js';
@@ -250,6 +252,19 @@ describeSimulated('tensors on a device', () => {
     expect(() => native().cudaTensorPut(tensor, new Float32Array(1000))).toThrow(
       expect.objectContaining({ code: 'ERR_LICHEN_CLOSED' }) as Error,
     );
+  });
+
+  it('give their memory back when collected', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const { freeBytes } = native().cudaDevices()[0]!;
+    for (let n = 0; n < 10; n++) native().cudaTensor(0, 1000);
+    // Finalizers run in turns of their own.
+    for (let turn = 0; turn < 20 && native().cudaDevices()[0]!.freeBytes < freeBytes; turn++) {
+      collect();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(native().cudaDevices()[0]!.freeBytes).toBeGreaterThanOrEqual(freeBytes);
   });
 
   it('take no array that is detached', () => {
