@@ -2,7 +2,24 @@ import { join } from 'node:path';
 import load from 'node-gyp-build';
 import { errorOfCode, LichenError, type LichenErrorCode } from './errors.js';
 import type { CudaCalls } from './native-cuda.js';
+import type {
+  Access,
+  IndexDescription,
+  NativeSnapshotReport,
+  SnapshotSection,
+  StorageErrors,
+  StoreDescription,
+} from './native-descriptions.js';
 import type { TensorCalls } from './native-tensor.js';
+
+export type {
+  Access,
+  IndexDescription,
+  NativeSnapshotReport,
+  SnapshotSection,
+  StorageErrors,
+  StoreDescription,
+} from './native-descriptions.js';
 
 declare const nativeKind: unique symbol;
 /** A native index, shared by whoever holds the handle; freed when closed everywhere or collected. */
@@ -21,83 +38,6 @@ export type KeyKind = 'row' | 'integer' | 'string';
 
 /** How vectors are kept; `StorageType` in `vectors/` says what each is. */
 export type StorageName = 'f32' | 'f16' | 'bf16' | 'i8' | 'i4' | 'b1' | 'pq';
-
-/** What an index says of itself. */
-export interface IndexDescription {
-  readonly index: 'flat' | 'hnsw';
-  readonly dim: number;
-  readonly metric: 'dot' | 'cosine' | 'l2';
-  /** How the vectors are kept. */
-  readonly storage: StorageName;
-  /** How they are kept once more, to score the best results anew; absent if they are not. */
-  readonly rerank?: StorageName;
-  /** Of storage `pq`: codes a vector. */
-  readonly subspaces?: number;
-  readonly pca?: number;
-  readonly keys: KeyKind;
-  readonly attributes: NativeSchema;
-  /** Rows that were removed or replaced and still take memory. */
-  readonly dead: number;
-  /** Memory held: vectors, keys, links. */
-  readonly bytes: number;
-  readonly m?: number;
-  readonly efConstruction?: number;
-  readonly seed?: number;
-  /** The version of the model that made the vectors, if it was told. */
-  readonly modelVersion?: string;
-  readonly snapshotVersion: number;
-  /** Of all files of its journal; absent if it has none. */
-  readonly journalBytes?: number;
-}
-
-/** How a file is looked at: read, mapped, or mapped with a look at all checksums. */
-export type Access = 'read' | 'map' | 'verify';
-
-/** A section of a snapshot file and whether its bytes have the checksum that the file gives. */
-export interface SnapshotSection {
-  readonly name: string;
-  readonly offset: number;
-  readonly bytes: number;
-  readonly checksum: number;
-  readonly ok: boolean;
-}
-
-/** What stands in a snapshot file. */
-export interface NativeSnapshotReport extends Omit<IndexDescription, 'index'> {
-  readonly index: 'flat' | 'hnsw' | 'store';
-  /** Version of the file format. */
-  readonly version: number;
-  readonly rows: number;
-  readonly maxLevel?: number;
-  readonly sections: readonly SnapshotSection[];
-}
-
-/** What an embedding store says of itself. */
-export interface StoreDescription {
-  readonly dim: number;
-  readonly metric: 'dot' | 'cosine' | 'l2';
-  readonly storage: StorageName;
-  readonly subspaces?: number;
-  readonly pca?: number;
-  readonly seed: number;
-  /** Rows, deleted ones included. */
-  readonly rows: number;
-  readonly deleted: number;
-  /** Memory held. */
-  readonly bytes: number;
-  /** Bytes of a row's code and factors. */
-  readonly bytesPerVector: number;
-}
-
-/** How far decoded vectors are from the given ones, in shares of the given vector's norm. */
-export interface StorageErrors {
-  /** Mean of |decoded - given| / |given|. */
-  readonly meanRelative: number;
-  readonly worstRelative: number;
-  /** Mean of ||decoded| - |given|| / |given|. */
-  readonly meanNorm: number;
-  readonly worstNorm: number;
-}
 
 /** The processor as the kernels see it. */
 export interface Machine {

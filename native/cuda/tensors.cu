@@ -1,10 +1,9 @@
-#include "cuda/tensors.cuh"
-
 #include <climits>
 #include <initializer_list>
 #include <string>
 
 #include "cuda/tensor_kernels.cuh"
+#include "cuda/tensors.cuh"
 
 namespace lichen::cuda {
 namespace {
@@ -28,16 +27,18 @@ std::size_t product_of(std::initializer_list<std::size_t> sizes) {
 
 void require_length(const LichenCudaTensor& tensor, std::size_t length, const char* name) {
   if (tensor.length >= length) return;
-  throw Failure(LICHEN_CUDA_ARGUMENT, std::string(name) + " must have " + std::to_string(length) + " values or more, got " +
-                                          std::to_string(tensor.length));
+  throw Failure(LICHEN_CUDA_ARGUMENT, std::string(name) + " must have " + std::to_string(length) +
+                                          " values or more, got " + std::to_string(tensor.length));
 }
 
 void require_most(std::size_t size, std::size_t most, const char* what) {
-  if (size > most) throw Failure(LICHEN_CUDA_UNSUPPORTED, std::string(what) + ": too many for the kernels");
+  if (size > most)
+    throw Failure(LICHEN_CUDA_UNSUPPORTED, std::string(what) + ": too many for the kernels");
 }
 
 void require_same_device(const LichenCudaTensor& a, const LichenCudaTensor& b) {
-  if (a.device != b.device) throw Failure(LICHEN_CUDA_ARGUMENT, "tensors must be on the same device");
+  if (a.device != b.device)
+    throw Failure(LICHEN_CUDA_ARGUMENT, "tensors must be on the same device");
 }
 
 // The last value that a batch of matrices reaches, and one more.
@@ -64,8 +65,8 @@ void launch_product(Operands product, std::size_t tiles, Stream stream) {
     part.b.values += first * part.b.batch_stride;
     part.c.values += first * c_each;
     const auto kernel = multiply_tiles<kSide, kAByDepth, kBByDepth>;
-    LICHEN_LAUNCH(kernel, dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(count)), Tile::kThreads,
-                  Tile::kSharedBytes, stream, part.a, part.b, part.c);
+    LICHEN_LAUNCH(kernel, dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(count)),
+                  Tile::kThreads, Tile::kSharedBytes, stream, part.a, part.b, part.c);
     check_launch();
   }
 }
@@ -101,7 +102,8 @@ void multiply(const LichenCudaProduct& product) {
   LichenCudaTensor& c = *product.c;
   require_same_device(a, c);
   require_same_device(b, c);
-  if (&c == &a || &c == &b) throw Failure(LICHEN_CUDA_ARGUMENT, "c must be another tensor than a and b");
+  if (&c == &a || &c == &b)
+    throw Failure(LICHEN_CUDA_ARGUMENT, "c must be another tensor than a and b");
   std::size_t batch = product.batch, m = product.m;
   const std::size_t n = product.n, k = product.k;
   const std::size_t c_size = product_of({batch, m, n});
@@ -125,12 +127,15 @@ void multiply(const LichenCudaProduct& product) {
   require_most(m, INT_MAX, "rows");
   require_most(n, INT_MAX, "columns");
   require_most(k, INT_MAX, "depth");
-  const auto operand = [](const LichenCudaTensor& of, std::size_t stride, std::size_t extent, std::size_t step) {
-    return ProductOperand{of.values.get(), stride, static_cast<unsigned>(extent), step, step % 4 == 0 && stride % 4 == 0};
+  const auto operand = [](const LichenCudaTensor& of, std::size_t stride, std::size_t extent,
+                          std::size_t step) {
+    return ProductOperand{of.values.get(), stride, static_cast<unsigned>(extent), step,
+                          step % 4 == 0 && stride % 4 == 0};
   };
   const Operands operands{operand(a, product.a_stride, m, transposes_a ? m : k),
                           operand(b, product.b_stride, n, transposes_b ? k : n),
-                          {c.values.get(), static_cast<unsigned>(m), static_cast<unsigned>(n), static_cast<unsigned>(k), 0},
+                          {c.values.get(), static_cast<unsigned>(m), static_cast<unsigned>(n),
+                           static_cast<unsigned>(k), 0},
                           batch};
   std::size_t down = 0;
   // Large tiles read less, small ones keep all multiprocessors at work.
@@ -143,7 +148,8 @@ void multiply(const LichenCudaProduct& product) {
   wait_for(stream);
 }
 
-void soften(const LichenCudaTensor& in, LichenCudaTensor& out, std::size_t rows, std::size_t columns) {
+void soften(const LichenCudaTensor& in, LichenCudaTensor& out, std::size_t rows,
+            std::size_t columns) {
   require_same_device(in, out);
   const std::size_t size = product_of({rows, columns});
   require_length(in, size, "in");
@@ -153,19 +159,20 @@ void soften(const LichenCudaTensor& in, LichenCudaTensor& out, std::size_t rows,
   use_device(out.device);
   const OwnStream stream;
   if (columns > kWarpColumns) {
-    LICHEN_LAUNCH(soften_rows<true>, dim3(static_cast<unsigned>(rows)), kSoftmaxThreads, kSoftmaxWarps * sizeof(float),
-                  stream, in.values.get(), out.values.get(), rows, columns);
+    LICHEN_LAUNCH(soften_rows<true>, dim3(static_cast<unsigned>(rows)), kSoftmaxThreads,
+                  kSoftmaxWarps * sizeof(float), stream, in.values.get(), out.values.get(), rows,
+                  columns);
   } else {
     const std::size_t blocks = (rows + kSoftmaxWarps - 1) / kSoftmaxWarps;
-    LICHEN_LAUNCH(soften_rows<false>, dim3(static_cast<unsigned>(blocks)), kSoftmaxThreads, 0, stream, in.values.get(),
-                  out.values.get(), rows, columns);
+    LICHEN_LAUNCH(soften_rows<false>, dim3(static_cast<unsigned>(blocks)), kSoftmaxThreads, 0,
+                  stream, in.values.get(), out.values.get(), rows, columns);
   }
   check_launch();
   wait_for(stream);
 }
 
-void find_largest(const LichenCudaTensor& in, std::size_t rows, std::size_t columns, std::size_t k, float* values,
-                  std::int32_t* indices) {
+void find_largest(const LichenCudaTensor& in, std::size_t rows, std::size_t columns, std::size_t k,
+                  float* values, std::int32_t* indices) {
   require_length(in, product_of({rows, columns}), "in");
   if (k > columns) throw Failure(LICHEN_CUDA_ARGUMENT, "k must be at most the columns");
   const std::size_t size = product_of({rows, k});
@@ -175,14 +182,16 @@ void find_largest(const LichenCudaTensor& in, std::size_t rows, std::size_t colu
   require_most(columns, INT_MAX, "columns");
   use_device(in.device);
   const OwnStream stream;
-  // One piece, since taking and giving back memory makes the device wait: the values, then the places.
+  // One piece, since taking and giving back memory makes the device wait: the values, then the
+  // places.
   const DeviceBuffer<float> found(2 * size);
   auto* const places = reinterpret_cast<std::int32_t*>(found.get() + size);
   unsigned keys = 2;
   while (keys < columns && keys < kMostLargestKeys) keys *= 2;
   LICHEN_LAUNCH(find_largest_of_rows, dim3(static_cast<unsigned>(rows)), kLargestThreads,
                 keys * sizeof(unsigned long long) + sizeof(unsigned), stream, in.values.get(),
-                static_cast<unsigned>(columns), static_cast<unsigned>(k), keys, found.get(), places);
+                static_cast<unsigned>(columns), static_cast<unsigned>(k), keys, found.get(),
+                places);
   check_launch();
   copy_to_host(values, found.get(), size * sizeof(float), stream);
   copy_to_host(indices, places, size * sizeof(std::int32_t), stream);
