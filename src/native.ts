@@ -6,7 +6,6 @@ import type {
   Access,
   IndexDescription,
   NativeSnapshotReport,
-  SnapshotSection,
   StorageErrors,
   StoreDescription,
 } from './native-descriptions.js';
