@@ -12,6 +12,7 @@ import { exactSuite } from './suites/exact.js';
 import { featuresSuite } from './suites/features.js';
 import { filesSuite } from './suites/files.js';
 import { filterSuite } from './suites/filter.js';
+import { gpuSuite } from './suites/gpu.js';
 import { hnswlibSuite } from './suites/hnswlib.js';
 import { kernelsSuite } from './suites/kernels.js';
 import { poolSuite } from './suites/pool.js';
@@ -27,6 +28,7 @@ const SUITES: readonly Suite[] = [
   hnswlibSuite,
   kernelsSuite,
   exactSuite,
+  gpuSuite,
   storageSuite,
   filesSuite,
   cacheSuite,
