@@ -113,8 +113,14 @@ const SIDE_BY_SIDE = [
     // That it compiles: there is no device to run it on; its kernels run on a simulated one in test/cuda.
     lack: lackOfCuda,
     commands: [
-      ['cmake', ['-S', 'native', '-B', 'build/cuda', '-DLICHEN_ADDON=OFF', '-DLICHEN_CUDA=ON']],
-      ['cmake', ['--build', 'build/cuda', '--target', 'lichen_cuda']],
+      [
+        'cmake',
+        [
+          ...['-S', 'native', '-B', 'native/build/cuda', '-DLICHEN_ADDON=OFF', '-DLICHEN_CUDA=ON'],
+          '-DCMAKE_CUDA_ARCHITECTURES=90',
+        ],
+      ],
+      ['cmake', ['--build', 'native/build/cuda', '--target', 'lichen_cuda']],
     ],
   },
   { name: 'CUDA module, simulated', commands: [['node', ['scripts/simulated-cuda.mjs']]] },

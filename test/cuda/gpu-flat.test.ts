@@ -46,8 +46,8 @@ function expectSame(found: Found, truth: Found, tolerance = 1e-5, leastSame = 0.
     if (Number.isNaN(truth.scores[at]!)) continue;
     expect(Math.abs(found.scores[at]! - truth.scores[at]!)).toBeLessThanOrEqual(tolerance * most);
   }
-  const keys = [...(truth.keys)];
-  const same = keys.filter((key, at) => key === (found.keys)[at]).length;
+  const keys = [...truth.keys];
+  const same = keys.filter((key, at) => key === found.keys[at]).length;
   expect(same / Math.max(1, keys.length)).toBeGreaterThanOrEqual(leastSame);
 }
 
