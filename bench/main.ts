@@ -15,6 +15,7 @@ import { filterSuite } from './suites/filter.js';
 import { gpuSuite } from './suites/gpu.js';
 import { hnswlibSuite } from './suites/hnswlib.js';
 import { kernelsSuite } from './suites/kernels.js';
+import { knnBuildSuite } from './suites/knn-build.js';
 import { poolSuite } from './suites/pool.js';
 import { serveSuite } from './suites/serve.js';
 import { storageSuite } from './suites/storage.js';
@@ -26,6 +27,7 @@ const SUITES: readonly Suite[] = [
   annSuite,
   filterSuite,
   hnswlibSuite,
+  knnBuildSuite,
   kernelsSuite,
   exactSuite,
   gpuSuite,

@@ -217,6 +217,8 @@ export interface Addon extends TensorCalls, CudaCalls {
     progress: ProgressHandle,
     mode: number,
     attributes: NativeAttributes,
+    neighbors?: Uint32Array,
+    neighborsK?: number,
   ): Promise<void>;
   indexAddSync(
     index: IndexHandle,
@@ -226,6 +228,8 @@ export interface Addon extends TensorCalls, CudaCalls {
     progress: ProgressHandle,
     mode: number,
     attributes: NativeAttributes,
+    neighbors?: Uint32Array,
+    neighborsK?: number,
   ): void;
   indexSearchSync(
     index: IndexHandle,

@@ -60,8 +60,18 @@ struct AddArguments {
 // So few are linked in the time that starting a thread takes: a thread of the searches does it.
 constexpr std::size_t kFewRows = 16;
 
-// (handle, keys, vectors, threads, progress, mode, attributes): copies the rows; linking them is
-// the caller's next step.
+// null, or the rows of lists, and how many each has: copied, as they are used off this thread.
+NeighborLists neighbors_argument(const Napi::Value& rows, const Napi::Value& k) {
+  if (rows.IsNull() || rows.IsUndefined()) return {};
+  NeighborLists neighbors;
+  neighbors.k = size_argument(k, "neighbors.k", NeighborLists::kMost);
+  const Span<std::uint32_t> given = uint32_array(rows, "neighbors.rows");
+  neighbors.rows.assign(given.data, given.data + given.size);
+  return neighbors;
+}
+
+// (handle, keys, vectors, threads, progress, mode, attributes, neighbors, k of these): copies the
+// rows; linking them is the caller's next step.
 AddArguments begin_add(const Napi::CallbackInfo& info) {
   AddArguments add{index_argument(info[0]), size_argument(info[3], "threads", 1024),
                    progress_argument(info[4])};
@@ -75,7 +85,8 @@ AddArguments begin_add(const Napi::CallbackInfo& info) {
   if (again.size != vectors.size) throw Error(Code::kArgument, "vectors changed during the call");
   const std::size_t mode = size_argument(info[5], "mode", 2);
   add.count = count;
-  add.index->append(keys, again.data, count, static_cast<KeyMode>(mode), &attributes);
+  add.index->append(keys, again.data, count, static_cast<KeyMode>(mode), &attributes,
+                    neighbors_argument(info[7], info[8]));
   return add;
 }
 

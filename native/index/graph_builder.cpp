@@ -44,13 +44,16 @@ void GraphBuilder::undo() {
   graph_.set_entry(entry_before_);
 }
 
+void GraphBuilder::remember_lengths(std::size_t count) {
+  if (lengths_ != nullptr || count < graph_.rows() / kShareForLengths) return;
+  lengths_.reset(static_cast<float*>(
+      std::calloc(std::max<std::size_t>(1, graph_.rows()), graph_.capacity(0) * sizeof(float))));
+  if (lengths_ == nullptr) throw std::bad_alloc();
+}
+
 bool GraphBuilder::link(const std::vector<std::uint32_t>& rows, std::size_t threads,
                         Progress& progress) {
-  if (lengths_ == nullptr && rows.size() >= graph_.rows() / kShareForLengths) {
-    lengths_.reset(static_cast<float*>(
-        std::calloc(std::max<std::size_t>(1, graph_.rows()), graph_.capacity(0) * sizeof(float))));
-    if (lengths_ == nullptr) throw std::bad_alloc();
-  }
+  remember_lengths(rows.size());
   const auto make_worker = [&] {
     auto scratch = std::make_unique<Scratch>();
     return [&, scratch = std::move(scratch)](std::size_t i) {
@@ -83,6 +86,31 @@ const PreparedQuery& GraphBuilder::as_other_query(std::uint32_t row, Scratch& sc
   scratch.vector.resize(store_.dim());
   scratch.of_row.prepare_row(store_, row, scratch.vector.data());
   return scratch.of_row[0];
+}
+
+void GraphBuilder::find_candidates(const GraphSearch& search, const PreparedQuery& query, Hit from,
+                                   std::size_t level, Scratch& scratch) const {
+  search.start(ef_construction_);
+  search.enter(from, AllRows{});
+  search.expand(query, level, AllRows{});
+  const Beam& beam = scratch.search.beam;
+  scratch.candidates.clear();
+  for (std::size_t i = 0; i < beam.size(); ++i) {
+    if (!is_dead(beam.row(i))) scratch.candidates.push_back(beam.hit(i));
+  }
+}
+
+void GraphBuilder::score_candidates(const PreparedQuery& query, Scratch& scratch) const {
+  const std::vector<std::uint32_t>& ids = scratch.ids;
+  scratch.distances.resize(ids.size());
+  store_.distances(query, ids.data(), ids.size(), scratch.distances.data());
+  scratch.candidates.clear();
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const float d = scratch.distances[i];
+    // NaN would break the order that the sort relies on.
+    scratch.candidates.push_back({d == d ? d : std::numeric_limits<float>::infinity(), ids[i]});
+  }
+  std::sort(scratch.candidates.begin(), scratch.candidates.end(), nearer);
 }
 
 void GraphBuilder::select_links(std::size_t level, std::vector<Hit>& kept, Scratch& scratch) const {
@@ -179,6 +207,7 @@ void GraphBuilder::link_back(Hit neighbour, std::uint32_t row, std::size_t level
   save(neighbour.row, level);
   std::uint32_t* const list = graph_.links(neighbour.row, level);
   const std::size_t length = graph_.length(list, level);
+  if (std::find(list, list + length, row) != list + length) return;
   if (length < capacity) {
     if (remembers(level)) lengths_of(neighbour.row)[length] = neighbour.distance;
     HnswGraph::set_link(list + length, row);
@@ -213,13 +242,7 @@ void GraphBuilder::insert(std::uint32_t row, Scratch& scratch) {
   if (scratch.chosen.size() <= top) scratch.chosen.resize(top + 1);
   const Beam& beam = scratch.search.beam;
   for (std::size_t l = top + 1; l-- > 0;) {
-    search.start(ef_construction_);
-    search.enter(nearest, AllRows{});
-    search.expand(query, l, AllRows{});
-    scratch.candidates.clear();
-    for (std::size_t i = 0; i < beam.size(); ++i) {
-      if (!is_dead(beam.row(i))) scratch.candidates.push_back(beam.hit(i));
-    }
+    find_candidates(search, query, nearest, l, scratch);
     if (beam.size() > 0) nearest = beam.hit(0);
     if (scratch.candidates.empty()) scratch.candidates.push_back(nearest);
     select_links(l, scratch.chosen[l], scratch);

@@ -20,6 +20,7 @@
 
 #include "index/graph_search.hpp"
 #include "index/hnsw_graph.hpp"
+#include "index/neighbor_lists.hpp"
 #include "runtime/progress.hpp"
 #include "storage/embedding_store.hpp"
 
@@ -34,6 +35,10 @@ class GraphBuilder {
 
   // Links some rows; false if it was cancelled. Progress counts them.
   bool link(const std::vector<std::uint32_t>& rows, std::size_t threads, Progress& progress);
+  // The same in a graph without links, from lists of neighbors, of which the first ef_construction
+  // are used; see graph_from_lists.cpp. Rows that are not to be linked now are linked to by none.
+  bool link_lists(const NeighborLists& lists, const std::vector<std::uint32_t>& rows,
+                  std::size_t threads, Progress& progress);
   // Makes the lists of older rows and the entry what they were.
   void undo();
   // Rows that new ones must not be linked to: a bit a row, or null.
@@ -59,8 +64,10 @@ class GraphBuilder {
     QueryBatch of_row;
   };
 
+  // Remembers lengths of links from now on, if `count` rows are to be linked.
+  void remember_lengths(std::size_t count);
   void insert(std::uint32_t row, Scratch& scratch);
-  // Links `neighbour` to the row that the scratch's search has as its query.
+  // Links `neighbour` to the row that the scratch's search has as its query, unless it is already.
   void link_back(Hit neighbour, std::uint32_t row, std::size_t level, Scratch& scratch);
   // Whether the full list in the scratch (ids, and the lengths of its links) takes a new link.
   bool prune(std::uint32_t row, float length, Scratch& scratch) const;
@@ -77,6 +84,22 @@ class GraphBuilder {
   bool remembers(std::size_t level) const { return level == 0 && lengths_ != nullptr; }
   // Lengths of the links of a row on level 0, by slot; 0 where they are not known.
   float* lengths_of(std::uint32_t row) const { return lengths_.get() + row * graph_.capacity(0); }
+  // Makes the scratch's candidates what a search of a level finds, the dead left out.
+  void find_candidates(const GraphSearch& search, const PreparedQuery& query, Hit from,
+                       std::size_t level, Scratch& scratch) const;
+  // Makes them its ids, nearest first.
+  void score_candidates(const PreparedQuery& query, Scratch& scratch) const;
+  struct ListTask;
+  // Gives a row its links on level 0 by its list.
+  void choose_links(const ListTask& task, std::uint32_t row, Scratch& scratch);
+  // Links those back to a row that it links to on level 0.
+  void link_others_back(std::uint32_t row, Scratch& scratch);
+  // Links a row on level 0 and what a search from the entry finds, both ways.
+  void link_reached(std::uint32_t row, Scratch& scratch);
+  // How many of some rows a walk from the entry over level 0 does not come to, and those of them
+  // from which walks come to the rest.
+  std::vector<std::uint32_t> unreached(const std::vector<std::uint32_t>& rows,
+                                       std::size_t& count) const;
   void save(std::uint32_t row, std::size_t level);
   bool is_dead(std::uint32_t row) const {
     return dead_ != nullptr && (dead_[row / 8] >> (row % 8) & 1);

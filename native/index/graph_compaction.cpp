@@ -33,16 +33,7 @@ bool GraphBuilder::mend(std::uint32_t row, std::size_t level,
   ids.erase(std::remove_if(ids.begin(), ids.end(),
                            [&](std::uint32_t id) { return id == row || is_gone(id); }),
             ids.end());
-  scratch.distances.resize(ids.size());
-  const PreparedQuery& query = as_other_query(row, scratch);
-  store_.distances(query, ids.data(), ids.size(), scratch.distances.data());
-  scratch.candidates.clear();
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    const float d = scratch.distances[i];
-    // NaN would break the order that the sort relies on.
-    scratch.candidates.push_back({d == d ? d : std::numeric_limits<float>::infinity(), ids[i]});
-  }
-  std::sort(scratch.candidates.begin(), scratch.candidates.end(), nearer);
+  score_candidates(as_other_query(row, scratch), scratch);
   return false;
 }
 

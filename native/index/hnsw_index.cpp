@@ -245,7 +245,10 @@ bool HnswIndex::link_rows(const float* vectors, std::size_t before, std::size_t 
     builder_ = std::make_unique<GraphBuilder>(*graph_, store_, finest(), vectors, before,
                                               parameters_.ef_construction);
     if (dead_count_ > 0) builder_->avoid(dead_.data());
-    if (!builder_->link(first, threads, progress)) return false;
+    const bool linked = neighbors_.empty()
+                            ? builder_->link(first, threads, progress)
+                            : builder_->link_lists(neighbors_, first, threads, progress);
+    if (!linked) return false;
   }
   if (calibrates) {
     learn_norms(before);

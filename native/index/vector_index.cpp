@@ -77,9 +77,15 @@ KeyKind VectorIndex::key_kind() const {
 }
 
 void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t count,
-                         KeyMode mode, const AttributeBatch* attributes) {
+                         KeyMode mode, const AttributeBatch* attributes, NeighborLists neighbors) {
   WriterClaim claim(writing_, WriterClaim::Held::kNow);
   require_finite(vectors, count, dim(), "vectors");
+  if (!neighbors.empty()) {
+    if (kind_ != IndexKind::kHnsw || mode != KeyMode::kAdd || store_.rows() > 0) {
+      throw Error(Code::kArgument, "neighbors are for an add to a graph index that has no rows");
+    }
+    neighbors.check(count);
+  }
   const AttributeBatch none = AttributeBatch::of_none(schema_.size());
   const AttributeBatch& values = attributes == nullptr ? none : *attributes;
   const std::size_t before = store_.rows();
@@ -99,6 +105,7 @@ void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t
     roll_back(before);
     throw;
   }
+  neighbors_ = std::move(neighbors);
   claim.hand_on();
 }
 
@@ -169,6 +176,7 @@ void VectorIndex::link(std::size_t threads, Progress& progress) {
       throw Error(Code::kAborted, "add was aborted");
     }
     pending_ = {};
+    neighbors_ = {};
     WriteLock lock(lock_);
     if (dead_count_ > 0 || !replacing_.empty()) dead_.resize((store_.rows() + 7) / 8, 0);
     for (const Replacement& pair : replacing_) kill(pair.old_row);
@@ -235,6 +243,7 @@ void VectorIndex::roll_back(std::size_t before) {
   ++attribute_state_;
   replacing_.clear();
   pending_ = {};
+  neighbors_ = {};
 }
 
 void VectorIndex::check_search(const SearchOptions& options) const {

@@ -23,6 +23,7 @@
 
 #include "index/condition_cache.hpp"
 #include "index/device_scan.hpp"
+#include "index/neighbor_lists.hpp"
 #include "index/query_batch.hpp"
 #include "index/row_filter.hpp"
 #include "index/top_k.hpp"
@@ -104,9 +105,11 @@ class VectorIndex {
   // Copies and checks count × dim() vectors and their keys; throws and changes nothing if any is
   // bad. What the caller handed over is not needed afterwards. The rows are found by searches once
   // link() has run. Without a batch of attributes no vector has any; a row that replaces another
-  // has its values where the batch gives none.
+  // has its values where the batch gives none. Lists of neighbors start the graph of an index that
+  // has no rows yet, unless they are empty.
   void append(const KeyBatch& keys, const float* vectors, std::size_t count,
-              KeyMode mode = KeyMode::kAdd, const AttributeBatch* attributes = nullptr);
+              KeyMode mode = KeyMode::kAdd, const AttributeBatch* attributes = nullptr,
+              NeighborLists neighbors = {});
   // The long part of an add: makes the appended rows searchable, on `threads` threads of its own.
   // If it is cancelled or fails, the appended rows are removed and the index is as before append.
   void link(std::size_t threads, Progress& progress);
@@ -305,6 +308,7 @@ class VectorIndex {
   std::unique_ptr<EmbeddingStore> fine_;
   KeyMap keys_;
   AttributeTable attributes_;
+  NeighborLists neighbors_;  // of the add that is at work; mostly empty
 
  private:
   // Whether rows are encoded by link, beside searches, and not by append.

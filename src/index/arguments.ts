@@ -5,6 +5,7 @@ import { isFiner, parseStorageType, takesPca, type StorageType } from '../vector
 import type {
   Key,
   KeysInput,
+  NeighborLists,
   SearchSyncOptions,
   StorageOptions,
   VectorInput,
@@ -187,6 +188,27 @@ export function toKeyList(keys: unknown, count?: number): Float64Array | readonl
     if (numbers !== keys) numbers[at] = key as number;
   }
   return numbers;
+}
+
+const MOST_NEIGHBORS = 1024;
+
+/** Lists of neighbors as the addon takes them, which looks at the row numbers. */
+export function toNeighbors(neighbors: unknown, count: number): NeighborLists | undefined {
+  if (neighbors === undefined) return undefined;
+  if (typeof neighbors !== 'object' || neighbors === null) {
+    throw bad(`neighbors must be an object of rows and k, got ${shown(neighbors)}`);
+  }
+  const { rows, k } = neighbors as NeighborLists;
+  requireInteger('neighbors.k', k, 1, MOST_NEIGHBORS);
+  if (!(rows instanceof Uint32Array)) {
+    throw bad(`neighbors.rows must be a Uint32Array, got ${shown(rows)}`);
+  }
+  if (rows.length !== count * k) {
+    throw bad(
+      `neighbors.rows must hold ${k} row numbers for each of ${count} vectors, got ${rows.length}`,
+    );
+  }
+  return { rows, k };
 }
 
 /** Values a vector of an index. */

@@ -17,6 +17,8 @@ import type { OpenIndexOptions } from './file-options.js';
 import { attachNativeOf, type ShareToken } from './share.js';
 import { adopt, openNativeOf } from './snapshot.js';
 import type {
+  HnswAddOptions,
+  HnswAddSyncOptions,
   IndexOptions,
   Key,
   OperationOptions,
@@ -25,6 +27,7 @@ import type {
   VectorsInput,
 } from './types.js';
 import { VectorIndex } from './vector-index.js';
+import { HNSW_ADD_OPTIONS, HNSW_ADD_SYNC_OPTIONS } from './write-options.js';
 import { UNJOURNALED } from './writes.js';
 
 /** Options of {@link HnswIndex}. */
@@ -151,6 +154,24 @@ export class HnswIndex<K extends Key = number> extends VectorIndex<K> {
       native().indexFromHnswlib(...shape, file, keys, threads, progress),
     );
     return adopt<HnswIndex<K>>(HnswIndex, { handle, writes: UNJOURNALED });
+  }
+
+  /**
+   * As `add` of any index. The graph of the first add may be started from the nearest neighbors of each vector, which a
+   * GPU or `FlatIndex.searchBatch` finds: `neighbors`. Only the vectors on the upper levels are then searched for; the
+   * others are linked to those of their neighbors that lie in different directions (the rule of Malkov and Yashunin,
+   * TPAMI 2020), and what cannot be reached so is searched for and linked as ever. A journal has the vectors alone:
+   * an index that is opened from it makes its graph without the lists.
+   * @throws ERR_LICHEN_ARGUMENT for lists of another shape or with other row numbers, and for lists in an add to an
+   * index that has rows already, also dead ones; as `add` of any index. The index is then as it was.
+   */
+  override async add(vectors: VectorsInput, options?: HnswAddOptions<K>): Promise<void> {
+    await this.write(vectors, requireOptions(options, HNSW_ADD_OPTIONS), 'add');
+  }
+
+  /** As {@link add}, but blocks the thread until the vectors are searchable. */
+  override addSync(vectors: VectorsInput, options?: HnswAddSyncOptions<K>): void {
+    this.writeSync(vectors, requireOptions(options, HNSW_ADD_SYNC_OPTIONS), 'add');
   }
 
   /** Links a vector on the upper levels. */

@@ -90,6 +90,30 @@ export interface AddSyncOptions<K extends Key> {
 /** Options of `add`. */
 export interface AddOptions<K extends Key> extends AddSyncOptions<K>, OperationOptions {}
 
+/**
+ * The nearest others of each vector of an add, as row numbers within it, best first: those of vector v stand from `v * k`
+ * on, and `0xFFFFFFFF` from where its list ends. A vector may stand in its own list; what stands in a list twice counts
+ * once.
+ */
+export interface NeighborLists {
+  /** `count * k` row numbers. */
+  readonly rows: Uint32Array;
+  /** Places a vector, 1 to 1,024. */
+  readonly k: number;
+}
+
+/** Options of `addSync` of an `HnswIndex`. */
+export interface HnswAddSyncOptions<K extends Key> extends AddSyncOptions<K> {
+  /**
+   * Of the first add only: the nearest neighbors of each vector by the index's metric, exact or nearly so, from which the
+   * graph is started instead of searching for them. More than `efConstruction` are not used.
+   */
+  neighbors?: NeighborLists | undefined;
+}
+
+/** Options of `add` of an `HnswIndex`. */
+export interface HnswAddOptions<K extends Key> extends HnswAddSyncOptions<K>, OperationOptions {}
+
 /** Options of `update` and `upsert`: keys are needed. */
 export interface UpdateOptions<K extends Key> extends AddOptions<K> {
   keys: KeysInput<K>;

@@ -13,6 +13,8 @@ import type {
   AddOptions,
   AddSyncOptions,
   CompactOptions,
+  HnswAddOptions,
+  HnswAddSyncOptions,
   Key,
   KeysInput,
   UpdateOptions,
@@ -54,12 +56,12 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
    * ERR_LICHEN_DUPLICATE_KEY, ERR_LICHEN_BUSY, ERR_LICHEN_MEMORY, ERR_LICHEN_ABORTED; the index is then as it was.
    */
   async add(vectors: VectorsInput, options?: AddOptions<K>): Promise<void> {
-    await this.#write(vectors, requireOptions(options, ADD_OPTIONS), 'add');
+    await this.write(vectors, requireOptions(options, ADD_OPTIONS), 'add');
   }
 
   /** As {@link add}, but blocks the thread until the vectors are searchable. */
   addSync(vectors: VectorsInput, options?: AddSyncOptions<K>): void {
-    this.#writeSync(vectors, requireOptions(options, ADD_SYNC_OPTIONS), 'add');
+    this.writeSync(vectors, requireOptions(options, ADD_SYNC_OPTIONS), 'add');
   }
 
   /**
@@ -68,22 +70,22 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
    * @throws ERR_LICHEN_UNKNOWN_KEY, ERR_LICHEN_DUPLICATE_KEY (a key twice in one call); as {@link add}.
    */
   async update(vectors: VectorsInput, options: UpdateOptions<K>): Promise<void> {
-    await this.#write(vectors, requireKeys(requireOptions(options, ADD_OPTIONS)), 'update');
+    await this.write(vectors, requireKeys(requireOptions(options, ADD_OPTIONS)), 'update');
   }
 
   /** As {@link update}, but blocks the thread, and does not compact. */
   updateSync(vectors: VectorsInput, options: UpdateSyncOptions<K>): void {
-    this.#writeSync(vectors, requireKeys(requireOptions(options, ADD_SYNC_OPTIONS)), 'update');
+    this.writeSync(vectors, requireKeys(requireOptions(options, ADD_SYNC_OPTIONS)), 'update');
   }
 
   /** As {@link update}, but keys that are not there are added. */
   async upsert(vectors: VectorsInput, options: UpdateOptions<K>): Promise<void> {
-    await this.#write(vectors, requireKeys(requireOptions(options, ADD_OPTIONS)), 'upsert');
+    await this.write(vectors, requireKeys(requireOptions(options, ADD_OPTIONS)), 'upsert');
   }
 
   /** As {@link upsert}, but blocks the thread, and does not compact. */
   upsertSync(vectors: VectorsInput, options: UpdateSyncOptions<K>): void {
-    this.#writeSync(vectors, requireKeys(requireOptions(options, ADD_SYNC_OPTIONS)), 'upsert');
+    this.writeSync(vectors, requireKeys(requireOptions(options, ADD_SYNC_OPTIONS)), 'upsert');
   }
 
   /**
@@ -189,17 +191,21 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
     this.close();
   }
 
-  async #write(
+  /** @internal */
+  protected async write(
     vectors: VectorsInput,
-    options: AddOptions<K>,
+    options: HnswAddOptions<K>,
     mode: keyof typeof KEY_MODES,
   ): Promise<void> {
-    const { data, keys, threads, attributes } = this.own(this.#resolveAdd(vectors, options));
+    const { data, keys, threads, attributes, neighbors } = this.own(
+      this.#resolveAdd(vectors, options),
+    );
     const how = KEY_MODES[mode];
+    const lists = [neighbors?.rows, neighbors?.k] as const;
     try {
       await this.writes.run(() =>
         runOperation(mode, options, (progress) =>
-          native().indexAdd(this.handle, keys, data, threads, progress, how, attributes),
+          native().indexAdd(this.handle, keys, data, threads, progress, how, attributes, ...lists),
         ),
       );
     } finally {
@@ -218,17 +224,19 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
     }
   }
 
-  #writeSync(
+  /** @internal */
+  protected writeSync(
     vectors: VectorsInput,
-    options: AddSyncOptions<K>,
+    options: HnswAddSyncOptions<K>,
     mode: keyof typeof KEY_MODES,
   ): void {
-    const { data, keys, threads, attributes } = this.#resolveAdd(vectors, options);
+    const { data, keys, threads, attributes, neighbors } = this.#resolveAdd(vectors, options);
     const addon = native();
     const progress = addon.createProgress();
     const how = KEY_MODES[mode];
+    const lists = [neighbors?.rows, neighbors?.k] as const;
     this.writes.runSync(() =>
-      addon.indexAddSync(this.handle, keys, data, threads, progress, how, attributes),
+      addon.indexAddSync(this.handle, keys, data, threads, progress, how, attributes, ...lists),
     );
   }
 
@@ -237,7 +245,7 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
     return this.writes.isBusy ? ownCopy(given) : given;
   }
 
-  #resolveAdd(vectors: VectorsInput, options: AddSyncOptions<K>) {
+  #resolveAdd(vectors: VectorsInput, options: HnswAddSyncOptions<K>) {
     this.forgetKind();
     return resolveAdd({ dim: this.dim, schema: this.schema }, vectors, options);
   }

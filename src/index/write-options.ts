@@ -1,17 +1,19 @@
 import { machine } from '../native.js';
-import { resolveThreads, toKeys, toVectors } from './arguments.js';
+import { resolveThreads, toKeys, toNeighbors, toVectors } from './arguments.js';
 import { toAttributes, type ResolvedSchema } from './attributes.js';
-import type { AddSyncOptions, Key, VectorsInput } from './types.js';
+import type { HnswAddSyncOptions, Key, VectorsInput } from './types.js';
 
 export const ADD_SYNC_OPTIONS = ['keys', 'attributes', 'threads'] as const;
 export const ADD_OPTIONS = [...ADD_SYNC_OPTIONS, 'signal', 'onProgress'] as const;
+export const HNSW_ADD_SYNC_OPTIONS = [...ADD_SYNC_OPTIONS, 'neighbors'] as const;
+export const HNSW_ADD_OPTIONS = [...ADD_OPTIONS, 'neighbors'] as const;
 export const COMPACT_OPTIONS = ['threads', 'signal', 'onProgress'] as const;
 
 /** What the native index is given to add. */
 export function resolveAdd<K extends Key>(
   { dim, schema }: { readonly dim: number; readonly schema: ResolvedSchema },
   vectors: VectorsInput,
-  options: AddSyncOptions<K>,
+  options: HnswAddSyncOptions<K>,
 ) {
   const data = toVectors('vectors', vectors, dim);
   const count = data.length / dim;
@@ -19,6 +21,7 @@ export function resolveAdd<K extends Key>(
     data,
     keys: toKeys<K>(options.keys, count),
     attributes: toAttributes(schema, options.attributes, count),
+    neighbors: toNeighbors(options.neighbors, count),
     threads: resolveThreads(options.threads, machine().threads),
   };
 }
