@@ -4,7 +4,8 @@
 // row owes its long links to those that came early, when little was near. So rows are ranked at
 // random, and each chooses its links among what would have been there before it: those of its list
 // with a lower rank, and the links of the first ones. These (the seeds) are searched for and linked
-// as ever, the rows of the upper levels among them. Then all are linked back, as in any add, and
+// as ever, the rows of the upper levels among them. Late rows, which would have met nearly all,
+// have their whole lists instead, and no long links. Then all are linked back, as in any add, and
 // what cannot be reached is searched for.
 
 #include <algorithm>
@@ -23,6 +24,9 @@ constexpr std::size_t kSeedShare = 6;
 constexpr std::size_t kSeedsAsked = 4;
 constexpr std::size_t kMostSweeps = 4;
 
+constexpr std::uint64_t kLastRank = ~std::uint64_t{0};
+constexpr std::uint64_t kLateFrom = kLastRank / 5 * 3;
+
 std::uint64_t rank_of(std::uint32_t row) { return splitmix64(0, row); }
 
 }  // namespace
@@ -33,8 +37,8 @@ struct GraphBuilder::ListTask {
   const NeighborLists& lists;
   std::vector<Role> roles;  // by row; rows without one are not linked to
 
-  bool is_before(std::uint32_t row, std::uint32_t other) const {
-    return roles[row] == kSeed || (roles[row] == kOther && rank_of(row) < rank_of(other));
+  bool is_before(std::uint32_t row, std::uint64_t rank) const {
+    return roles[row] == kSeed || (roles[row] == kOther && rank_of(row) < rank);
   }
 };
 
@@ -44,7 +48,7 @@ bool GraphBuilder::link_lists(const NeighborLists& lists, const std::vector<std:
   std::vector<std::uint32_t> seeds;
   std::vector<std::uint32_t> others;
   for (const std::uint32_t row : rows) {
-    const bool first = rank_of(row) < ~std::uint64_t{0} / kSeedShare;
+    const bool first = rank_of(row) < kLastRank / kSeedShare;
     const bool is_seed = first || graph_.level_of(row) > 0 || rows.size() < kSeedShare;
     task.roles[row] = is_seed ? ListTask::kSeed : ListTask::kOther;
     (is_seed ? seeds : others).push_back(row);
@@ -95,24 +99,28 @@ void GraphBuilder::choose_links(const ListTask& task, std::uint32_t row, Scratch
   const auto length = static_cast<std::size_t>(std::find(list, list + k, kNoRow) - list);
   const PreparedQuery& query = as_query(row, scratch.search.query, scratch);
 
+  // A short list says too little to be all that there is.
+  const bool is_late = rank_of(row) >= kLateFrom && length >= graph_.m();
+  const std::uint64_t rank = is_late ? kLastRank : rank_of(row);
+
   std::vector<std::uint32_t>& ids = scratch.ids;
   ids.clear();
   std::size_t asked = 0;
-  for (std::size_t i = 0; i < length && asked < kSeedsAsked; ++i) {
+  for (std::size_t i = 0; i < length && asked < kSeedsAsked && !is_late; ++i) {
     if (task.roles[list[i]] != ListTask::kSeed) continue;
     ++asked;
     const std::size_t before = ids.size();
     ids.resize(before + graph_.capacity(0));
     ids.resize(before + graph_.copy_list(list[i], 0, ids.data() + before));
   }
-  if (asked == 0) {
+  if (asked == 0 && !is_late) {
     // Only seeds have links yet.
     const GraphSearch search(store_, graph_, scratch.search);
     find_candidates(search, query, search.descend(query, graph_.entry(), 0), 0, scratch);
     for (const Hit& hit : scratch.candidates) ids.push_back(hit.row);
   }
   for (std::size_t i = 0; i < length; ++i) {
-    if (task.is_before(list[i], row)) ids.push_back(list[i]);
+    if (task.is_before(list[i], rank)) ids.push_back(list[i]);
   }
   VisitedRows& met = scratch.search.visited;
   met.start(graph_.rows());
