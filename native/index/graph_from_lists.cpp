@@ -23,6 +23,8 @@ constexpr std::size_t kSeedShare = 6;
 // So many seeds of a list are asked for their links, which is where long links come from.
 constexpr std::size_t kSeedsAsked = 4;
 constexpr std::size_t kMostSweeps = 4;
+// For the dot product: one row in so many is searched for at most.
+constexpr std::size_t kMostUnreached = 8;
 
 constexpr std::uint64_t kLastRank = ~std::uint64_t{0};
 constexpr std::uint64_t kLateFrom = kLastRank / 5 * 3;
@@ -77,11 +79,11 @@ bool GraphBuilder::link_lists(const NeighborLists& lists, const std::vector<std:
   });
   if (!linked) return false;
 
-  // By the dot product most rows are nobody's neighbors: a build row by row leaves half of some
-  // data unreached, none of which a search would return.
-  if (store_.metric() == Metric::kDot) return true;
   std::size_t left = 0;
   std::vector<std::uint32_t> roots = unreached(rows, left);
+  // Where norms differ, many rows are no row's neighbors by the dot product: a build row by row
+  // leaves nearly half of some data unreached, none of which a search would return.
+  if (store_.metric() == Metric::kDot && left > rows.size() / kMostUnreached) return true;
   for (std::size_t sweep = 0; left > 0 && sweep < kMostSweeps; ++sweep) {
     const std::size_t before = left;
     const auto reach = [&](std::size_t i, Scratch& scratch) { link_reached(roots[i], scratch); };

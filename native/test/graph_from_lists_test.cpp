@@ -1,6 +1,7 @@
 // Graphs that are started from lists of neighbors.
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <set>
 
@@ -154,12 +155,37 @@ TEST_CASE("graph from lists: groups of rows that name only one another are reach
     vectors.push_back(centres[group * kDim + i % kDim] + 1e-3f * noise[i]);
   }
   const std::size_t rows = kGroups * kOfEach;
-  for (const Metric metric : {Metric::kCosine, Metric::kL2}) {
+  for (std::size_t row = 0; row < rows; ++row) {
+    float* const vector = vectors.data() + row * kDim;
+    const float square = std::inner_product(vector, vector + kDim, vector, 0.0f);
+    std::for_each(vector, vector + kDim, [&](float& value) { value /= std::sqrt(square); });
+  }
+  for (const Metric metric : test::kMetrics) {
     const NeighborLists lists = exact_lists(vectors, rows, 6, metric);
     for (const std::size_t threads : {1, 3}) {
       const Built built(vectors, metric, 16, lists, threads);
       built.check();
       CHECK_EQUAL(built.reached(), rows);
+    }
+  }
+}
+
+TEST_CASE("graph from lists: rows that no list leads to are searched for") {
+  constexpr std::size_t kRows = 600;
+  constexpr std::size_t kPlaces = 16;
+  const std::vector<float> vectors = test::clustered(41, kRows, kDim, 20);
+  for (const bool all_name_one : {false, true}) {
+    NeighborLists lists;
+    lists.k = kPlaces;
+    for (std::uint32_t row = 0; row < kRows; ++row) {
+      lists.rows.insert(lists.rows.end(), kPlaces, all_name_one ? 5 : row);
+    }
+    for (const Metric metric : {Metric::kCosine, Metric::kL2}) {
+      for (const std::size_t threads : {1, 3}) {
+        const Built built(vectors, metric, 8, lists, threads);
+        built.check();
+        CHECK_EQUAL(built.reached(), kRows);
+      }
     }
   }
 }
