@@ -41,7 +41,7 @@ export const knnBuildSuite: Suite = {
     rounds: 'rounds of building and of searching, in turns (default 3)',
   },
   run,
-  report: (results) => sectionTables(results as SectionResult[]),
+  report: sectionTables,
 };
 
 /** One way to build, and the index that it built last. */

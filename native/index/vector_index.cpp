@@ -99,6 +99,7 @@ void VectorIndex::append(const KeyBatch& keys, const float* vectors, std::size_t
     append_here(keys, vectors, count, mode, values);
   }
   try {
+    // Without the neighbors: a graph that is made again from the journal is searched for.
     log(static_cast<Change::Kind>(mode), keys, count, vectors, attributes);
   } catch (...) {
     WriteLock lock(lock_);

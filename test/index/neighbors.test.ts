@@ -145,7 +145,10 @@ describe('an hnsw index that is started from lists of neighbors', () => {
     ];
     for (const [neighbors, message] of wrong) {
       const index = make();
-      const refusal = { code: 'ERR_LICHEN_ARGUMENT', message: expect.stringMatching(message) };
+      const refusal = {
+        code: 'ERR_LICHEN_ARGUMENT',
+        message: expect.stringMatching(message) as string,
+      };
       await expect(index.add(two, { neighbors: neighbors as never })).rejects.toMatchObject(
         refusal,
       );
