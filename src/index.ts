@@ -48,12 +48,7 @@ export { SearchableIndex } from './index/searchable-index.js';
 export { VectorIndex } from './index/vector-index.js';
 export type { Durability } from './index/writes.js';
 export { cudaDevices, cudaStatus, type CudaDevice, type CudaStatus } from './cuda.js';
-export {
-  FlatIndex,
-  type FlatOptions,
-  type NeighborLists,
-  type NeighborsOptions,
-} from './index/flat.js';
+export { FlatIndex, type FlatOptions, type NeighborsOptions } from './index/flat.js';
 export {
   GpuFlatIndex,
   type DeviceOptions,

@@ -16,6 +16,7 @@ import { adopt, openNativeOf } from './snapshot.js';
 import type {
   IndexOptions,
   Key,
+  NeighborLists,
   OperationOptions,
   RerankOptions,
   StorageOptions,
@@ -29,13 +30,6 @@ export interface FlatOptions extends IndexOptions, StorageOptions, RerankOptions
 export interface NeighborsOptions extends OperationOptions {
   /** Default: every processor. */
   threads?: number | undefined;
-}
-
-/** Nearest neighbours of all rows. */
-export interface NeighborLists {
-  /** Row numbers, `k` a row. */
-  readonly rows: Uint32Array;
-  readonly k: number;
 }
 
 const NEIGHBORS_OPTIONS = ['signal', 'onProgress', 'threads'] as const;
@@ -93,7 +87,7 @@ export class FlatIndex<K extends Key = number> extends VectorIndex<K> {
 
   /**
    * The exact `k` nearest neighbours of every vector, itself left out, by the finest storage type: what a graph can be
-   * built from, and the truth for it. Vectors count by row, in the order in which they were added (`compact` renumbers).
+   * built from (`neighbors` of `HnswIndex.add`), and the truth for it. Vectors count by row, in the order in which they were added (`compact` renumbers).
    * @returns row numbers, `k` a row, the nearest first; 0xFFFFFFFF where there are not so many or the row is removed.
    * @throws ERR_LICHEN_ARGUMENT unless `k` is from 1 to 1,024; ERR_LICHEN_MEMORY, ERR_LICHEN_ABORTED.
    */

@@ -3,7 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { FlatIndex, GpuFlatIndex, Random, type SearchBatchOptions } from '../../src/index.js';
+import {
+  FlatIndex,
+  GpuFlatIndex,
+  HnswIndex,
+  Random,
+  type SearchBatchOptions,
+} from '../../src/index.js';
 import { SIMULATED_MODULE, SIMULATED_NOTE, simulate, STATUS } from './simulated.js';
 
 const code = (name: string) => expect.objectContaining({ code: `ERR_LICHEN_${name}` }) as Error;
@@ -258,6 +264,12 @@ describe.skipIf(SIMULATED_MODULE === undefined)(`GpuFlatIndex${SIMULATED_NOTE}`,
       const { keys } = await cpu.search(cpu.get(row)!, { k: 7 });
       expect([...lists.rows.subarray(6 * row, 6 * row + 6)]).toEqual([...keys].slice(1));
     }
+    const graph = new HnswIndex({ dim, metric: 'l2' });
+    await graph.add(vectors(22, 150, dim), { neighbors: lists });
+    const query = vectors(23, 1, dim);
+    expect([...(await graph.search(query, { k: 5 })).keys]).toEqual([
+      ...(await cpu.search(query, { k: 5 })).keys,
+    ]);
     await cpu.remove([5]);
     const { rows } = await cpu.neighbors(6);
     expect([...rows.subarray(30, 36)]).toEqual(new Array(6).fill(0xffffffff));
