@@ -52,6 +52,7 @@
       "index/store_sections.cpp",
       "index/condition_cache.cpp",
       "index/durable.cpp",
+      "index/exhaustive_search.cpp",
       "index/device_scan.cpp",
       "index/flat_index.cpp",
       "index/graph_builder.cpp",

@@ -44,7 +44,7 @@ HIT = np.dtype([("distance", "f4"), ("row", "u4")])
 class Search(c.Structure):
     _fields_ = [("queries", c.c_void_p), ("count", c.c_uint64), ("k", c.c_uint64), ("rows", c.c_uint64),
                 ("source", Source), ("bits", c.c_void_p), ("bits_bytes", c.c_uint64), ("hits", c.c_void_p),
-                ("counts", c.c_void_p), ("certain", c.c_void_p), ("cancel", c.c_void_p)]
+                ("counts", c.c_void_p), ("certain", c.c_void_p)]
 
 
 class Api(c.Structure):
@@ -102,7 +102,7 @@ class Lichen:
         hits, counts = np.empty((count, k), HIT), np.empty(count, np.uint32)
         certain = np.empty(count, np.uint8)
         search = Search(given.ctypes.data, count, k, len(self.codes), self.source, None, 0, hits.ctypes.data,
-                        counts.ctypes.data, certain.ctypes.data, None)
+                        counts.ctypes.data, certain.ctypes.data)
         self.check(self.api.rows_search(self.rows, c.byref(search)))
         return hits, int(count - certain.sum())
 

@@ -126,10 +126,7 @@ void DeviceRows::search(const LichenCudaSearch& search) {
   Turn turn(*this);
   Batch batch(*this, *turn, search);
   for (std::size_t first = 0; first < search.count; first += batch.most_queries()) {
-    if (!batch.run(first, std::min<std::size_t>(batch.most_queries(), search.count - first))) {
-      std::fill(search.counts, search.counts + search.count, 0u);
-      return;
-    }
+    batch.run(first, std::min<std::size_t>(batch.most_queries(), search.count - first));
   }
 }
 

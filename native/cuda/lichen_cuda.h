@@ -94,7 +94,6 @@ typedef struct LichenCudaSearch {
      by what the rounding of float types did to those that were looked at more closely: the caller
      looks itself. */
   uint8_t* certain;
-  const int32_t* cancel; /* not 0: stop with LICHEN_CUDA_OK and counts of 0; may be null */
 } LichenCudaSearch;
 
 typedef struct LichenCudaRows LichenCudaRows;

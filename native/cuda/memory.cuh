@@ -295,7 +295,6 @@ class DeviceBuffer {
     size_ = 0;
   }
   Value* get() const { return memory_; }
-  std::size_t size() const { return size_; }
   std::size_t bytes() const { return size_ * sizeof(Value); }
 
  private:
@@ -325,7 +324,6 @@ class PinnedBuffer {
     }
     return memory_;
   }
-  std::uint8_t* get() const { return memory_; }
 
  private:
   std::uint8_t* memory_ = nullptr;

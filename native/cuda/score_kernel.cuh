@@ -92,7 +92,7 @@ LICHEN_DEVICE void spread_bits(void* to, unsigned bits) {
   }
 }
 
-template <class Product, bool kCodes, bool kBits, int kQueries>
+template <class Product, int kQueries>
 struct ScoreTile {
   static constexpr int kWarpsAcross = kQueries >= 64 ? 2 : 1;
   static constexpr int kWarpsDown = kThreads / kLanes / kWarpsAcross;
@@ -140,7 +140,7 @@ LICHEN_DEVICE void bring(const ScoreArguments& a, unsigned tile, unsigned slice,
 template <class Product, bool kCodes, bool kBits, int kQueries>
 LICHEN_KERNEL void __launch_bounds__(kThreads, kCodes&& kQueries == 128 ? 1 : 2)
     score_rows(ScoreArguments a) {
-  using Tile = ScoreTile<Product, kCodes, kBits, kQueries>;
+  using Tile = ScoreTile<Product, kQueries>;
   LICHEN_SHARED(shared);
   const unsigned slices = static_cast<unsigned>(a.queries.bytes / kSliceBytes);
   const unsigned query_tile = blockIdx.x % a.query_tiles;

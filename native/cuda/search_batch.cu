@@ -32,7 +32,7 @@ Batch::Batch(DeviceRows& rows, Workspace& workspace, const LichenCudaSearch& sea
   bring_bits();
 }
 
-bool Batch::run(std::size_t first, std::size_t count) {
+void Batch::run(std::size_t first, std::size_t count) {
   count_ = static_cast<unsigned>(count);
   tile_ = count <= 16 ? 16 : count <= 64 ? 64 : 128;
   space_.keys.fit(count * places_);
@@ -42,9 +42,9 @@ bool Batch::run(std::size_t first, std::size_t count) {
   space_.hits.fit(count * search_.k);
   bring_queries(first);
   for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
-    if (!score_all(attempt > 0)) return false;
+    score_all(attempt > 0);
     if (is_float(spec_.type)) rescore_kept();
-    if (give_results(first)) return true;
+    if (give_results(first)) return;
   }
   throw Failure(LICHEN_CUDA_UNSUPPORTED, "too many rows are equally near");
 }
@@ -132,7 +132,7 @@ void Batch::bring_queries(std::size_t first) {
   check_launch();
 }
 
-bool Batch::score_all(bool again) {
+void Batch::score_all(bool again) {
   const std::size_t resident = std::min<std::size_t>(search_.rows, rows_.resident());
   const std::size_t ratio = std::max<std::size_t>(1, places_ / (2 * keep_));
   const std::size_t streamed = std::max<std::size_t>(kTileRows, kStreamedBytes / spec_.row_bytes);
@@ -144,7 +144,6 @@ bool Batch::score_all(bool again) {
   fill(space_.lost.get(), 0, sizeof(unsigned), space_.stream);
   fill(space_.keys.get(), 0xFF, count_ * places_ * sizeof(unsigned long long), space_.stream);
   for (std::size_t seen = 0, here = 0; seen < search_.rows; seen += here) {
-    if (stopped()) return false;
     const bool is_first = seen == 0;
     const std::size_t wanted = is_first ? first_piece : std::min(seen * ratio, search_.rows - seen);
     if (seen < resident) {
@@ -158,7 +157,6 @@ bool Batch::score_all(bool again) {
     }
     select(keep_);
   }
-  return true;
 }
 
 void Batch::score(const RowBuffers& rows, std::size_t first, std::size_t last, std::size_t number,

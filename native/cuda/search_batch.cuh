@@ -12,13 +12,12 @@ class Batch {
   Batch(DeviceRows& rows, Workspace& workspace, const LichenCudaSearch& search);
 
   std::size_t most_queries() const { return most_queries_; }
-  // False if it was cancelled.
-  bool run(std::size_t first, std::size_t count);
+  void run(std::size_t first, std::size_t count);
 
  private:
   void bring_bits();
   void bring_queries(std::size_t first);
-  bool score_all(bool again);
+  void score_all(bool again);
   // False if candidates were lost, and nothing is given.
   bool give_results(std::size_t first);
   // Rows [first, last) of what lies on the device, of which row 0 has this number.
@@ -30,9 +29,6 @@ class Batch {
   void launch_score(ScoreArguments arguments);
   void select(std::size_t keep);
   void rescore_kept();
-  bool stopped() const {
-    return search_.cancel != nullptr && __atomic_load_n(search_.cancel, __ATOMIC_RELAXED) != 0;
-  }
   bool streams() const { return search_.rows > rows_.resident(); }
   Candidates candidates() const {
     return {space_.keys.get(), space_.counts.get(), space_.limits.get(), places_};

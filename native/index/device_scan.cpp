@@ -12,12 +12,6 @@ namespace {
 static_assert(sizeof(Hit) == sizeof(LichenCudaHit) &&
               offsetof(Hit, row) == offsetof(LichenCudaHit, row));
 
-LichenCudaSource source_of(const EmbeddingStore& store) {
-  if (is_float(store.type())) return {store.codes(), nullptr, nullptr, nullptr};
-  const CodeRows rows = store.code_rows();
-  return {rows.codes, rows.scales, rows.offsets, rows.squares};
-}
-
 // What another try, later or on the host, may do.
 bool is_passing(int status) {
   return status == LICHEN_CUDA_MEMORY || status == LICHEN_CUDA_UNSUPPORTED;
@@ -25,13 +19,24 @@ bool is_passing(int status) {
 
 }  // namespace
 
+LichenCudaSource device_source(const EmbeddingStore& store) {
+  if (is_float(store.type())) return {store.codes(), nullptr, nullptr, nullptr};
+  const CodeRows rows = store.code_rows();
+  return {rows.codes, rows.scales, rows.offsets, rows.squares};
+}
+
+std::vector<LichenCudaQuery> device_queries(const QueryBatch& queries) {
+  std::vector<LichenCudaQuery> prepared(queries.size());
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    const PreparedQuery& query = queries[q];
+    prepared[q] = {query.values,       query.code.bytes,   query.code.base,
+                   query.code.per_sum, query.code.per_row, query.code.per_offset};
+  }
+  return prepared;
+}
+
 DeviceScan::DeviceScan(int device, std::size_t most_bytes)
     : api_(cuda_api()), device_(device), most_bytes_(most_bytes) {
-  std::int32_t count = 0;
-  check_cuda(api_.device_count(&count));
-  if (device < 0 || device >= count) {
-    throw Error(Code::kNoDevice, "there is no CUDA device of number " + std::to_string(device));
-  }
   // Rows of no length to speak of: whether the device takes them shows whether there is code for
   // it.
   const LichenCudaSpec spec = {device, LICHEN_CUDA_F32, 0, 16, 64};
@@ -67,7 +72,7 @@ void DeviceScan::bring(const EmbeddingStore& store, std::uint64_t generation) {
                        count_ <= store.rows();
   if (!goes_on) make(store);
   generation_ = generation;
-  const LichenCudaSource source = source_of(store);
+  const LichenCudaSource source = device_source(store);
   const int status = api_.rows_put(rows_, &source, count_, store.rows() - count_);
   if (status != LICHEN_CUDA_OK) forget();
   check_cuda(status);
@@ -77,18 +82,13 @@ void DeviceScan::bring(const EmbeddingStore& store, std::uint64_t generation) {
 int DeviceScan::try_search(const EmbeddingStore& store, const QueryBatch& queries,
                            const RowFilter* filter, std::size_t k, Hit* hits, std::uint32_t* counts,
                            std::uint8_t* certain) {
-  std::vector<LichenCudaQuery> prepared(queries.size());
-  for (std::size_t q = 0; q < queries.size(); ++q) {
-    const PreparedQuery& query = queries[q];
-    prepared[q] = {query.values,       query.code.bytes,   query.code.base,
-                   query.code.per_sum, query.code.per_row, query.code.per_offset};
-  }
+  const std::vector<LichenCudaQuery> prepared = device_queries(queries);
   LichenCudaSearch search = {};
   search.queries = prepared.data();
   search.count = prepared.size();
   search.k = k;
   search.rows = store.rows();
-  search.source = source_of(store);
+  search.source = device_source(store);
   if (filter != nullptr) {
     search.bits = filter->bits();
     search.bits_bytes = std::min(filter->bytes(), (store.rows() + 7) / 8);

@@ -17,6 +17,10 @@
 
 namespace lichen {
 
+// A store's rows and prepared queries as the module takes them; they point to what they are of.
+LichenCudaSource device_source(const EmbeddingStore& store);
+std::vector<LichenCudaQuery> device_queries(const QueryBatch& queries);
+
 class DeviceScan {
  public:
   struct State {

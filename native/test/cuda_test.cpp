@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cuda/lichen_cuda.h"
+#include "index/device_scan.hpp"
 #include "index/query_batch.hpp"
 #include "index/top_k.hpp"
 #include "storage/embedding_store.hpp"
@@ -28,13 +29,6 @@ struct Rows {
   ~Rows() { api().rows_destroy(handle); }
 };
 
-LichenCudaSource source_of(const EmbeddingStore& store) {
-  const bool is_float = store.type() <= StorageType::kBf16;
-  const CodeRows rows = store.code_rows();
-  if (is_float) return {store.codes(), nullptr, nullptr, nullptr};
-  return {rows.codes, rows.scales, rows.offsets, rows.squares};
-}
-
 LichenCudaSpec spec_of(const EmbeddingStore& store) {
   return {0, static_cast<std::int32_t>(store.type()), store.metric() == Metric::kL2 ? 1 : 0,
           store.dim(), store.row_bytes()};
@@ -48,12 +42,7 @@ struct Found {
 
 int search(const Rows& rows, const EmbeddingStore& store, const QueryBatch& queries, std::size_t k,
            const std::vector<std::uint8_t>* bits, Found& found) {
-  std::vector<LichenCudaQuery> prepared;
-  for (std::size_t q = 0; q < queries.size(); ++q) {
-    const PreparedQuery& one = queries[q];
-    prepared.push_back({one.values, one.code.bytes, one.code.base, one.code.per_sum,
-                        one.code.per_row, one.code.per_offset});
-  }
+  const std::vector<LichenCudaQuery> prepared = device_queries(queries);
   found.hits.assign(queries.size() * k, Hit{});
   found.counts.assign(queries.size(), 0);
   found.certain.assign(queries.size(), 2);
@@ -62,7 +51,7 @@ int search(const Rows& rows, const EmbeddingStore& store, const QueryBatch& quer
   search.count = prepared.size();
   search.k = k;
   search.rows = store.rows();
-  search.source = source_of(store);
+  search.source = device_source(store);
   search.bits = bits == nullptr ? nullptr : bits->data();
   search.bits_bytes = bits == nullptr ? 0 : bits->size();
   search.hits = reinterpret_cast<LichenCudaHit*>(found.hits.data());
@@ -115,7 +104,7 @@ void check_all(StorageType type, Metric metric, std::size_t dim, std::size_t row
   Rows on_device;
   const LichenCudaSpec spec = spec_of(store);
   CHECK_EQUAL(api().rows_create(&spec, most_bytes, &on_device.handle), LICHEN_CUDA_OK);
-  const LichenCudaSource source = source_of(store);
+  const LichenCudaSource source = device_source(store);
   // In two parts, of which the second has no room yet.
   CHECK_EQUAL(api().rows_put(on_device.handle, &source, 0, rows / 3), LICHEN_CUDA_OK);
   CHECK_EQUAL(api().rows_put(on_device.handle, &source, rows / 3, rows - rows / 3), LICHEN_CUDA_OK);
@@ -171,7 +160,7 @@ TEST_CASE("cuda: refusals") {
   CHECK_EQUAL(api().rows_create(&spec, 0, &rows.handle), LICHEN_CUDA_UNSUPPORTED);
   spec = spec_of(store);
   CHECK_EQUAL(api().rows_create(&spec, 0, &rows.handle), LICHEN_CUDA_OK);
-  const LichenCudaSource source = source_of(store);
+  const LichenCudaSource source = device_source(store);
   CHECK_EQUAL(api().rows_put(rows.handle, &source, 3, 1), LICHEN_CUDA_ARGUMENT);
   CHECK_EQUAL(api().rows_put(rows.handle, &source, 0, 50), LICHEN_CUDA_OK);
   QueryBatch queries;
