@@ -6,22 +6,50 @@ import type { StoredMsg } from '@nats-io/jetstream';
 import type { ObjectStore } from '@nats-io/obj';
 import { LichenFileError } from '../errors.js';
 import { natsError, type Cluster } from './connection.js';
+import { pause } from './pause.js';
 
 const CHUNK_BYTES = 128 * 1024;
 
-/** Puts a file into the object store, in chunks; it is there whole or not at all. @throws ERR_LICHEN_IO. */
-export async function putFile(store: ObjectStore, name: string, path: string): Promise<number> {
+/** How often an object is put before its failure is told, and milliseconds between; NATS elects a leader in 4 to 10 s. */
+const PUTS = 6;
+const PUT_AGAIN_MS = 2000;
+
+/**
+ * Puts a file into the object store, in chunks; it is there whole or not at all. While NATS elects a leader it takes none,
+ * so what failed there is tried again: nobody wants to build shards anew for that.
+ * @throws ERR_LICHEN_IO.
+ */
+export async function putFile(
+  store: Pick<ObjectStore, 'put'>,
+  name: string,
+  path: string,
+  againMs = PUT_AGAIN_MS,
+): Promise<number> {
+  for (let puts = 1; ; puts++) {
+    try {
+      return await putOnce(store, name, path);
+    } catch (cause) {
+      const isOfTheFile = (cause as NodeJS.ErrnoException).syscall !== undefined;
+      if (puts === PUTS || isOfTheFile) {
+        throw natsError(`putting ${name} into the object store`, cause);
+      }
+      await pause(againMs);
+    }
+  }
+}
+
+async function putOnce(store: Pick<ObjectStore, 'put'>, name: string, path: string) {
+  const { size } = await stat(path);
+  const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
   try {
-    const { size } = await stat(path);
-    const stream = Readable.toWeb(createReadStream(path, { highWaterMark: CHUNK_BYTES }));
     const info = await store.put(
       { name, options: { max_chunk_size: CHUNK_BYTES } },
-      stream as ReadableStream<Uint8Array>,
+      Readable.toWeb(file) as ReadableStream<Uint8Array>,
     );
     if (info.size !== size) throw new Error(`${info.size} bytes of ${size} arrived`);
     return size;
-  } catch (cause) {
-    throw natsError(`putting ${name} into the object store`, cause);
+  } finally {
+    file.destroy();
   }
 }
 
