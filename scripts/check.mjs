@@ -88,7 +88,10 @@ const SIDE_BY_SIDE = [
   {
     name: 'native tests, thread sanitizer',
     // Threads are the same on every instruction set.
-    commands: sanitized('native/build/tsan', 'thread', [], '-R', '^native_threads$'),
+    commands: sanitized(
+      ...['native/build/tsan', 'thread', ['-DLICHEN_NARROW=ON']],
+      ...['-R', '^native_threads$'],
+    ),
     count: countNative,
   },
   {

@@ -86,10 +86,10 @@ inline void popcount_eight(const std::uint64_t* planes, const std::uint8_t* cons
   Simd::int_sum8(counts, sums);
 }
 
-#include "kernels/generic/all.hpp"
+#include "kernels/generic/codes.hpp"
 
 }  // namespace
 
-const Kernels kAvx512VnniKernels = make_table("avx512vnni");
+const CodeTable kAvx512VnniCodes = make_code_table("avx512vnni");
 
 }  // namespace lichen

@@ -14,11 +14,11 @@ namespace {
 // In this order.
 // clang-format off
 #include "kernels/neon_simd.hpp"
-#include "kernels/generic/all.hpp"
+#include "kernels/generic/codes.hpp"
 // clang-format on
 
 }  // namespace
 
-const Kernels kNeonDotKernels = make_table("neondot");
+const CodeTable kNeonDotCodes = make_code_table("neondot");
 
 }  // namespace lichen

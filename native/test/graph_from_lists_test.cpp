@@ -122,18 +122,21 @@ double recall(const VectorIndex& index, const std::vector<float>& queries, std::
 }  // namespace
 
 TEST_CASE("graph from lists: it finds what a graph of searches finds") {
-  const std::size_t rows = test::is_full_run() ? 3000 : 1200;
+  constexpr std::size_t rows = 1200;
   const std::vector<float> all = test::clustered(21, rows + 100, kDim, 60);
   const std::vector<float> vectors(all.begin(), all.begin() + rows * kDim);
   const std::vector<float> queries(all.begin() + rows * kDim, all.end());
   for (const Metric metric : test::kMetrics) {
     const NeighborLists lists = exact_lists(vectors, rows, 24, metric);
     for (const StorageType type : test::kTypes) {
+      const bool codes = type != StorageType::kF32;
+      if (codes && !test::is_full_run()) continue;
       StorageOptions storage = test::flat(kDim, metric, type);
-      if (type != StorageType::kF32) storage.rerank = StorageType::kF32;
+      if (codes) storage.rerank = StorageType::kF32;
       HnswIndex searched(storage, {8, 60, 42});
       test::add(searched, vectors.data(), rows);
       for (const std::size_t threads : {1, 3}) {
+        if (codes && threads == 1) continue;
         HnswIndex index(storage, {8, 60, 42});
         add_with(index, vectors, lists, threads);
         for (const std::size_t ef : {16, 64}) {

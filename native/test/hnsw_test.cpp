@@ -94,6 +94,7 @@ TEST_CASE("hnsw: recall grows with ef and reaches the exact answer, for one thre
 }
 
 TEST_CASE("hnsw: a graph of rows beyond the caches") {
+  if (!test::is_full_run()) return;
   // Few rows, but long ones.
   constexpr std::size_t kRows = 150;
   constexpr std::size_t kQueries = 6;
@@ -126,7 +127,7 @@ TEST_CASE("hnsw: a graph of rows beyond the caches") {
 }
 
 TEST_CASE("hnsw: what the graph finds within a distance is there, and most of what is there") {
-  const std::size_t rows = 3000;
+  const std::size_t rows = test::is_full_run() ? 3000 : 1500;
   const std::vector<float> vectors = test::clustered(14, rows + 20, kDim, 12);
   for (const Metric metric : {Metric::kDot, Metric::kL2}) {
     for (const bool codes : {false, true}) {

@@ -21,7 +21,9 @@ import { temporaryFolder } from '../vectors/temporary-folder.js';
 const at = temporaryFolder();
 
 async function saved(name: string, rows: number, storage: 'f32' | 'i8' | 'i4', finer?: 'f16') {
-  const index = new HnswIndex({ dim: 64, metric: 'dot', storage, rerank: finer, m: 8 });
+  // As large as any with such an m, and quickly built.
+  const quickly = { m: 8, efConstruction: 20 };
+  const index = new HnswIndex({ dim: 64, metric: 'dot', storage, rerank: finer, ...quickly });
   await index.add(madeVectors(rows, 64, 4));
   await index.save(at(name));
   return index;

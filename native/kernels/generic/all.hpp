@@ -1,10 +1,7 @@
 // Included inside the unnamed namespace of an instruction set's file, after its Simd. The order
 // matters.
 // clang-format off
-#include "kernels/generic/vocabulary.hpp"
-#include "kernels/generic/float_rows.hpp"
-#include "kernels/generic/code_rows.hpp"
-#include "kernels/generic/tiles.hpp"
+#include "kernels/generic/codes.hpp"
 #include "kernels/generic/prepare.hpp"
 #include "kernels/generic/nearest.hpp"
 #include "kernels/generic/match.hpp"

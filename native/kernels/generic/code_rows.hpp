@@ -344,8 +344,9 @@ inline void pq_block_sums(const std::uint8_t* table, std::size_t pairs, const st
   }
 }
 
-void pq_blocks(const std::uint8_t* table, std::size_t subspaces, float base, float scale,
-               const std::uint8_t* blocks, std::size_t count, float* out) {
+[[maybe_unused]] void pq_blocks(const std::uint8_t* table, std::size_t subspaces, float base,
+                                float scale, const std::uint8_t* blocks, std::size_t count,
+                                float* out) {
   constexpr std::size_t kPairsAtOnce = 128;
   const std::size_t pairs = (subspaces + 1) / 2;
   for (std::size_t b = 0; b < count; ++b, out += kPqBlockRows) {

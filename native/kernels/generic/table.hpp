@@ -6,11 +6,6 @@ constexpr FloatKernels float_kernels() {
           float_gather<SquaredL2, Type>, float_pack<Type>};
 }
 
-template <class Code>
-constexpr CodeKernels code_kernels() {
-  return {code_rows<Code>, code_gather<Code>, code_pack<Code>, Code::kCodesAByte};
-}
-
 constexpr Kernels make_table(const char* isa) {
   return {isa,
           float_kernels<F32>(),

@@ -277,10 +277,10 @@ inline void run_blocks(std::size_t count, Block&& block) {
   run_rest<Simd::kTileQueries - 1>(count - first, first, block);
 }
 
-std::size_t float_tile(const float* queries, std::size_t stride, std::size_t count,
-                       const float* packed, std::size_t dim, float weight, const float* terms,
-                       const float* limits, const void* next, std::size_t next_bytes,
-                       TileHit* hits) {
+[[maybe_unused]] std::size_t float_tile(const float* queries, std::size_t stride, std::size_t count,
+                                        const float* packed, std::size_t dim, float weight,
+                                        const float* terms, const float* limits, const void* next,
+                                        std::size_t next_bytes, TileHit* hits) {
   TileHit* end = hits;
   const auto* const start = static_cast<const std::uint8_t*>(next);
   Ahead ahead{start, start + next_bytes};
@@ -305,7 +305,8 @@ std::size_t code_tile(const CodeQuery* queries, std::size_t count, const std::ui
   return static_cast<std::size_t>(end - hits);
 }
 
-std::size_t collect(const float* values, std::size_t count, float limit, std::uint32_t* positions) {
+[[maybe_unused]] std::size_t collect(const float* values, std::size_t count, float limit,
+                                     std::uint32_t* positions) {
   std::size_t found = 0;
   std::size_t i = 0;
   for (; i + Simd::kWidth <= count; i += Simd::kWidth) {
