@@ -39,8 +39,7 @@ if (isStale(ADDON, [...native, 'binding.gyp'])) {
 if (
   isStale(COMPILED, [
     ...filesUnder('src', ['.ts', '.html', '.js', '.css']),
-    'tsconfig.json',
-    'tsconfig.build.json',
+    ...['tsconfig.json', 'tsconfig.build.json', 'package.json', 'scripts/module-entries.mjs'],
   ])
 ) {
   await step('compiling', 'npm', ['run', 'build']);

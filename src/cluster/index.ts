@@ -1,5 +1,7 @@
-// What the package exports of this room.
-
+/**
+ * An index over several machines on NATS: its replicas, its clients, laying out and resharding it.
+ * @packageDocumentation
+ */
 export {
   createCluster,
   dropCluster,

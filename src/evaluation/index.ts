@@ -1,5 +1,7 @@
-// What the package exports of this room.
-
+/**
+ * Recall, latency and their spread; exact truth; sweeps over many indexes, and their reports.
+ * @packageDocumentation
+ */
 export { latencySummary, type LatencySummary } from './latency.js';
 export {
   recallAtK,

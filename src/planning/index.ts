@@ -1,5 +1,7 @@
-// What the package exports of this room.
-
+/**
+ * What a service needs and costs before there is one: profiles, traces, queueing, plans, the search for a design.
+ * @packageDocumentation
+ */
 export { makeTrace, readTrace, type ReadTraceOptions, type Trace } from './trace.js';
 export { reuseProfile, type CacheShape, type ReuseOptions, type ReuseProfile } from './reuse.js';
 export {
