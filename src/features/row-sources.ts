@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { createGunzip } from 'node:zlib';
 import { pipeline } from 'node:stream';
-import { parse, CsvError } from 'csv-parse';
 import type { LichenArgumentError } from '../errors.js';
 import { fileError, LichenError, LichenFileError, shown } from '../errors.js';
 import { readParquetGroup } from '../vectors/parquet.js';
@@ -51,6 +50,7 @@ export function csvSource(path: string, options: CsvSourceOptions = {}): BatchSo
     name: path,
     read: (reading) =>
       fileBatches(path, isAppended, reading, async function* (skip) {
+        const { parse, CsvError } = await import('csv-parse');
         const source = createReadStream(path);
         const parser = parse({ columns: true, bom: true, delimiter, skip_empty_lines: true });
         const done = (): void => undefined;

@@ -22,7 +22,7 @@ import {
   type UserBatch,
 } from './user-batch.js';
 import { resolveTower, type UserTower } from './user-tower.js';
-import { WorkerThreads } from './worker-threads.js';
+import type { WorkerThreads } from './worker-threads.js';
 
 /** What a pool does and has done, in calls of `retrieve`. */
 export interface RetrievalPoolStatistics {
@@ -89,6 +89,7 @@ export class RetrievalPool<K extends Key = number> {
     const { index, known, ...resolved } = resolvePoolOptions(options);
     const tower = resolveTower(resolved.tower, index.dim);
     const knownKeys = known && new KnownKeys(known, index);
+    const { WorkerThreads } = await import('./worker-threads.js');
     const share = index.share();
     let threads: WorkerThreads | undefined;
     try {

@@ -1,7 +1,6 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 import { native } from '../native.js';
-import { LICHEN_BACKEND } from '../tensorflow/lichen-backend.js';
-import { LICHEN_CUDA_BACKEND } from '../tensorflow/lichen-cuda-backend.js';
+import { TENSORFLOW_NAMES } from '../tensorflow/backends.js';
 import {
   BiasTile,
   addPairGradients,
@@ -13,7 +12,10 @@ import {
 import type { TensorFlow } from '../tensorflow/tensorflow.js';
 
 /** Backends on which the step is a native call; a device would have to give the scores back in the middle of it. */
-const ONE_CALL: ReadonlySet<string> = new Set([LICHEN_BACKEND, LICHEN_CUDA_BACKEND]);
+const ONE_CALL: ReadonlySet<string> = new Set([
+  TENSORFLOW_NAMES.lichen,
+  TENSORFLOW_NAMES['lichen-cuda'],
+]);
 
 /**
  * Sampled softmax with the correction for sampling bias (Yi et al., RecSys 2019): each pair's item is to be told from
