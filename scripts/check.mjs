@@ -86,6 +86,10 @@ const SIDE_BY_SIDE = [
   { name: 'lint', commands: [npx('eslint', '.', '--max-warnings', '0')] },
   { name: 'types', commands: [npx('tsc', '-p', 'tsconfig.json')] },
   {
+    name: 'docstrings and their examples',
+    commands: [['node', ['scripts/check-docs.mjs']]],
+  },
+  {
     name: 'native tests, thread sanitizer',
     // Threads are the same on every instruction set.
     commands: sanitized(

@@ -12,6 +12,7 @@ export interface CudaStatus {
   readonly module?: string;
   /** Those that lichen can use; none where there is a reason. */
   readonly devices: CudaDevice[];
+  /** Why there are none. */
   readonly reason?: string;
 }
 
@@ -62,13 +63,22 @@ export function openCuda(): void {
 /**
  * The NVIDIA devices, by their numbers, with what memory is free now.
  * @throws as {@link openCuda}.
+ *
+ * @example
+ * for (const { name, freeBytes } of cudaDevices()) console.log(name, freeBytes);
  */
 export function cudaDevices(): CudaDevice[] {
   openCuda();
   return native().cudaDevices();
 }
 
-/** What there is, without throwing. */
+/**
+ * What there is, without throwing.
+ *
+ * @example
+ * const { devices, reason } = cudaStatus();
+ * if (devices.length === 0) console.log(reason);
+ */
 export function cudaStatus(): CudaStatus {
   const path = modulePath();
   const module = path === undefined ? {} : { module: path };

@@ -62,7 +62,16 @@ export type LichenErrorCode =
   /** A defect in lichen itself. */
   | 'ERR_LICHEN_INTERNAL';
 
-/** Base class of every error raised by lichen. Compare `code`, not the message. */
+/**
+ * Base class of every error raised by lichen. Compare `code`, not the message.
+ *
+ * @example
+ * try {
+ *   await openIndex('items.lichen');
+ * } catch (error) {
+ *   if (!(error instanceof LichenError) || error.code !== 'ERR_LICHEN_NOT_FOUND') throw error;
+ * }
+ */
 export class LichenError extends Error {
   /** Stable, machine-readable reason. */
   readonly code: LichenErrorCode;
@@ -77,6 +86,9 @@ export class LichenError extends Error {
 /**
  * An error without a stack, which takes most of the time that making one takes: for what is refused thousands of times a
  * second, and is no mistake of the program.
+ *
+ * @example
+ * throw refusal('ERR_LICHEN_OVERLOADED', 'too many requests');
  */
 export function refusal(code: LichenErrorCode, message: string): LichenError {
   const { stackTraceLimit } = Error;
@@ -88,13 +100,38 @@ export function refusal(code: LichenErrorCode, message: string): LichenError {
   }
 }
 
-/** A bad argument: what was expected, what came. Thrown before anything changes. */
+/**
+ * A bad argument: what was expected, what came. Thrown before anything changes.
+ *
+ * @example
+ * try {
+ *   new FlatIndex({ dim: -1, metric: 'dot' });
+ * } catch (error) {
+ *   error instanceof LichenArgumentError; // true
+ * }
+ */
 export class LichenArgumentError extends LichenError {}
 
-/** A file that cannot be read, written or understood. */
+/**
+ * A file that cannot be read, written or understood.
+ *
+ * @example
+ * const isThere = await openIndex('items.lichen').then(
+ *   () => true,
+ *   (error: unknown) => !(error instanceof LichenFileError),
+ * );
+ */
 export class LichenFileError extends LichenError {}
 
-/** An operation given up because its AbortSignal fired or its object was closed. */
+/**
+ * An operation given up because its AbortSignal fired or its object was closed.
+ *
+ * @example
+ * const signal = AbortSignal.timeout(1000);
+ * await index.add(vectors, { signal }).catch((error: unknown) => {
+ *   if (!(error instanceof LichenAbortError)) throw error;
+ * });
+ */
 export class LichenAbortError extends LichenError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_LICHEN_ABORTED', message, options);
@@ -116,7 +153,12 @@ const ARGUMENT_ERRORS: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
   'ERR_LICHEN_EMPTY',
 ]);
 
-/** The error that a code and a message make, for errors that come from native code or another thread. */
+/**
+ * The error that a code and a message make, for errors that come from native code or another thread.
+ *
+ * @example
+ * errorOfCode('ERR_LICHEN_IO', 'the disk is full') instanceof LichenFileError; // true
+ */
 export function errorOfCode(code: LichenErrorCode, message: string): LichenError {
   if (code === 'ERR_LICHEN_ABORTED') return new LichenAbortError(message);
   if (FILE_ERRORS.has(code)) return new LichenFileError(code, message);
@@ -124,7 +166,14 @@ export function errorOfCode(code: LichenErrorCode, message: string): LichenError
   return new LichenError(code, message);
 }
 
-/** Throws ERR_LICHEN_ABORTED when the signal has fired. */
+/**
+ * Throws ERR_LICHEN_ABORTED when the signal has fired.
+ *
+ * @example
+ * function work(signal?: AbortSignal): void {
+ *   for (let step = 0; step < 1000; step++) throwIfAborted(signal, 'working');
+ * }
+ */
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
   if (signal?.aborted) {
     throw new LichenAbortError(`${what} was aborted`, { cause: signal.reason });
@@ -133,7 +182,14 @@ export function throwIfAborted(signal: AbortSignal | undefined, what: string): v
 
 const FILE_CODES: Record<string, LichenErrorCode> = { ENOENT: 'ERR_LICHEN_NOT_FOUND' };
 
-/** Wraps an error of Node's file system (`ENOENT`, `EACCES`, `ENOSPC` …) into a LichenFileError. */
+/**
+ * Wraps an error of Node's file system (`ENOENT`, `EACCES`, `ENOSPC` …) into a LichenFileError.
+ *
+ * @example
+ * await readFile('config.json').catch((cause: unknown) => {
+ *   throw fileError('read', 'config.json', cause);
+ * });
+ */
 export function fileError(action: string, path: string, cause: unknown): LichenFileError {
   if (cause instanceof LichenFileError) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
@@ -145,7 +201,12 @@ export function fileError(action: string, path: string, cause: unknown): LichenF
 
 const SHOWN_CHARACTERS = 40;
 
-/** A value as messages show it after "got": a text quoted and cut short, an object by its kind. Never throws. */
+/**
+ * A value as messages show it after "got": a text quoted and cut short, an object by its kind. Never throws.
+ *
+ * @example
+ * shown(new Map()); // 'a Map'
+ */
 export function shown(value: unknown): string {
   if (typeof value === 'string') {
     const isLong = value.length > SHOWN_CHARACTERS;

@@ -2,10 +2,13 @@ import type { IndexHandle } from './native.js';
 
 /** A device as the NVIDIA driver describes it. */
 export interface CudaDevice {
+  /** What the driver calls it. */
   readonly name: string;
   /** Such as '9.0'; lichen has code for 8.0 and later. */
   readonly computeCapability: string;
+  /** Its multiprocessors, each of which works on blocks of its own. */
   readonly multiprocessors: number;
+  /** Bytes of its memory. */
   readonly memoryBytes: number;
   /** Bytes that nobody had taken when it was asked. */
   readonly freeBytes: number;

@@ -33,10 +33,15 @@ export type Access = 'read' | 'map' | 'verify';
 
 /** A section of a snapshot file and whether its bytes have the checksum that the file gives. */
 export interface SnapshotSection {
+  /** What it holds; see FORMAT.md. */
   readonly name: string;
+  /** Where it begins in the file, in bytes. */
   readonly offset: number;
+  /** Its size. */
   readonly bytes: number;
+  /** The checksum that the file says. */
   readonly checksum: number;
+  /** Whether what stands there has that checksum. */
   readonly ok: boolean;
 }
 
@@ -71,8 +76,10 @@ export interface StoreDescription {
 export interface StorageErrors {
   /** Mean of |decoded - given| / |given|. */
   readonly meanRelative: number;
+  /** The greatest of these. */
   readonly worstRelative: number;
   /** Mean of ||decoded| - |given|| / |given|. */
   readonly meanNorm: number;
+  /** The greatest of these. */
   readonly worstNorm: number;
 }

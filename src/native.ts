@@ -390,7 +390,12 @@ export function native(): Addon {
   return loaded;
 }
 
-/** The processor as the kernels see it; ERR_LICHEN_UNSUPPORTED if LICHEN_ISA names what cannot run here. */
+/**
+ * The processor as the kernels see it; ERR_LICHEN_UNSUPPORTED if LICHEN_ISA names what cannot run here.
+ *
+ * @example
+ * const { isa, threads } = machine(); // such as 'avx512vnni', 8
+ */
 export function machine(): Machine {
   // Asked for once: every add wants to know the number of processors.
   return (described ??= Object.freeze(native().machine()));

@@ -30,11 +30,15 @@ export type BatchFunction<I, O> = (
 
 /** What a {@link Batcher} does and has done, in requests unless it says otherwise. */
 export interface BatcherStatistics {
+  /** Waiting for a batch. */
   readonly queued: number;
   /** In batches that have begun. */
   readonly running: number;
+  /** With a result. */
   readonly completed: number;
+  /** With an error of the function. */
   readonly failed: number;
+  /** Given up by their callers. */
   readonly aborted: number;
   /** Dropped since they were late, or would have been. */
   readonly expired: number;
@@ -50,11 +54,15 @@ export interface BatcherStatistics {
   readonly arrivalRate: number;
   /** What batches take, in milliseconds: fitted to those of late, so much a batch and so much more each request. */
   readonly batchMs: number;
+  /** Milliseconds more that each request of a batch takes. */
   readonly requestMs: number;
   /** Microseconds from a call until its batch began, and until it was done. */
   readonly waitP50us: number;
+  /** As `waitP50us`, of 99 in 100 requests. */
   readonly waitP99us: number;
+  /** Microseconds from a call until it was done, at most, of half of the requests. */
   readonly latencyP50us: number;
+  /** As `latencyP50us`, of 99 in 100 requests. */
   readonly latencyP99us: number;
 }
 
@@ -135,6 +143,7 @@ export class Batcher<I, O> {
     return request.promise;
   }
 
+  /** What was done so far, and what is at work now. */
   stats(): BatcherStatistics {
     const wait = this.#waits.percentiles();
     const latency = this.#latencies.percentiles();
@@ -164,6 +173,7 @@ export class Batcher<I, O> {
     return (this.#closing ??= this.#close());
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -2,12 +2,15 @@
 export interface BatchLatency {
   /** Whether anything is known. */
   readonly isFitted: boolean;
+  /** Milliseconds a batch takes, however large. */
   readonly alpha: number;
+  /** Milliseconds more a request of it. */
   readonly beta: number;
   /** The largest batch so far. */
   readonly largest: number;
   /** By which factor the slower batches take longer, of all but the slowest (5% for an SLO of 99%); at least 1. */
   readonly slack: number;
+  /** Milliseconds that a batch of so many requests is expected to take. */
   expected(size: number): number;
 }
 
@@ -19,6 +22,7 @@ export interface QueueView {
   readonly oldestMs: number;
   /** Of the one that goes next, the first of the highest priority: how long it has waited and how long it still may. */
   readonly nextMs: number;
+  /** Milliseconds until its deadline. */
   readonly nextLeftMs: number;
   /** Requests a millisecond, lately. */
   readonly arrivalRate: number;
@@ -30,11 +34,13 @@ export interface QueueView {
 export interface BatchPlan {
   /** Most requests of the batch. */
   readonly size: number;
+  /** Longest that the oldest request waits for others, in milliseconds. */
   readonly delayMs: number;
 }
 
 /** How a batch went. */
 export interface BatchReport {
+  /** Requests in it. */
   readonly size: number;
   /** Milliseconds that the function took. */
   readonly runMs: number;
@@ -44,6 +50,7 @@ export interface BatchReport {
 
 /** Decides how large batches are and how long a request waits for others. One belongs to one batcher. */
 export interface BatchPolicy {
+  /** Decides on the next batch. */
   plan(queue: QueueView): BatchPlan;
   /** A batch without an error is done. */
   observe(report: BatchReport): void;

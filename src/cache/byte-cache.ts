@@ -43,6 +43,11 @@ export const ENTRY_COST = 144;
  * all entries share, so there is no object an entry, the garbage collector has nothing to walk, and the limit is what its
  * arrays take together. A value that comes out is a copy: changing it changes nothing in the cache. Small arrays that come
  * out lie side by side in one ArrayBuffer: transfer a copy (`slice`) of them, not their buffer.
+ *
+ * @example
+ * const cache = new ByteCache<string, Float32Array>({ maxBytes: 64e6, ttlMs: 60_000 });
+ * cache.set('u1', query);
+ * cache.get('u1'); // a copy of it
  */
 export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
   private readonly chunks: ChunkStore;
@@ -76,6 +81,7 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
     });
   }
 
+  /** Number of entries. */
   get size(): number {
     return this.table.size;
   }
@@ -127,11 +133,13 @@ export class ByteCache<K extends CacheKey = CacheKey, V = ValueArray> {
     return this.table.delete(key);
   }
 
+  /** Forgets all entries. */
   clear(): void {
     this.table.clear();
     this.chunks.clear();
   }
 
+  /** What was asked for and given up so far, and bytes in use. */
   stats(): ByteCacheStatistics {
     return { ...this.table.stats(), bytes: this.bytes };
   }

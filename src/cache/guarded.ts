@@ -6,14 +6,19 @@ import { withinTime } from './within-time.js';
 
 /** How requests to a dependency went, and how long they took. */
 export interface GuardStatistics {
+  /** Requests that were made. */
   readonly requests: number;
+  /** Requests that failed otherwise than by time. */
   readonly errors: number;
   /** Requests that were given up when their time was over. */
   readonly timeouts: number;
   /** Requests that were not made, since the ones before them had failed. */
   readonly skipped: number;
+  /** Whether requests are made now. */
   readonly state: BreakerState;
+  /** Microseconds that half of the requests took at most. */
   readonly p50us: number;
+  /** Microseconds that 99 in 100 requests took at most. */
   readonly p99us: number;
 }
 

@@ -9,8 +9,10 @@ export {
   type MemoryCacheStatistics,
 } from './memory-cache.js';
 export { ByteCache, type ByteCacheOptions, type ByteCacheStatistics } from './byte-cache.js';
-export { TieredCache, type CacheGetOptions, type CacheSetOptions } from './tiered-cache.js';
+export { TieredCache } from './tiered-cache.js';
 export type {
+  CacheGetOptions,
+  CacheSetOptions,
   LoadMany,
   SharedStatistics,
   TieredCacheOptions,

@@ -30,6 +30,11 @@ export type MemoryCacheStatistics = CacheTableStatistics;
  * A cache of values by reference in this process, for any value that nobody changes. What it gives up is chosen by what
  * it has seen of each key and of such keys (how often, how long ago), so that a scan over many keys does not drive out
  * what is in use; see {@link CacheTable}.
+ *
+ * @example
+ * const cache = new MemoryCache<string, User>({ maxEntries: 10_000, ttlMs: 60_000 });
+ * cache.set('u1', user);
+ * cache.get('u1'); // user itself
  */
 export class MemoryCache<K extends CacheKey, V> {
   private readonly table: CacheTable;
@@ -57,6 +62,7 @@ export class MemoryCache<K extends CacheKey, V> {
     });
   }
 
+  /** Number of entries. */
   get size(): number {
     return this.table.size;
   }
@@ -104,10 +110,12 @@ export class MemoryCache<K extends CacheKey, V> {
     return this.table.delete(key);
   }
 
+  /** Forgets all entries. */
   clear(): void {
     this.table.clear();
   }
 
+  /** What was asked for and given up so far. */
   stats(): MemoryCacheStatistics {
     return this.table.stats();
   }

@@ -27,6 +27,10 @@ end`;
  * Redis as the tier that processes share (package ioredis, an optional peer). It need not be reachable yet: until it is,
  * and whenever it is not, requests are rejected at once and it is tried again in the background.
  * @throws ERR_LICHEN_ARGUMENT for an address that is none, ERR_LICHEN_MISSING_PACKAGE.
+ *
+ * @example
+ * const shared = await openRedisTier({ url: 'redis://localhost' });
+ * const cache = new TieredCache<string>({ name: 'users', maxBytes: 64e6, ttlMs: 60_000, shared });
  */
 export async function openRedisTier(options: RedisTierOptions): Promise<RedisTier> {
   const redis = await connectRedis(options);
@@ -52,7 +56,13 @@ export async function connectRedis({ url, redis }: RedisTierOptions): Promise<Re
   return connection;
 }
 
-/** See {@link openRedisTier}. */
+/**
+ * See {@link openRedisTier}.
+ *
+ * @example
+ * const tier: RedisTier = await openRedisTier({ url: 'redis://localhost' });
+ * const [bytes] = await tier.getMany(['u1']); // null where there is nothing
+ */
 export class RedisTier implements SharedTier {
   private readonly listener: Redis;
   private readonly channels = new Map<string, Set<Subscription>>();
@@ -68,10 +78,12 @@ export class RedisTier implements SharedTier {
     this.listener.on('ready', () => void this.resubscribe());
   }
 
+  /** What stands under each key, null where there is nothing: one MGET. */
   async getMany(keys: readonly string[]): Promise<(Uint8Array | null)[]> {
     return this.redis.mgetBuffer([...keys]);
   }
 
+  /** Stores entries in one pipeline, whatever stands there. */
   async setMany(entries: readonly SharedEntry[]): Promise<void> {
     const pipeline = this.redis.pipeline();
     for (const { key, bytes, ttlMs } of entries) {
@@ -83,16 +95,19 @@ export class RedisTier implements SharedTier {
     if (replies === null) throw new LichenError('ERR_LICHEN_IO', 'Redis gave no reply');
   }
 
+  /** Stores entries by a script, except where an entry begins with the bytes of `guard`. */
   async fillMany(entries: readonly SharedEntry[], guard: Uint8Array): Promise<void> {
     const keys = entries.map(({ key }) => key);
     const values = entries.flatMap(({ bytes, ttlMs }) => [bufferOf(bytes), wholeMs(ttlMs)]);
     await this.redis.eval(FILL, keys.length, ...keys, bufferOf(guard), ...values);
   }
 
+  /** Sends a text to all who listen to a channel. */
   async publish(channel: string, text: string): Promise<void> {
     await this.redis.publish(channel, text);
   }
 
+  /** Listens to a channel; see {@link SharedTier.subscribe}. */
   subscribe(channel: string, onText: (text: string) => void, onGap: () => void): () => void {
     const subscription = { onText, onGap };
     const others = this.channels.get(channel);
@@ -108,6 +123,7 @@ export class RedisTier implements SharedTier {
     };
   }
 
+  /** Ends both connections. */
   close(): Promise<void> {
     this.channels.clear();
     this.listener.disconnect();

@@ -1,6 +1,8 @@
 /** A value for a shared tier, and how long it may stay there. */
 export interface SharedEntry {
+  /** What it stands under. */
   readonly key: string;
+  /** The value, as its cache writes it. */
   readonly bytes: Uint8Array;
   /** Infinity: until it is replaced. */
   readonly ttlMs: number;
@@ -24,5 +26,6 @@ export interface SharedTier {
    * after an interruption, in which texts may have been missed, and when it begins at all.
    */
   subscribe(channel: string, onText: (text: string) => void, onGap: () => void): () => void;
+  /** Ends its connections. */
   close(): Promise<void>;
 }

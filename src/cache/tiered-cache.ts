@@ -9,6 +9,8 @@ import { ReadAhead } from './read-ahead.js';
 import type { Enveloped } from './envelope.js';
 import {
   resolveTiered,
+  type CacheGetOptions,
+  type CacheSetOptions,
   type ResolvedTieredOptions,
   type TieredCacheOptions,
   type TieredCacheStatistics,
@@ -23,18 +25,6 @@ import {
   type ValueBytes,
 } from './value-bytes.js';
 
-/** Options of a request. */
-export interface CacheGetOptions {
-  /** Gives up waiting; the load goes on if others wait for it. */
-  signal?: AbortSignal;
-}
-
-/** Options of {@link TieredCache.set}. */
-export interface CacheSetOptions {
-  /** Milliseconds for which the value is fresh. Default: `ttlMs` of the cache. */
-  ttlMs?: number;
-}
-
 /** What a fill takes of the shared tier before it turns to the origin: any value, fresh ones, none. */
 type Sources = 'any' | 'fresh' | 'origin';
 
@@ -46,6 +36,13 @@ const TOMBSTONE_SPARE_MS = 1000;
  * bytes in all of them, and what comes out is the caller's own. A value is loaded once however many ask for it; one past
  * its time may be served while it is loaded anew; a key without a value is remembered as such. When the shared tier is
  * dead or slow, requests do without it, within its time budget.
+ *
+ * @example
+ * const cache = new TieredCache<string, Float32Array>({
+ *   ...{ name: 'users', maxBytes: 64e6, ttlMs: 60_000, staleMs: 600_000 },
+ *   load: (ids) => loadVectors(ids),
+ * });
+ * const vector = await cache.get('u1');
  */
 export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
   private readonly options: ResolvedTieredOptions<K, V>;
@@ -207,6 +204,7 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
     return this.shared === undefined || this.shared.publish(version);
   }
 
+  /** What was asked for so far and which tier answered. */
   stats(): TieredCacheStatistics {
     const { counts, origin } = this;
     const memory = this.memory.stats();
@@ -244,6 +242,7 @@ export class TieredCache<K extends CacheKey = CacheKey, V = ValueArray> {
     await this.shared?.close();
   }
 
+  /** As `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -63,6 +63,7 @@ export interface TieredCacheOptions<K extends CacheKey, V> {
   version?: string;
   /** Milliseconds of a clock that never goes back, and the time of day. Default: the system's. */
   now?: Clock;
+  /** The time of day, in milliseconds since 1970. */
   time?: Clock;
 }
 
@@ -85,11 +86,25 @@ export interface ResolvedTieredOptions<K extends CacheKey, V> {
   readonly time: Clock;
 }
 
+/** Options of {@link TieredCache.get} and `getMany`. */
+export interface CacheGetOptions {
+  /** Gives up waiting; the load goes on if others wait for it. */
+  signal?: AbortSignal;
+}
+
+/** Options of {@link TieredCache.set}. */
+export interface CacheSetOptions {
+  /** Milliseconds for which the value is fresh. Default: `ttlMs` of the cache. */
+  ttlMs?: number;
+}
+
 /** What happened in a {@link TieredCache} so far. */
 export interface TieredCacheStatistics {
+  /** The version of the values that are served now. */
   readonly version: string;
   /** Keys asked for, and what answered for each: exactly one of these. */
   readonly requests: number;
+  /** Keys by what answered. */
   readonly hits: {
     readonly memory: number;
     readonly shared: number;
@@ -103,8 +118,11 @@ export interface TieredCacheStatistics {
   readonly joined: number;
   /** Keys that were loaded with others before anybody asked for them, and those of them that somebody did ask for. */
   readonly ahead: { readonly keys: number; readonly used: number };
+  /** Of the tier in this process. */
   readonly memory: ByteCacheStatistics;
+  /** Of the tier that processes share; undefined without one. */
   readonly shared: (GuardStatistics & SharedStatistics) | undefined;
+  /** Of `load`. */
   readonly origin: {
     /** Calls of `load`, the keys in them, and the calls that failed. */
     readonly loads: number;
@@ -120,7 +138,9 @@ export interface TieredCacheStatistics {
 
 /** What a shared tier held that was no value, and what it could not be told yet. */
 export interface SharedStatistics {
+  /** Entries found that were damaged or not valid; they count as missing. */
   readonly poisoned: number;
+  /** Invalidations that it could not be told yet; they are tried again. */
   readonly pendingInvalidations: number;
 }
 

@@ -18,6 +18,7 @@ export interface CascadeOptions<Q, K extends Key> {
 
 /** Options of {@link Cascade.rank}. */
 export interface RankOptions {
+  /** Results. Default: that of the cascade. */
   readonly k?: number | undefined;
   /** Milliseconds from now, or a time, by which the results are needed. Default: there is time for all stages. */
   readonly deadline?: number | Date | undefined;

@@ -30,6 +30,7 @@ export interface CascadeResult<K extends Key> {
   readonly scoredBy: Uint8Array;
   /** Whether a stage did less than it should. */
   readonly isDegraded: boolean;
+  /** Milliseconds from the call to the result. */
   readonly ms: number;
   /** The retrieval, then each stage. */
   readonly stages: readonly StageReport[];

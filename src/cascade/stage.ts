@@ -2,6 +2,7 @@ import type { Key, KeysOf } from '../index/types.js';
 
 /** Candidates, best first, as the stage before has put them in order. */
 export interface Candidates<K extends Key> {
+  /** Keys, best first. */
   readonly keys: KeysOf<K>;
   /** One a key, of the stage before. */
   readonly scores: ArrayLike<number>;
@@ -17,7 +18,9 @@ export interface StageContext {
 
 /** What a stage is thought to cost until it has been measured, in milliseconds: for each request, and each candidate. */
 export interface StageCost {
+  /** Milliseconds a request, however many candidates. */
   readonly fixedMs: number;
+  /** Milliseconds more a candidate. */
   readonly candidateMs: number;
 }
 
@@ -65,11 +68,15 @@ export type StageOutcome = 'full' | 'reduced' | 'skipped' | 'failed' | 'late';
 
 /** What a stage did for a request. */
 export interface StageReport {
+  /** The name of the stage. */
   readonly name: string;
+  /** What became of it. */
   readonly outcome: StageOutcome;
   /** Candidates that it should have given or scored, and that it did. */
   readonly wanted: number;
+  /** Candidates that it gave or scored. */
   readonly candidates: number;
+  /** Milliseconds that it took. */
   readonly ms: number;
   /** Why it did not do all that it should. */
   readonly reason?: string;
@@ -77,11 +84,16 @@ export interface StageReport {
 
 /** What a stage has done so far. */
 export interface StageStatistics {
+  /** The name of the stage. */
   readonly name: string;
+  /** Requests by what became of them in this stage. */
   readonly outcomes: Readonly<Record<StageOutcome, number>>;
+  /** Microseconds that half of its runs took at most. */
   readonly p50us: number;
+  /** Microseconds that 99 in 100 of its runs took at most. */
   readonly p99us: number;
   /** What it costs by what was measured, in milliseconds. */
   readonly fixedMs: number;
+  /** Milliseconds more a candidate. */
   readonly candidateMs: number;
 }

@@ -17,18 +17,25 @@ interface CommonOptions {
 export interface IndexRetrievalOptions<Q, K extends Key> extends CommonOptions {
   /** Default `retrieval`. */
   readonly name?: string | undefined;
+  /** What is searched. */
   readonly index: VectorIndex<K>;
   /** What is searched for. */
   readonly vector: (query: Q, context: StageContext) => VectorInput | PromiseLike<VectorInput>;
   /** How, such as `ef`, `filter`, `exclude`: for all requests, or by request. */
   readonly search?: CascadeSearch | ((query: Q) => CascadeSearch) | undefined;
+  /** Gives candidates where the search failed or had no time. Default: the request fails. */
   readonly fallback?: ((query: Q, count: number) => Candidates<K>) | undefined;
 }
 
 /** Options of the search of {@link indexRetrieval}. */
 export type CascadeSearch = Omit<SearchOptions, 'k' | 'signal' | 'into'>;
 
-/** The nearest of an index as candidates. */
+/**
+ * The nearest of an index as candidates.
+ *
+ * @example
+ * const retrieval = indexRetrieval({ index, candidates: 1000, vector: (user: User) => user.vector });
+ */
 export function indexRetrieval<Q, K extends Key = number>({
   name = 'retrieval',
   index,
@@ -54,15 +61,23 @@ export function indexRetrieval<Q, K extends Key = number>({
 
 /** Options of {@link storeStage}. */
 export interface StoreStageOptions<Q, K extends Key> extends CommonOptions {
+  /** The name of the stage in reports. */
   readonly name: string;
   /** Vectors of more values, or in a finer storage type, than those that candidates came from. */
   readonly store: EmbeddingStore;
+  /** The query as a vector of `store`. */
   readonly vector: (query: Q, context: StageContext) => VectorInput | PromiseLike<VectorInput>;
   /** The store's row of a key. Default: integer keys are rows. */
   readonly row?: ((key: K) => number) | undefined;
 }
 
-/** Scores by the dot product, cosine or (negative) squared distance of vectors, on this thread. */
+/**
+ * Scores by the dot product, cosine or (negative) squared distance of vectors, on this thread.
+ *
+ * @example
+ * const finer = new EmbeddingStore({ dim: 64, metric: 'dot', storage: 'f16' });
+ * const stage = storeStage({ name: 'finer', candidates: 200, store: finer, vector: (user: User) => user.vector });
+ */
 export function storeStage<Q, K extends Key = number>({
   name,
   store,
@@ -90,6 +105,7 @@ export function storeStage<Q, K extends Key = number>({
 
 /** Options of {@link layersStage}. */
 export interface LayersStageOptions<Q, K extends Key> extends CommonOptions {
+  /** The name of the stage in reports. */
   readonly name: string;
   /** Gives one value a row. */
   readonly model: Pick<LayersModel, 'predict'>;
@@ -97,7 +113,15 @@ export interface LayersStageOptions<Q, K extends Key> extends CommonOptions {
   readonly inputs: (query: Q, candidates: Candidates<K>) => Tensor | Tensor[];
 }
 
-/** Scores by a model of TensorFlow.js, on its current backend and this thread. */
+/**
+ * Scores by a model of TensorFlow.js, on its current backend and this thread.
+ *
+ * @example
+ * const stage = layersStage({
+ *   ...{ name: 'network', candidates: 100, model: layers },
+ *   inputs: (user: User, { keys }) => tf.tensor2d(featuresOf(keys), [keys.length, 20]),
+ * });
+ */
 export function layersStage<Q, K extends Key = number>({
   name,
   model,

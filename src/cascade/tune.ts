@@ -9,17 +9,21 @@ import type { StageContext, StageCost } from './stage.js';
 
 /** A request, and what turned out to be relevant to it. */
 export interface TuningRequest<Q, K extends Key> {
+  /** What the cascade is asked. */
   readonly query: Q;
+  /** Keys that a good result has. */
   readonly relevant: Iterable<K>;
 }
 
 /** Options of {@link tuneCascade}. */
 export interface TuneCascadeOptions<Q, K extends Key> {
+  /** Requests with known answers; hundreds of them make the choice sure. */
   readonly requests: Iterable<TuningRequest<Q, K>>;
   /** The most that a request may cost on average, in milliseconds of its stages. Default: whatever it takes. */
   readonly maxCostMs?: number | undefined;
   /** Numbers of candidates that are tried for each stage, from the least to `candidates`, 2 to 64. Default 8. */
   readonly steps?: number | undefined;
+  /** Gives up with ERR_LICHEN_ABORTED. */
   readonly signal?: AbortSignal | undefined;
   /** Told after each request how many are done. */
   readonly onProgress?: ((done: number) => void) | undefined;
@@ -31,6 +35,7 @@ export interface TuningPoint {
   readonly candidates: readonly number[];
   /** Mean nDCG at `k` of the cascade, relevance being 0 or 1. */
   readonly ndcg: number;
+  /** Mean cost of a request, in milliseconds of its stages. */
   readonly costMs: number;
 }
 
@@ -59,6 +64,11 @@ const MEASURED = 50;
  * should be done by the machine.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_EMPTY without requests that have something relevant, ERR_LICHEN_ABORTED; what a
  * stage throws.
+ *
+ * @example
+ * const requests = [{ query: user, relevant: [10, 20] }];
+ * const { best } = await tuneCascade({ retrieval, stages }, { requests, maxCostMs: 5 });
+ * best?.candidates; // of the retrieval, then of each stage
  */
 export async function tuneCascade<Q, K extends Key = number>(
   cascade: CascadeOptions<Q, K>,

@@ -5,13 +5,17 @@ import { GENRES, personName, trackTitle } from './names.js';
 
 /** A track of the built-in music service; its id is its position. */
 export interface Track {
+  /** Its title, made up. */
   readonly title: string;
+  /** Who plays it, made up. */
   readonly artist: string;
+  /** One of twelve genres. */
   readonly genre: string;
 }
 
 /** A listener of the built-in music service; its id is its position. */
 export interface Listener {
+  /** A name, made up. */
   readonly name: string;
   /** Favourite genres, the dearest first. */
   readonly genres: readonly string[];
@@ -19,7 +23,9 @@ export interface Listener {
 
 /** A music service that exists only here: made from a seed, for trials without a download. */
 export interface Catalogue {
+  /** Tracks by id. */
   readonly tracks: readonly Track[];
+  /** Listeners by id. */
   readonly listeners: readonly Listener[];
   /** Four fifths of what each listener heard. */
   readonly train: Interactions;
@@ -53,6 +59,9 @@ const MOST_PLAYS = 120;
  * Makes a small music service: tracks with titles, artists and genres; listeners who favour a few genres and a style
  * within each; plays that follow both taste and a Zipf popularity.
  * @throws ERR_LICHEN_ARGUMENT for sizes out of range.
+ *
+ * @example
+ * const { tracks, train, test } = makeCatalogue({ listeners: 500, tracks: 1000 });
  */
 export function makeCatalogue(options: CatalogueOptions = {}): Catalogue {
   const { listeners: listenerCount = 2000, tracks: trackCount = 3000, seed = 42 } = options;

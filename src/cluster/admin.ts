@@ -32,6 +32,7 @@ import { pause } from './pause.js';
 
 /** Options of {@link createCluster}. */
 export interface CreateClusterOptions extends ClusterAddress, LayOutOptions {
+  /** Shards that vectors are spread over by their keys, 1 to 1,024. */
   shards: number;
   /** NATS servers that keep every change and snapshot, 1 to 5. Default: 3 in a cluster of servers, else 1. */
   copies?: number | undefined;
@@ -79,6 +80,9 @@ const QUIET_MS = 1000;
  * Makes an index on a NATS cluster: its buckets, the streams of its shards, its shard map, and snapshots where it does not
  * begin empty. Then nodes can be started.
  * @throws ERR_LICHEN_ARGUMENT; ERR_LICHEN_DUPLICATE_KEY if the tenant has an index of that name; as connecting and reading.
+ *
+ * @example
+ * await createCluster({ servers: 'nats://10.0.0.1:4222', name: 'items', shards: 2, from: 'items.lichen' });
  */
 export async function createCluster(options: CreateClusterOptions): Promise<ShardMap> {
   const given = requireOptions(options, CREATE_OPTIONS);
@@ -119,6 +123,9 @@ export async function createCluster(options: CreateClusterOptions): Promise<Shar
  * loads beside what it serves; when all have, they switch at once. Changes that were made of the version before are not in
  * it. Searches never mix versions.
  * @throws ERR_LICHEN_DEADLINE if not all replicas are prepared in time; {@link switchCluster} goes on from there.
+ *
+ * @example
+ * await publishToCluster({ servers: 'nats://10.0.0.1:4222', name: 'items', from: 'items-2.lichen' });
  */
 export async function publishToCluster(options: PublishToClusterOptions): Promise<ShardMap> {
   const given = requireOptions(options, PUBLISH_OPTIONS);
@@ -148,6 +155,9 @@ export async function publishToCluster(options: PublishToClusterOptions): Promis
  * some wait, or get ERR_LICHEN_BUSY); searches go on. Nodes of the new shards may be started before, meanwhile or after.
  * All vectors pass through the memory of this process.
  * @throws ERR_LICHEN_DEADLINE if not all new replicas are there in time; {@link switchCluster} goes on from there.
+ *
+ * @example
+ * await reshardCluster({ servers: 'nats://10.0.0.1:4222', name: 'items', shards: 4 });
  */
 export async function reshardCluster(options: ReshardOptions): Promise<ShardMap> {
   const given = requireOptions(options, RESHARD_OPTIONS);
@@ -167,13 +177,24 @@ export async function reshardCluster(options: ReshardOptions): Promise<ShardMap>
   );
 }
 
-/** Puts an epoch in force that was prepared before, once all replicas have it. @throws as {@link switchEpoch}. */
+/**
+ * Puts an epoch in force that was prepared before, once all replicas have it.
+ * @throws as {@link switchEpoch}.
+ *
+ * @example
+ * await switchCluster({ servers: 'nats://10.0.0.1:4222', name: 'items', waitMs: 300_000 });
+ */
 export async function switchCluster(options: ClusterAddress & SwitchOptions): Promise<ShardMap> {
   const given = requireOptions(options, [...ADDRESS_OPTIONS, ...SWITCH_OPTIONS]);
   return withCluster(given, (cluster) => alone(cluster, () => switchEpoch(cluster, given)));
 }
 
-/** Removes an index with all that it has in NATS. Nodes that run end. */
+/**
+ * Removes an index with all that it has in NATS. Nodes that run end.
+ *
+ * @example
+ * await dropCluster({ servers: 'nats://10.0.0.1:4222', name: 'items' });
+ */
 export async function dropCluster(options: ClusterAddress): Promise<void> {
   const given = requireOptions(options, ADDRESS_OPTIONS);
   await withCluster(given, async (cluster) => {

@@ -99,18 +99,22 @@ export class ClusterIndex<K extends Key = number> {
     return this.map.index.dim;
   }
 
+  /** What scores are. */
   get metric(): Metric {
     return this.map.index.metric;
   }
 
+  /** How shards keep the vectors. */
   get storage(): StorageType {
     return this.map.index.storage ?? 'f32';
   }
 
+  /** How they keep them once more, to score the best results anew; undefined if they do not. */
   get rerank(): StorageType | undefined {
     return this.map.index.rerank;
   }
 
+  /** What kind of keys it has. */
   get keyKind(): 'integer' | 'string' {
     return this.map.index.keys;
   }
@@ -307,6 +311,7 @@ export class ClusterIndex<K extends Key = number> {
     await this.#view.close();
   }
 
+  /** As `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

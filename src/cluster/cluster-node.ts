@@ -18,6 +18,7 @@ import { readMap, type ShardMap } from './shard-map.js';
 export interface ClusterNodeOptions extends ClusterAddress {
   /** The shard that this node holds, from 0, and of how many. */
   shard: number;
+  /** Of how many shards that is one: shards of the map that the node serves. */
   shards: number;
   /** A folder for its snapshots; of nobody else. Made if it is not there. */
   directory: string;
@@ -33,12 +34,19 @@ export interface ClusterNodeOptions extends ClusterAddress {
 
 /** What a replica tells of itself. */
 export interface NodeStatistics {
+  /** The name that it gave itself when it started. */
   readonly replica: string;
+  /** The name of its machine. */
   readonly host: string;
+  /** Its process. */
   readonly pid: number;
+  /** The version of lichen. */
   readonly version: string;
+  /** The shard that it holds, from 0. */
   readonly shard: number;
+  /** Of how many. */
   readonly shards: number;
+  /** What it holds of each epoch. */
   readonly epochs: readonly EpochStatistics[];
 }
 
@@ -61,6 +69,11 @@ const MOST_MS = 24 * 3600 * 1000;
 /**
  * A replica of a shard: it holds the shard of the epoch that is in force, and prepares that of the next one. Any number of
  * nodes may hold the same shard; they share its searches and all do its changes.
+ *
+ * @example
+ * const servers = ['nats://10.0.0.1:4222', 'nats://10.0.0.2:4222'];
+ * const node = await ClusterNode.start({ servers, name: 'items', shard: 0, shards: 2, directory: 'shard-0' });
+ * process.once('SIGTERM', () => void node.close());
  */
 export class ClusterNode {
   /** Fulfilled when it answers; rejected when it never will. */
@@ -136,6 +149,7 @@ export class ClusterNode {
     }
   }
 
+  /** What the node tells of itself; `ClusterIndex.statistics` gathers it of all. */
   statistics(): NodeStatistics {
     const { shard, shards } = this.#options;
     return {
@@ -156,6 +170,7 @@ export class ClusterNode {
     return this.#closing;
   }
 
+  /** As `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

@@ -42,6 +42,7 @@ export interface ClusterIndexOptions extends ClusterAddress {
 
 /** Where changes of one or more shards stand: a search that is given it finds them. */
 export interface WriteToken {
+  /** The epoch of the shard map that the changes were written in. */
   readonly epoch: number;
   /** By shard the last change; 0: none. */
   readonly sequences: readonly number[];
@@ -60,18 +61,25 @@ export interface ClusterSearchExtras {
 /** What is left out for what it is no use of beyond one machine. */
 type Local = 'filter' | 'into' | 'threads';
 
+/** Options of {@link ClusterIndex.search}. */
 export interface ClusterSearchOptions extends Omit<SearchOptions, Local>, ClusterSearchExtras {
+  /** Which vectors may be found. */
   filter?: ClusterFilter | undefined;
 }
 
+/** Options of {@link ClusterIndex.searchBatch}. */
 export interface ClusterSearchBatchOptions
   extends Omit<SearchBatchOptions, Local>, ClusterSearchExtras {
+  /** Which vectors may be found. */
   filter?: ClusterFilter | undefined;
 }
 
+/** Options of {@link ClusterIndex.searchWithin}. */
 export interface ClusterSearchWithinOptions
   extends Omit<SearchWithinOptions, Local>, ClusterSearchExtras {
+  /** Which vectors may be found. */
   filter?: ClusterFilter | undefined;
+  /** Gives the search up with ERR_LICHEN_ABORTED. */
   signal?: AbortSignal | undefined;
 }
 
@@ -81,16 +89,28 @@ export interface ClusterSearchResult<K extends Key> extends SearchResult<K> {
   readonly missing: readonly number[];
 }
 
+/** What was found of each query, and by whom not. */
 export interface ClusterSearchBatchResult<K extends Key> extends SearchBatchResult<K> {
   /** Shards that did not answer, for some or all of the queries. */
   readonly missing: readonly number[];
 }
 
-/** Keys that may be found, and no others. */
+/**
+ * Keys that may be found, and no others.
+ *
+ * @example
+ * const items = await ClusterIndex.connect({ servers: 'nats://10.0.0.1:4222', name: 'items' });
+ * const filter: ClusterFilter = items.filter([10, 20, 30]);
+ * await items.search(query, { k: 2, filter });
+ */
 export class ClusterFilter {
   /** @internal */
-  constructor(readonly keys: Float64Array | readonly string[]) {}
+  constructor(
+    /** Keys that may be found. */
+    readonly keys: Float64Array | readonly string[],
+  ) {}
 
+  /** Number of keys. */
   get count(): number {
     return this.keys.length;
   }
@@ -114,8 +134,11 @@ export interface ClusterWriteOptions {
   confirm?: 'stored' | 'applied' | undefined;
 }
 
+/** Options of {@link ClusterIndex.add}, `update` and `upsert`: keys are needed. */
 export interface ClusterAddOptions<K extends Key> extends ClusterWriteOptions {
+  /** A key a vector, of the kind of the index. */
   keys: KeysInput<K>;
+  /** Values of attributes by name, one a vector. */
   attributes?: AttributesInput | undefined;
 }
 

@@ -5,36 +5,55 @@ import type { ShardMap } from './shard-map.js';
 
 /** A replica as it tells of itself, in the epoch that is in force. */
 export interface ReplicaStatistics {
+  /** The name that it gave itself when it started. */
   readonly replica: string;
+  /** The name of its machine. */
   readonly host: string;
+  /** Its process. */
   readonly pid: number;
+  /** The version of lichen. */
   readonly version: string;
+  /** Whether it answers. */
   readonly isReady: boolean;
+  /** The last change that searches find. */
   readonly sequence: number;
   /** Changes of the stream that it has not done yet, as of its last look; undefined before that. */
   readonly lag: number | undefined;
+  /** The change that its newest checkpoint ends with. */
   readonly checkpoint: number;
+  /** Vectors in its shard. */
   readonly size: number;
+  /** Bytes of memory of its shard. */
   readonly bytes: number;
+  /** Changes that were damaged, hostile, or against the rules of the index. */
   readonly rejected: number;
+  /** Copies of changes that were done before. */
   readonly duplicates: number;
+  /** Changes done late, since they were missing in what it had read. */
   readonly mended: number;
+  /** Requests that it was asked. */
   readonly requests: number;
+  /** Requests that it answered with an error. */
   readonly errors: number;
   /** Epochs that it holds besides. */
   readonly otherEpochs: readonly { readonly epoch: number; readonly isReady: boolean }[];
 }
 
+/** A shard in the epoch that is in force. */
 export interface ShardStatistics {
+  /** Its number, from 0. */
   readonly shard: number;
   /** Vectors; undefined if no replica tells. */
   readonly size: number | undefined;
+  /** Those that tell, by name. */
   readonly replicas: readonly ReplicaStatistics[];
 }
 
 /** What the replicas of an index tell of themselves. */
 export interface ClusterStatistics {
+  /** The shard map that is in force. */
   readonly map: ShardMap;
+  /** Every shard of it, with or without replicas. */
   readonly shards: readonly ShardStatistics[];
   /** Nodes that hold a shard of another number of shards. */
   readonly others: readonly NodeStatistics[];

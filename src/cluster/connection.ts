@@ -14,7 +14,9 @@ export interface NatsOptions {
   servers: string | readonly string[];
   /** Default: none. Not together with `nkey` or `credentials`. */
   user?: string | undefined;
+  /** Of `user`. */
   password?: string | undefined;
+  /** Instead of a user. */
   token?: string | undefined;
   /** Path of a file that holds the seed of an nkey. */
   nkey?: string | undefined;

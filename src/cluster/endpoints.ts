@@ -31,9 +31,11 @@ export interface EndpointsOptions {
 
 /** What was asked of a replica. */
 export interface EndpointCounts {
+  /** Requests that came. */
   readonly requests: number;
   /** Of those: a second time, since another replica was late. */
   readonly hedges: number;
+  /** Answered with an error. */
   readonly errors: number;
   /** Damaged or hostile: not understood. */
   readonly rejected: number;

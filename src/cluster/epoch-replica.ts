@@ -27,9 +27,11 @@ export interface EpochReplicaOptions extends ShardPlace {
 
 /** A replica's shard in one epoch. */
 export interface EpochStatistics {
+  /** Its number. */
   readonly epoch: number;
   /** Whether it answers. */
   readonly isReady: boolean;
+  /** The version of the model that made its vectors. */
   readonly modelVersion: string | undefined;
   /** The last change that searches find. */
   readonly sequence: number;
@@ -37,10 +39,15 @@ export interface EpochStatistics {
   readonly lag: number | undefined;
   /** The change that the newest checkpoint ends with. */
   readonly checkpoint: number;
+  /** Vectors in the shard. */
   readonly size: number;
+  /** Bytes of memory. */
   readonly bytes: number;
+  /** Rows removed or replaced that still take memory. */
   readonly dead: number;
+  /** What became of changes. */
   readonly changes: ShardCounts;
+  /** What became of requests. */
   readonly requests: EndpointCounts;
 }
 

@@ -10,6 +10,7 @@ import { newWriterId } from './writer.js';
 export interface SwitchOptions {
   /** Milliseconds for all replicas to have prepared the next epoch. Default 60,000. */
   readonly waitMs?: number | undefined;
+  /** Gives up with ERR_LICHEN_ABORTED. */
   readonly signal?: AbortSignal | undefined;
   /** Called whenever another number of shards is prepared. */
   readonly onPrepared?: ((shards: number, of: number) => void) | undefined;

@@ -32,9 +32,11 @@ export interface Answers<T> {
 
 /** What a {@link Gatherer} has seen. */
 export interface GatherCounts {
+  /** Questions asked, each to all shards or to those of its keys. */
   readonly questions: number;
   /** Shards that were asked a second time, and how many of those answered first then. */
   readonly hedges: number;
+  /** Second requests that were answered first. */
   readonly hedgesWon: number;
   /** Questions that were answered without some shard. */
   readonly partial: number;

@@ -14,7 +14,9 @@ import { putFile } from './snapshot-objects.js';
 
 /** How laying out is watched and ended. */
 export interface LayOutOptions {
+  /** Gives up with ERR_LICHEN_ABORTED. */
   readonly signal?: AbortSignal | undefined;
+  /** Told how many vectors are laid out, and of how many. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 

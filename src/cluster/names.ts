@@ -80,6 +80,9 @@ export function wellFormed(text: string): string {
 /**
  * The shard of a key: its hash times the number of shards, the upper 32 bits. Never to be changed, since it says where
  * every vector lies.
+ *
+ * @example
+ * shardOf('track-7', 4); // 0, 1, 2 or 3, always the same
  */
 export function shardOf(key: Key, shards: number): number {
   const hash = hashOf(typeof key === 'string' ? wellFormed(key) : key);

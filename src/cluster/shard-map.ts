@@ -16,27 +16,43 @@ import type { WriteRules } from './write-message.js';
 
 /** What every shard is: options of `HnswIndex` or `FlatIndex`, and the kind of keys. */
 export interface ShardIndexOptions {
+  /** `hnsw`: a graph; `flat`: exact search. */
   readonly kind: 'hnsw' | 'flat';
+  /** What kind of keys vectors have. */
   readonly keys: 'integer' | 'string';
+  /** Values a vector. */
   readonly dim: number;
+  /** What scores are. */
   readonly metric: Metric;
+  /** How vectors are kept. Default `f32`. */
   readonly storage?: StorageType | undefined;
+  /** How they are kept once more, to score the best results anew. Default: they are not. */
   readonly rerank?: StorageType | undefined;
+  /** Of storage `pq`, as in `HnswOptions`. */
   readonly subspaces?: number | undefined;
+  /** Principal components that codes are of. */
   readonly pca?: number | undefined;
+  /** Decides what is random in building. */
   readonly seed?: number | undefined;
+  /** Links a vector of a graph. Default 16. */
   readonly m?: number | undefined;
+  /** Beam while building a graph. */
   readonly efConstruction?: number | undefined;
+  /** Names and kinds of attributes. */
   readonly attributes?: AttributeSchema | undefined;
 }
 
 /** How an index is spread, in one epoch: another model or another number of shards begins a new one. */
 export interface ShardMap {
+  /** Its number; a map with a greater one takes its place. */
   readonly epoch: number;
+  /** Shards that keys are spread over. */
   readonly shards: number;
   /** NATS servers that keep each change and snapshot. */
   readonly copies: number;
+  /** The version of the model that made the vectors. */
   readonly modelVersion: string | undefined;
+  /** What every shard is. */
   readonly index: ShardIndexOptions;
 }
 

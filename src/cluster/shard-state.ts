@@ -38,6 +38,7 @@ const REMEMBERED = 10_000;
 
 /** How many changes a replica has seen since it was started, and what became of them. */
 export interface ShardCounts {
+  /** Done. */
   readonly applied: number;
   /** Damaged, hostile, or against the rules of the index. */
   readonly rejected: number;

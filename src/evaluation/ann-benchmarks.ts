@@ -18,6 +18,7 @@ export interface AnnBenchmarksData {
   readonly queries: Matrix;
   /** Row numbers of the exact neighbours of each query, best first; undefined if the file has none. */
   readonly neighbours: IntMatrix | undefined;
+  /** What `distance` of the file says. */
   readonly metric: Metric;
 }
 
@@ -37,6 +38,9 @@ const DISTANCES: Readonly<Record<Metric, string>> = {
 /**
  * Reads a data set of ann-benchmarks (`glove-100-angular.hdf5`, `sift-128-euclidean.hdf5` …), by the package h5wasm.
  * @throws as `readMatrix`; ERR_LICHEN_UNSUPPORTED for a distance that lichen does not have (hamming, jaccard).
+ *
+ * @example
+ * const { base, queries, neighbours, metric } = await readAnnBenchmarks('glove-100-angular.hdf5');
  */
 export async function readAnnBenchmarks(
   path: string,

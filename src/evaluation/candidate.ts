@@ -8,17 +8,25 @@ import { isFiner, parseStorageType, takesPca, type StorageType } from '../vector
 
 /** A storage, and what rescores its results; beam and links of the graph where they are not those of others. */
 export interface StoredAs {
+  /** How vectors are kept. */
   readonly storage: StorageType;
+  /** Principal components that codes are of. */
   readonly pca: number | undefined;
+  /** How they are kept once more, to score the best results anew. */
   readonly rerank: StorageType | undefined;
+  /** Beam while building a graph. */
   readonly efConstruction: number | undefined;
+  /** Links a vector of a graph. */
   readonly m: number | undefined;
 }
 
 /** An index that a sweep builds. */
 export interface IndexCandidate {
+  /** `flat`: exact search; `hnsw`: a graph. */
   readonly index: 'flat' | 'hnsw';
+  /** How vectors are kept. */
   readonly storage: StorageType;
+  /** How they are kept once more, to score the best results anew. Default: they are not. */
   readonly rerank?: StorageType | undefined;
   /** Principal components that codes are of. */
   readonly pca?: number | undefined;
@@ -33,6 +41,9 @@ const STORED = /^(\w+)(?:\/([1-9]\d*))?(?:\+(\w+))?(?:@([1-9]\d*))?(?::([1-9]\d*
 /**
  * Reads `storage[/pca][+rerank][@efConstruction][:m]`, such as `i8`, `i4+f16`, `i4/128+f16@50:12`.
  * @throws ERR_LICHEN_ARGUMENT
+ *
+ * @example
+ * parseStored('i4+f16@50:12'); // storage i4, rerank f16, efConstruction 50, m 12
  */
 export function parseStored(text: string, name = 'storage'): StoredAs {
   const parts = STORED.exec(text);
@@ -88,7 +99,13 @@ export function requireCandidate(candidate: IndexCandidate, context: CandidateCo
   makeIndex(candidate, context).close();
 }
 
-/** Every combination, without those that say the same twice. */
+/**
+ * Every combination, without those that say the same twice.
+ *
+ * @example
+ * const stored = ['f32', 'i8+f16'].map((text) => parseStored(text));
+ * const candidates = crossCandidates(stored, ['hnsw'], [8, 16], [100]); // four indexes
+ */
 export function crossCandidates(
   stored: readonly StoredAs[],
   indexes: readonly ('flat' | 'hnsw')[],

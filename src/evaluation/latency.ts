@@ -4,11 +4,17 @@ import { LichenArgumentError } from '../errors.js';
 export interface LatencySummary {
   /** Number of measurements. */
   readonly count: number;
+  /** Mean. */
   readonly meanUs: number;
+  /** Least. */
   readonly minUs: number;
+  /** Median. */
   readonly p50us: number;
+  /** What 90 in 100 do not exceed. */
   readonly p90us: number;
+  /** What 99 in 100 do not exceed. */
   readonly p99us: number;
+  /** Greatest. */
   readonly maxUs: number;
 }
 
@@ -16,6 +22,9 @@ export interface LatencySummary {
  * Summarizes latencies in microseconds, in any order.
  * @throws ERR_LICHEN_EMPTY when there are none, ERR_LICHEN_NOT_FINITE or ERR_LICHEN_ARGUMENT when one is not finite or
  * negative.
+ *
+ * @example
+ * latencySummary([100, 200, 300]).meanUs; // 200
  */
 export function latencySummary(micros: ArrayLike<number>): LatencySummary {
   if (micros.length === 0) {

@@ -10,6 +10,9 @@ import { latencySummary, type LatencySummary } from './latency.js';
  * @param serviceUs measured times in microseconds, in the order of measuring.
  * @param utilization the share of its capacity at which the one server is used, between 0 and 1.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_EMPTY without times.
+ *
+ * @example
+ * const { p99us } = loadedLatency(measuredUs, 0.7);
  */
 export function loadedLatency(
   serviceUs: ArrayLike<number>,

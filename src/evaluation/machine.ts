@@ -4,18 +4,28 @@ import { ownVersion } from '../vectors/packages.js';
 
 /** Where something was measured. */
 export interface MachineDescription {
+  /** What the processor calls itself. */
   readonly processor: string;
+  /** Threads that run side by side. */
   readonly threads: number;
+  /** Memory of the machine. */
   readonly memoryGiB: number;
   /** The instruction set of the kernels. */
   readonly isa: string;
+  /** The version of Node.js. */
   readonly node: string;
+  /** Operating system and architecture, such as `linux-x64`. */
   readonly platform: string;
   /** The version of lichen. */
   readonly version: string;
 }
 
-/** This machine, as reports tell it. */
+/**
+ * This machine, as reports tell it.
+ *
+ * @example
+ * const { processor, isa, node } = describeMachine();
+ */
 export function describeMachine(): MachineDescription {
   const { isa, threads } = machine();
   return {

@@ -16,6 +16,10 @@ export interface Neighbours<T> {
  * than k are true (a small index), they are the denominator; a query without any (nothing passes a filter) counts as 1.
  * @throws ERR_LICHEN_ARGUMENT unless k is a positive integer, ERR_LICHEN_DIMENSION when the rows differ in number, are
  * shorter than k or do not make up the values, ERR_LICHEN_EMPTY without queries.
+ *
+ * @example
+ * const truth = { values: [1, 2, 3], rows: 1, width: 3 };
+ * recallAtK({ values: [2, 9, 1], rows: 1, width: 3 }, truth, 2); // 0.5
  */
 export function recallAtK<T extends number | string>(
   found: Neighbours<T>,
@@ -41,7 +45,9 @@ export function recallAtK<T extends number | string>(
 
 /** Options of {@link recallAtKByScore}. */
 export interface ScoreRecallOptions {
+  /** Results a query that count. */
   k: number;
+  /** What scores are, and so which are better. */
   metric: Metric;
   /** Difference from the k-th exact score that still counts as a tie, relative to that score. Default 1e-5. */
   tolerance?: number;
@@ -54,6 +60,11 @@ export interface ScoreRecallOptions {
  * approximate and say nothing here.
  * @param truth scores of an exact search.
  * @throws as {@link recallAtK}; ERR_LICHEN_ARGUMENT for an unknown metric, or a tolerance negative or not finite.
+ *
+ * @example
+ * const truth = { values: [0.9, 0.8], rows: 1, width: 2 };
+ * const found = { values: [0.9, 0.7], rows: 1, width: 2 };
+ * recallAtKByScore(found, truth, { k: 2, metric: 'dot' }); // 0.5
  */
 export function recallAtKByScore(
   found: Neighbours<number>,

@@ -1,12 +1,24 @@
 /** What a point is judged by, and which way is better. */
 export interface Objective<P> {
+  /** What a point is worth by it. */
   readonly value: (point: P) => number;
+  /** Which way is better. */
   readonly better: 'higher' | 'lower';
 }
 
 /**
  * The points that no other is at least as good as in every objective and better in one, in the order given. Points with a
  * value that is no number are never among them; of equals all are.
+ *
+ * @example
+ * const points = [
+ *   { recall: 0.9, us: 10 },
+ *   { recall: 0.8, us: 20 },
+ * ];
+ * paretoFront(points, [
+ *   { value: ({ recall }) => recall, better: 'higher' },
+ *   { value: ({ us }) => us, better: 'lower' },
+ * ]); // the first one
  */
 export function paretoFront<P>(
   points: readonly P[],
@@ -34,6 +46,9 @@ function dominates(one: readonly number[], other: readonly number[]): boolean {
 /**
  * Sorts points into fronts: those that {@link paretoFront} gives, then those that it gives of the rest, and so on
  * (non-dominated sorting; Deb et al., 2002).
+ *
+ * @example
+ * paretoRanks([3, 1, 2], [{ value: (one) => one, better: 'lower' }]); // [[1], [2], [3]]
  */
 export function paretoRanks<P>(
   points: readonly P[],

@@ -6,8 +6,11 @@ import { describeMachine } from './machine.js';
 
 /** A quantity that points of a report have. */
 export interface ReportAxis {
+  /** The name under which points have it. */
   readonly key: string;
+  /** What readers see. */
   readonly label: string;
+  /** Which way is better. */
   readonly better: 'higher' | 'lower';
   /** Whether a logarithmic scale shows it best. */
   readonly log?: boolean | undefined;
@@ -19,6 +22,7 @@ export interface ReportAxis {
 export interface ReportPoint {
   /** Points of one series have a colour, and are joined by a line; see `loose`. */
   readonly series: string;
+  /** What readers see. */
   readonly label: string;
   /** By the keys of the axes. */
   readonly values: Readonly<Record<string, number>>;
@@ -32,15 +36,19 @@ export interface ReportPoint {
 
 /** What a report tells. */
 export interface Report {
+  /** The heading. */
   readonly title: string;
   /** Sentences below the title. */
   readonly summary: readonly string[];
   /** What was measured, with which settings. */
   readonly facts: Readonly<Record<string, string | number>>;
+  /** Quantities, in the order of the table's columns. */
   readonly axes: readonly ReportAxis[];
   /** Keys of the axes that are shown first. */
   readonly x: string;
+  /** Key of the axis that goes up. */
   readonly y: string;
+  /** What was measured. */
   readonly points: readonly ReportPoint[];
   /** Whether lines go from left to right, whatever the order of the points. Default false. */
   readonly sorted?: boolean | undefined;
@@ -59,6 +67,10 @@ const PLACE = /(?:\/\* |")?\{\{(\w+)\}\}(?: \*\/|")?/g;
  * A page that shows the points in a picture, by any two of the axes, and in a table; all of it is in the one document,
  * which fetches nothing. By the package uplot, an optional peer.
  * @throws ERR_LICHEN_MISSING_PACKAGE
+ *
+ * @example
+ * const result = await sweep(sweepOptions);
+ * const html = await reportHtml(sweepReport(result, 'Items'));
  */
 export async function reportHtml(report: Report): Promise<string> {
   const own = (name: string) => readFile(join(__dirname, 'report', name), 'utf8');
@@ -78,7 +90,14 @@ export async function reportHtml(report: Report): Promise<string> {
   return page!.replace(PLACE, (_, name: string) => parts[name] ?? '');
 }
 
-/** Writes {@link reportHtml} as a file, atomically. @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO; as `reportHtml`. */
+/**
+ * Writes {@link reportHtml} as a file, atomically.
+ * @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO; as `reportHtml`.
+ *
+ * @example
+ * const result = await sweep(sweepOptions);
+ * await writeReport('sweep.html', sweepReport(result, 'Items'));
+ */
 export async function writeReport(path: string, report: Report): Promise<void> {
   const page = await reportHtml(report);
   await writeChunks(path, () => [Buffer.from(page)]);

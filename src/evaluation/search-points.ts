@@ -9,6 +9,7 @@ import type { Truth } from './truth.js';
 
 /** Options of {@link measureSearch}. */
 export interface MeasureOptions {
+  /** Results a query. */
   k: number;
   /** Search beams, one point each; a flat index ignores them and gives one point. */
   efs: readonly number[];
@@ -20,6 +21,7 @@ export interface MeasureOptions {
   threads?: number | undefined;
   /** Each point is measured for at least so long, in whole passes over the queries. Default 0.5. */
   secondsAPoint?: number | undefined;
+  /** Gives up with ERR_LICHEN_ABORTED. */
   signal?: AbortSignal | undefined;
   /** Called after each point. */
   onProgress?: ((done: number, total: number) => void) | undefined;
@@ -35,6 +37,7 @@ export interface SearchPoint {
   readonly qps: number;
   /** Latency of a query as the caller sees it; in batch mode of a whole batch. */
   readonly p50us: number;
+  /** As `p50us`, what 99 in 100 do not exceed. */
   readonly p99us: number;
 }
 
@@ -42,6 +45,11 @@ export interface SearchPoint {
  * Measures recall, throughput and latency of an index at each `ef`, on one warm-up pass (from which recall is taken)
  * and as many measured passes as fill `secondsAPoint`.
  * @throws ERR_LICHEN_EMPTY without queries, ERR_LICHEN_DIMENSION when queries or truth do not fit the index or k.
+ *
+ * @example
+ * const truth = await exactTruth(index, queries, 10);
+ * const points = await measureSearch(index, queries, truth, { k: 10, efs: [32, 64, 128] });
+ * for (const { ef, recall, qps } of points) console.log(ef, recall, qps);
  */
 export async function measureSearch(
   index: VectorIndex<Key>,

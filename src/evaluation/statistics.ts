@@ -3,8 +3,11 @@ import { Random } from '../vectors/random.js';
 
 /** What several measurements of the same thing say of it. */
 export interface Spread {
+  /** Median. */
   readonly median: number;
+  /** Least. */
   readonly min: number;
+  /** Greatest. */
   readonly max: number;
   /** Number of measurements. */
   readonly count: number;
@@ -12,8 +15,11 @@ export interface Spread {
 
 /** A mean, and where the true one lies with 95% confidence. */
 export interface Interval {
+  /** Mean of the measurements. */
   readonly mean: number;
+  /** The true mean is not below it, with 97.5% confidence. */
   readonly low: number;
+  /** The true mean is not above it, with 97.5% confidence. */
   readonly high: number;
 }
 
@@ -25,7 +31,13 @@ const STUDENT = [
 ];
 const NORMAL = 1.959964;
 
-/** @throws ERR_LICHEN_EMPTY without values. */
+/**
+ * What several measurements say of one thing.
+ * @throws ERR_LICHEN_EMPTY without values.
+ *
+ * @example
+ * spreadOf([1, 2, 9]); // { median: 2, min: 1, max: 9, count: 3 }
+ */
 export function spreadOf(values: ArrayLike<number>): Spread {
   const sorted = Float64Array.from(values).sort();
   const { length } = sorted;
@@ -41,6 +53,9 @@ export function spreadOf(values: ArrayLike<number>): Spread {
  * JAMA 1983) says how far off what was never seen may be.
  * @param bounds the least and the greatest value there can be; the interval ends there.
  * @throws ERR_LICHEN_EMPTY without values.
+ *
+ * @example
+ * const { mean, low, high } = meanInterval([0.9, 0.8, 1], [0, 1]);
  */
 export function meanInterval(
   values: ArrayLike<number>,
@@ -74,6 +89,9 @@ function student(degrees: number): number {
  * 1993): requests are drawn anew, both values of each together, so that what is hard for both does not count as noise.
  * @throws ERR_LICHEN_EMPTY without values, ERR_LICHEN_DIMENSION when they differ in number, ERR_LICHEN_ARGUMENT for fewer
  * than two resamples.
+ *
+ * @example
+ * const { low } = pairedRatio(ndcgOfThis, ndcgOfThat); // above 1: better, and not by chance
  */
 export function pairedRatio(
   above: ArrayLike<number>,

@@ -11,8 +11,11 @@ import { lichenSide, type SweepSide, type SweepTask } from './sweep-sides.js';
 
 /** Options of {@link sweep}. */
 export interface SweepOptions {
+  /** Vectors that indexes are built of; their keys are row numbers. */
   readonly base: Matrix;
+  /** Vectors that are searched for, of as many values. */
   readonly queries: Matrix;
+  /** What scores are. */
   readonly metric: Metric;
   /** Indexes to build. */
   readonly candidates: readonly IndexCandidate[];
@@ -43,6 +46,7 @@ export interface SweepOptions {
   readonly threads?: number | undefined;
   /** Decides the order of queries. Default 42. */
   readonly seed?: number | undefined;
+  /** Gives up with ERR_LICHEN_ABORTED; the folder keeps what was done. */
   readonly signal?: AbortSignal | undefined;
   /** Told what is being done, and how much of it. */
   readonly onProgress?: ((what: string, done: number, total: number) => void) | undefined;

@@ -7,6 +7,7 @@ import { rowsOf, type SweepSide, type SweepTask } from './sweep-sides.js';
 
 /** Libraries that a sweep can include. */
 export const SWEEP_PEERS = ['hnswlib', 'usearch'] as const;
+/** A library that a sweep can include. */
 export type SweepPeer = (typeof SWEEP_PEERS)[number];
 
 /** How hnswlib calls the metrics. */

@@ -2,7 +2,13 @@ import type { Report } from './report.js';
 import type { Spread } from './statistics.js';
 import type { SweepPoint, SweepResult } from './sweep.js';
 
-/** The points of a sweep for {@link reportHtml}. */
+/**
+ * The points of a sweep for {@link reportHtml}.
+ *
+ * @example
+ * const result = await sweep(sweepOptions);
+ * await writeReport('sweep.html', sweepReport(result, 'Items'));
+ */
 export function sweepReport(result: SweepResult, title: string): Report {
   const { rows, dim, metric, queries, k, rounds, utilization, points } = result;
   const recall = `recall@${k}`;

@@ -23,9 +23,13 @@ import { exactScores } from './truth.js';
 export interface SweepPoint {
   /** The index. */
   readonly name: string;
+  /** Whose index it is. */
   readonly library: SweepSide['library'];
+  /** What it was built with. */
   readonly parameters: Readonly<Record<string, string | number>>;
+  /** Search beam; undefined without a graph. */
   readonly ef?: number;
+  /** Candidates a result that were scored anew; undefined where none are. */
   readonly oversample?: number;
   /** recall@k over the queries. */
   readonly recall: Interval;
@@ -33,11 +37,15 @@ export interface SweepPoint {
   readonly qps: Spread;
   /** Of a search alone, in microseconds. */
   readonly p50us: Spread;
+  /** As `p50us`, what 99 in 100 searches do not exceed. */
   readonly p99us: Spread;
   /** As callers at random would see it, waiting included, at `utilization`. */
   readonly loadedP99us: Spread;
+  /** Bytes of memory a vector, or of the file where a library does not tell its memory. */
   readonly bytesPerVector: number;
+  /** Seconds that building took. */
   readonly buildSeconds: number;
+  /** Threads that built it. */
   readonly buildThreads: number;
   /** Whether no other point has at least its recall and its speed. */
   readonly isFastest: boolean;
@@ -47,14 +55,23 @@ export interface SweepPoint {
 
 /** What {@link sweep} measured. */
 export interface SweepResult {
+  /** Where it was measured. */
   readonly machine: MachineDescription;
+  /** Vectors in each index. */
   readonly rows: number;
+  /** Values a vector. */
   readonly dim: number;
+  /** What scores are. */
   readonly metric: Metric;
+  /** Queries a pass. */
   readonly queries: number;
+  /** Results a query. */
   readonly k: number;
+  /** Times that every point was measured. */
   readonly rounds: number;
+  /** The share of its capacity at which `loadedP99us` is computed. */
   readonly utilization: number;
+  /** Every index at every beam and number of candidates. */
   readonly points: readonly SweepPoint[];
 }
 
@@ -77,6 +94,14 @@ const WARM_UP = 200;
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_DIMENSION, ERR_LICHEN_EMPTY, ERR_LICHEN_MISSING_PACKAGE for a peer that is not
  * installed, ERR_LICHEN_FORMAT for a folder with another sweep, ERR_LICHEN_IO, ERR_LICHEN_ABORTED: then the folder keeps
  * what was done.
+ *
+ * @example
+ * const { points } = await sweep({
+ *   ...{ base: itemVectors, queries, metric: 'dot', folder: 'sweep' },
+ *   candidates: crossCandidates([parseStored('f32'), parseStored('i8+f16')], ['hnsw'], [16], [100]),
+ *   efs: [32, 64, 128],
+ * });
+ * const fastest = points.filter(({ isFastest }) => isFastest);
  */
 export async function sweep(options: SweepOptions): Promise<SweepResult> {
   const resolved = resolveSweep(options);

@@ -29,6 +29,10 @@ export interface TruthByScore {
 /**
  * The exact neighbours by scoring every row of the index itself, in the finest storage that it has. What quantization
  * loses does not show against it: for that, see {@link exactTruthAmong}.
+ *
+ * @example
+ * const truth = await exactTruth(index, queries, 10);
+ * const [point] = await measureSearch(index, queries, truth, { k: 10, efs: [64] });
  */
 export async function exactTruth(
   index: VectorIndex<Key>,
@@ -44,6 +48,11 @@ export async function exactTruth(
  * The exact neighbours among the vectors that an index was made of. Where its storage makes its scores approximate, what
  * it finds is judged by exact scores of the rows found, so the vectors must be the index's own, in the order of adding.
  * @throws ERR_LICHEN_DIMENSION for another dim, and where such an index has another number of rows; as `searchBatch`.
+ *
+ * @example
+ * const index = new FlatIndex({ dim: itemVectors.dim, metric: 'dot', storage: 'i4' });
+ * await index.add(itemVectors);
+ * const truth = await exactTruthAmong(itemVectors, index, queries, 10); // tells what i4 loses
  */
 export async function exactTruthAmong(
   vectors: Matrix,

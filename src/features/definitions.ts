@@ -8,7 +8,9 @@ import type { BatchSource } from './source.js';
 
 /** A thing that has features: a user, a track. */
 export interface Entity<N extends string = string, K extends KeyType = KeyType> {
+  /** What it is called in keys of frames. */
   readonly name: N;
+  /** What kind of keys it has. */
   readonly keys: K;
 }
 
@@ -20,7 +22,9 @@ export type FeatureTier = 'batch' | 'stream' | 'on demand';
 
 /** What one row of a view costs to get, as far as known; {@link OnlineFeatures.stats} tells what it took. */
 export interface FeatureCost {
+  /** Time. */
   readonly microseconds?: number;
+  /** Bytes of memory or of an answer. */
   readonly bytes?: number;
 }
 
@@ -46,11 +50,17 @@ export interface BatchView<
   E extends Entity = Entity,
   S extends Schema = Schema,
 > extends StoredView {
+  /** What it is called in frames and stores. */
   readonly name: N;
+  /** Tells the kinds of views apart. */
   readonly tier: 'batch';
+  /** Whose features they are. */
   readonly entity: E;
+  /** Names and types. */
   readonly features: S;
+  /** Where rows come from; undefined: `materialize` is told. */
   readonly source: BatchSource | undefined;
+  /** The source's columns for key, time and features. */
   readonly columns: BatchColumns;
 }
 
@@ -70,10 +80,15 @@ export interface StreamView<
   S extends Schema = Schema,
   V extends Schema = Schema,
 > extends StoredView {
+  /** What it is called in frames and stores. */
   readonly name: N;
+  /** Tells the kinds of views apart. */
   readonly tier: 'stream';
+  /** Whose features they are. */
   readonly entity: E;
+  /** Names and types, as the aggregations make them. */
   readonly features: S;
+  /** How events become features. */
   readonly aggregations: Readonly<Record<string, Aggregation>>;
   /** What an event says besides its key, time and id. */
   readonly event: V;
@@ -87,25 +102,40 @@ export interface OnDemandView<
   S extends Schema = Schema,
   Q extends Schema = Schema,
 > extends AnyView {
+  /** What it is called in frames. */
   readonly name: N;
+  /** Tells the kinds of views apart. */
   readonly tier: 'on demand';
+  /** Names and types. */
   readonly features: S;
+  /** What it needs to be told in the request. */
   readonly request: Q;
+  /** Views whose values it is given. */
   readonly uses: readonly (BatchView | StreamView)[];
+  /** Makes the values of one row; it may not wait. */
   readonly compute: (row: OnDemandRow) => Record<string, unknown>;
 }
 
 /** What an on-demand view computes of: the request's values, the values of each view it uses, and the time. */
 export interface OnDemandRow {
+  /** Values of the request by name. */
   readonly request: Record<string, unknown>;
+  /** Values by view and feature. */
   readonly features: Record<string, Record<string, unknown>>;
   /** Time of day, in milliseconds. */
   readonly now: number;
 }
 
+/** A view of any kind. */
 export type FeatureView = BatchView | StreamView | OnDemandView;
 
-/** Defines an entity. @throws ERR_LICHEN_ARGUMENT for a name that is none. */
+/**
+ * Defines an entity.
+ * @throws ERR_LICHEN_ARGUMENT for a name that is none.
+ *
+ * @example
+ * const track = entity('track', { keys: 'integer' });
+ */
 export function entity<N extends string, K extends KeyType>(
   name: N,
   { keys }: { keys: K },
@@ -120,6 +150,13 @@ export function entity<N extends string, K extends KeyType>(
 /**
  * Defines a view of values that are computed ahead.
  * @throws ERR_LICHEN_ARGUMENT for a definition that is not one.
+ *
+ * @example
+ * const profile = batchView({
+ *   ...{ name: 'profile', entity: track, ttlMs: 7 * 86_400_000 },
+ *   features: { year: feature.i32({ default: 2000 }), vector: feature.vector(64) },
+ *   source: csvSource('tracks.csv'), // columns track, event_time, year, vector
+ * });
  */
 export function batchView<N extends string, E extends Entity, S extends Schema>(definition: {
   name: N;
@@ -149,6 +186,13 @@ export function batchView<N extends string, E extends Entity, S extends Schema>(
 /**
  * Defines a view of values that events add up to.
  * @throws ERR_LICHEN_ARGUMENT for a definition that is not one.
+ *
+ * @example
+ * const recent = streamView({
+ *   ...{ name: 'recent', entity: track, ttlMs: 86_400_000 },
+ *   event: { seconds: feature.f32() },
+ *   features: { plays: aggregate.count(3_600_000), seconds: aggregate.sum('seconds', 3_600_000) },
+ * });
  */
 export function streamView<
   N extends string,
@@ -192,6 +236,13 @@ export function streamView<
  * Defines a view of values that are computed in the request.
  * @param definition `compute` gives a row's features; it should depend on nothing but its argument.
  * @throws ERR_LICHEN_ARGUMENT for a definition that is not one.
+ *
+ * @example
+ * const age = onDemandView({
+ *   ...{ name: 'age', features: { years: feature.f64() }, request: { year: feature.f64() } },
+ *   uses: [profile],
+ *   compute: ({ request, features }) => ({ years: request.year - features.profile.year }),
+ * });
  */
 export function onDemandView<
   N extends string,
@@ -233,6 +284,9 @@ export type Picked<W extends BatchView | StreamView, F extends keyof W['features
 /**
  * Some features of a view, for a service that does not need the others.
  * @throws ERR_LICHEN_ARGUMENT for a feature that the view does not have, and for none.
+ *
+ * @example
+ * const service = featureService({ name: 'ranker', version: 1, views: [pick(profile, 'year')] });
  */
 export function pick<
   W extends BatchView | StreamView,
@@ -250,8 +304,11 @@ export function pick<
 
 /** The features that a model needs, fixed by a version. */
 export interface FeatureService<V extends readonly FeatureView[] = readonly FeatureView[]> {
+  /** What it is called. */
   readonly name: string;
+  /** Of what the service has: another choice of features is another version. */
   readonly version: number;
+  /** What it is made of. */
   readonly views: V;
   /** Changes with the name, type, default or version of anything in it: what a model remembers of its features. */
   readonly signature: string;
@@ -260,6 +317,10 @@ export interface FeatureService<V extends readonly FeatureView[] = readonly Feat
 /**
  * Defines the features that a model needs.
  * @throws ERR_LICHEN_ARGUMENT for two views of one name, for an on-demand view without a view it uses.
+ *
+ * @example
+ * const service = featureService({ name: 'ranker', version: 1, views: [profile, recent] });
+ * service.signature; // changes with what is in it
  */
 export function featureService<const V extends readonly FeatureView[]>(definition: {
   name: string;

@@ -47,8 +47,11 @@ export type ValueOf<F extends FeatureType> = F extends NumberFeature
 
 /** Lists of up to `max` numbers: those of row r are `data.subarray(r * max, r * max + counts[r])`. */
 export interface ListColumn {
+  /** `rows * max` numbers. */
   readonly data: Float64Array;
+  /** How many numbers each row has. */
   readonly counts: Uint32Array;
+  /** Places a row. */
   readonly max: number;
 }
 

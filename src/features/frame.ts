@@ -32,10 +32,12 @@ export const FEATURE_STATUS = {
   /** The store could not be asked in time. */
   unavailable: 4,
 } as const;
+/** A name of {@link FEATURE_STATUS}. */
 export type FeatureStatus = keyof typeof FEATURE_STATUS;
 
 /** Features of a service for some rows. */
 export interface FeatureFrame<V extends readonly FeatureView[] = readonly FeatureView[]> {
+  /** Number of rows. */
   readonly rows: number;
   /** Values by view and feature: a value a row, a matrix for vectors. */
   readonly columns: { readonly [W in V[number] as W['name']]: ColumnsOf<W['features']> };

@@ -34,6 +34,10 @@ type Table = Database<Buffer, FeatureKey>;
  * Opens the embedded store: LMDB (package lmdb, an optional peer), a file in a folder that several processes may read
  * and one at a time writes. A write is on disk when its promise is fulfilled. Reads are answered before they return.
  * @throws ERR_LICHEN_IO, ERR_LICHEN_MISSING_PACKAGE.
+ *
+ * @example
+ * const store = await openLmdbStore({ path: 'features' });
+ * await materialize(profile, store);
  */
 export async function openLmdbStore({ path, mapSize }: LmdbStoreOptions): Promise<LmdbStore> {
   type Package = { open: (options: RootDatabaseOptionsWithPath) => RootDatabase<Buffer, string> };

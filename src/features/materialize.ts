@@ -17,7 +17,9 @@ export interface MaterializeOptions {
   futureMs?: number;
   /** Forgets where an earlier run stopped, and reads from the beginning. */
   isFresh?: boolean;
+  /** Told how many rows are read, and of how many; 0 if that is not known. */
   onProgress?: (done: number, total: number) => void;
+  /** Gives up with ERR_LICHEN_ABORTED; the next run goes on from there. */
   signal?: AbortSignal;
   /** Time of day. */
   time?: Clock;
@@ -25,18 +27,23 @@ export interface MaterializeOptions {
 
 /** What {@link materialize} did. */
 export interface MaterializeReport {
+  /** The name of the view. */
   readonly view: string;
+  /** The name of the source. */
   readonly source: string;
   /** Rows read now, and rows that earlier runs had read. */
   readonly rows: number;
+  /** Rows that earlier runs had read. */
   readonly resumedAt: number;
   /** Records that are new in the store; the others were older than what it had. */
   readonly written: number;
   /** Rows left out, and what was wrong with the first of them. */
   readonly invalid: number;
+  /** What was wrong with the first rows left out, a line each. */
   readonly problems: readonly string[];
   /** Records removed because their time was over. */
   readonly pruned: number;
+  /** How long it took. */
   readonly seconds: number;
 }
 
@@ -57,6 +64,9 @@ interface Progress {
  * with how far reading has come. Whatever stops it, the next run goes on from there.
  * @throws ERR_LICHEN_FORMAT for a row that is not of the view's types (unless `skipInvalid`), ERR_LICHEN_BUSY if another
  * run is loading the same view, ERR_LICHEN_ABORTED, ERR_LICHEN_IO and errors of the source.
+ *
+ * @example
+ * const { rows, written } = await materialize(profile, store, { skipInvalid: true });
  */
 export async function materialize(
   view: BatchView,

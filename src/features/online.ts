@@ -30,6 +30,7 @@ import { ViewReader } from './view-reader.js';
 
 /** Options of {@link OnlineFeatures}. Times are in milliseconds. */
 export interface OnlineFeaturesOptions {
+  /** Where values stand. */
   store: OnlineStore;
   /** A tier in the memory of this process before the store. Default: none. */
   memory?: {
@@ -46,6 +47,7 @@ export interface OnlineFeaturesOptions {
   isStrict?: boolean;
   /** Time of day, and a clock that never goes back. Default: the system's. */
   time?: Clock;
+  /** Milliseconds of a clock that never goes back. */
   now?: Clock;
 }
 
@@ -55,6 +57,7 @@ export interface ViewStatistics {
   readonly rows: Readonly<Record<FeatureStatus, number>>;
   /** Keys that memory answered, and of those the ones that were stale. */
   readonly memoryHits: number;
+  /** Keys that memory answered past their time. */
   readonly stale: number;
   /** How old the values served were, in milliseconds, of a sample. */
   readonly ageMs: { readonly p50: number; readonly p99: number };
@@ -62,7 +65,9 @@ export interface ViewStatistics {
 
 /** What {@link OnlineFeatures} has done so far. */
 export interface OnlineStatistics {
+  /** Requests for features. */
   readonly requests: number;
+  /** By name of the view. */
   readonly views: Readonly<Record<string, ViewStatistics>>;
   /** Keys by the tier that answered. */
   readonly hits: { readonly memory: number; readonly store: number };
@@ -70,7 +75,9 @@ export interface OnlineStatistics {
   readonly microseconds: Readonly<
     Record<'memory' | 'store' | 'onDemand', { p50us: number; p99us: number }>
   >;
+  /** Of the requests to the store. */
   readonly store: GuardStatistics;
+  /** Bytes of memory in use. */
   readonly memoryBytes: number;
 }
 
@@ -95,7 +102,14 @@ interface Wanted {
 const AGE_SAMPLE = 4;
 const STATUSES = Object.keys(FEATURE_STATUS) as FeatureStatus[];
 
-/** Gets the features of a service for serving: from memory, from the store by one request, computed. */
+/**
+ * Gets the features of a service for serving: from memory, from the store by one request, computed.
+ *
+ * @example
+ * const online = new OnlineFeatures(service, { store, memory: { maxBytes: 64e6, freshMs: 1000 } });
+ * const { columns, status } = await online.get({ track: [7, 8, 9] });
+ * columns.profile.year; // a value a track; status.profile tells which are defaults
+ */
 export class OnlineFeatures<V extends readonly FeatureView[]> {
   private readonly views: readonly ServedView[];
   private readonly store: OnlineStore;
@@ -114,6 +128,7 @@ export class OnlineFeatures<V extends readonly FeatureView[]> {
 
   /** @throws ERR_LICHEN_ARGUMENT for an option out of range. */
   constructor(
+    /** What is served. */
     readonly service: FeatureService<V>,
     options: OnlineFeaturesOptions,
   ) {
@@ -175,6 +190,7 @@ export class OnlineFeatures<V extends readonly FeatureView[]> {
     return frame as unknown as FeatureFrame<V>;
   }
 
+  /** What was asked for so far, and what answered. */
   stats(): OnlineStatistics {
     const views: Record<string, ViewStatistics> = {};
     const hits = { memory: 0, store: 0 };

@@ -8,6 +8,9 @@ import type { OnlineStore } from './store.js';
 /**
  * Opens a store by its address: `lmdb:FOLDER`, `redis://…`, `rediss://…`, `postgres://…`.
  * @throws ERR_LICHEN_ARGUMENT for an address of another kind, ERR_LICHEN_IO, ERR_LICHEN_MISSING_PACKAGE.
+ *
+ * @example
+ * const store = await openFeatureStore('lmdb:features');
  */
 export async function openFeatureStore(address: string): Promise<OnlineStore> {
   if (typeof address === 'string') {

@@ -18,7 +18,13 @@ export interface PostgresSourceOptions {
   cursor?: string;
 }
 
-/** A table of PostgreSQL (package pg, an optional peer), read in pieces by its cursor or, without one, by its rows. */
+/**
+ * A table of PostgreSQL (package pg, an optional peer), read in pieces by its cursor or, without one, by its rows.
+ *
+ * @example
+ * const source = postgresSource({ url: 'postgres://localhost/shop', table: 'tracks', cursor: 'seq' });
+ * await materialize(profile, store, { source });
+ */
 export function postgresSource({ url, table, cursor }: PostgresSourceOptions): BatchSource {
   return {
     name: `table ${table}`,

@@ -47,6 +47,10 @@ export async function connectPostgres(url: string, config: PoolConfig = {}): Pro
  * Opens a store that is a PostgreSQL database (package pg, an optional peer): one query for all keys. Its tables are
  * made when they are first needed, so the server need not be reachable yet.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_MISSING_PACKAGE.
+ *
+ * @example
+ * const store = await openPostgresStore({ url: 'postgres://localhost/features' });
+ * await materialize(profile, store);
  */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<PostgresStore> {
   const { url, prefix = 'lichen', pool } = options;

@@ -62,6 +62,10 @@ const SCANNED = 1000;
  * Opens a store that is a Redis server (package ioredis, an optional peer), one request for all keys. It need not be
  * reachable yet. How durable a write is depends on the server's settings.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_MISSING_PACKAGE.
+ *
+ * @example
+ * const store = await openRedisStore({ url: 'redis://localhost' });
+ * await materialize(profile, store);
  */
 export async function openRedisStore(options: RedisStoreOptions): Promise<RedisStore> {
   const { prefix = 'lichen' } = options;

@@ -13,7 +13,13 @@ import type { BatchSource, ReadSourceOptions, SourceBatch, SourceRow } from './s
 /** Rows that are handed over at a time. */
 export const BATCH_ROWS = 1000;
 
-/** Rows that are there already: for tests, and what a program makes itself. */
+/**
+ * Rows that are there already: for tests, and what a program makes itself.
+ *
+ * @example
+ * const source = rowsSource([{ track: 7, event_time: Date.now(), year: 1959 }]);
+ * await materialize(profile, store, { source });
+ */
 export function rowsSource(rows: readonly SourceRow[], name = 'rows'): BatchSource {
   return {
     name,
@@ -42,6 +48,9 @@ export interface CsvSourceOptions {
 /**
  * A text file of rows with a line of names (`.csv`, `.tsv`, also with `.gz`), by the package csv-parse. Values are texts;
  * an empty one counts as missing.
+ *
+ * @example
+ * await materialize(profile, store, { source: csvSource('tracks.tsv.gz', { isAppended: true }) });
  */
 export function csvSource(path: string, options: CsvSourceOptions = {}): BatchSource {
   const { isAppended = false } = options;
@@ -86,7 +95,12 @@ export interface ParquetSourceOptions {
   isAppended?: boolean;
 }
 
-/** A .parquet file (also gzipped), by the package hyparquet, an optional peer; a row group is in memory at a time. */
+/**
+ * A .parquet file (also gzipped), by the package hyparquet, an optional peer; a row group is in memory at a time.
+ *
+ * @example
+ * await materialize(profile, store, { source: parquetSource('tracks.parquet') });
+ */
 export function parquetSource(path: string, options: ParquetSourceOptions = {}): BatchSource {
   return {
     name: path,

@@ -3,11 +3,13 @@ export type SourceRow = Readonly<Record<string, unknown>>;
 
 /** Some rows, and how far reading has come with them. */
 export interface SourceBatch {
+  /** Rows, in the order of the source. */
   readonly rows: readonly SourceRow[];
   /** Reading after this goes on behind these rows. */
   readonly position: string;
   /** Rows read so far and all rows, for progress; the latter 0 if it is not known. */
   readonly done: number;
+  /** All rows; 0 if that is not known. */
   readonly total: number;
 }
 
@@ -19,6 +21,7 @@ export interface ReadSourceOptions {
   readonly columns: readonly string[];
   /** The column of times, which a source may order by. */
   readonly time: string;
+  /** Gives up with ERR_LICHEN_ABORTED. */
   readonly signal?: AbortSignal | undefined;
 }
 

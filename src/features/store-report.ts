@@ -7,13 +7,19 @@ import { streamProgress, type IngestReport } from './stream.js';
 
 /** What a store has of a view, and how old it is. */
 export interface ViewReport {
+  /** Its name. */
   readonly view: string;
+  /** Its version. */
   readonly version: number;
+  /** Its kind. */
   readonly tier: FeatureTier;
+  /** Records in the store. */
   readonly entries: number;
+  /** Bytes of the records. */
   readonly bytes: number;
   /** Milliseconds since the values hold, and how many are too old to be served. */
   readonly ageMs: { readonly least: number; readonly median: number; readonly most: number } | null;
+  /** Records too old to be served. */
   readonly expired: number;
   /** When the view was written last, in milliseconds since 1970. */
   readonly writtenAt: number | null;
@@ -30,6 +36,11 @@ export interface ViewReport {
 /**
  * What a store has of some views. Reads every record, so it takes as long as that.
  * @throws ERR_LICHEN_IO.
+ *
+ * @example
+ * for (const { view, entries, expired } of await storeStatistics([profile, recent], store)) {
+ *   console.log(view, entries, expired);
+ * }
  */
 export async function storeStatistics(
   views: readonly FeatureView[],

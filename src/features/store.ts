@@ -5,7 +5,9 @@ import { timeOf } from './record.js';
 
 /** Keys of one table that are wanted. */
 export interface ReadRequest {
+  /** A table, of one version of a view. */
   readonly table: string;
+  /** Keys, of one kind. */
   readonly keys: readonly FeatureKey[];
 }
 
@@ -17,7 +19,9 @@ export type RecordVisitor = (request: number, at: number, record: Uint8Array | u
 
 /** A record to be stored; its time is in its header. */
 export interface RecordEntry {
+  /** What it stands under. */
   readonly key: FeatureKey;
+  /** Header and values, as the view writes them. */
   readonly record: Buffer;
 }
 
@@ -25,15 +29,19 @@ export interface RecordEntry {
 export interface Checkpoint {
   /** Counts the writes. */
   readonly sequence: number;
+  /** What it says. */
   readonly text: string;
 }
 
 /** Records and how far whoever writes them has come: all of it is stored, or nothing. */
 export interface WriteBatch {
+  /** A table, of one version of a view. */
   readonly table: string;
+  /** Records. */
   readonly entries: readonly RecordEntry[];
   /** Milliseconds after which a store may forget the records. */
   readonly ttlMs: number;
+  /** What is noted with the records, if anything. */
   readonly checkpoint?: {
     readonly name: string;
     /** What the checkpoint there counts, 0 if there is none: otherwise another writer is at work. */
@@ -44,6 +52,7 @@ export interface WriteBatch {
 
 /** Where feature values stand for serving. All stores behave alike; the same tests run on each. */
 export interface OnlineStore {
+  /** What it is, such as `lmdb`. */
   readonly kind: string;
   /** One request for all keys of all tables. A store in the process may do it before it returns. */
   read(requests: readonly ReadRequest[], visit: RecordVisitor): Promise<void> | void;
@@ -54,11 +63,13 @@ export interface OnlineStore {
    * @throws ERR_LICHEN_BUSY if the checkpoint is not the expected one; nothing has changed then.
    */
   write(batch: WriteBatch): Promise<number>;
+  /** What was noted last under a name; undefined if nothing was. */
   checkpoint(name: string): Promise<Checkpoint | undefined>;
   /** Removes records whose time is before `time`. @returns how many. */
   prune(table: string, time: number): Promise<number>;
   /** Calls `visit` with every record of a table, in no order; slow. */
   scan(table: string, visit: (key: FeatureKey, record: Uint8Array) => void): Promise<void>;
+  /** Ends its connections, or closes its files. */
   close(): Promise<void>;
 }
 

@@ -10,16 +10,19 @@ import type { OnlineStore } from './store.js';
 
 /** Something that happened to an entity. */
 export interface FeatureEvent<V extends Schema = Schema> {
+  /** To whom it happened. */
   readonly key: FeatureKey;
   /** Milliseconds since 1970. */
   readonly time: number;
   /** Tells it from all others: an event that comes again is added once. */
   readonly id?: string | number;
+  /** What the view says an event has. */
   readonly fields: RowOf<V>;
 }
 
 /** What became of events. */
 export interface IngestReport {
+  /** Events added. */
   readonly added: number;
   /** Events that had been added before. */
   readonly duplicates: number;
@@ -129,6 +132,10 @@ function idHash(id: string | number): [number, number] {
  * Adds events up in a store. Events of a call are stored whole, together with the caller's position and what is known of
  * the stream, before its promise is fulfilled; so a restart goes on where the last fulfilled call stopped, and nothing is
  * counted twice. One writer a view: a second is found out and gets an error.
+ *
+ * @example
+ * const writer = await StreamWriter.open(recent, store);
+ * await writer.ingest([{ key: 7, time: Date.now(), id: 'e1', fields: { seconds: 180 } }]);
  */
 export class StreamWriter<W extends StreamView = StreamView> {
   private readonly table: string;
@@ -139,6 +146,7 @@ export class StreamWriter<W extends StreamView = StreamView> {
   private doubtful: Write | undefined;
 
   private constructor(
+    /** What events add up to. */
     readonly view: W,
     private readonly store: OnlineStore,
     private readonly options: StreamWriterOptions,

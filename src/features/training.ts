@@ -20,6 +20,7 @@ import { ViewReader } from './view-reader.js';
 
 /** An event of the past, with when it came, where that is known and later than its time. */
 export interface PastEvent extends FeatureEvent {
+  /** When it came, in milliseconds since 1970. Default: at its time. */
   readonly arrived?: number;
 }
 
@@ -35,6 +36,7 @@ export interface TrainingOptions<V extends readonly FeatureView[]> {
   history?: Readonly<Record<string, BatchSource | Iterable<PastEvent>>>;
   /** How far in the future an event's time may be when it comes; as of the writer. Default 1 minute. */
   futureMs?: number;
+  /** Gives up with ERR_LICHEN_ABORTED. */
   signal?: AbortSignal;
 }
 
@@ -44,6 +46,12 @@ export interface TrainingOptions<V extends readonly FeatureView[]> {
  * definitions and the code that serve, so what a model is trained on is what it meets.
  * @throws ERR_LICHEN_ARGUMENT for keys, times or a history that are not as the service says, ERR_LICHEN_FORMAT for a row
  * of a source that is none of its view, ERR_LICHEN_ABORTED, and errors of sources.
+ *
+ * @example
+ * const times = [Date.UTC(2025, 0, 1), Date.UTC(2025, 0, 2)];
+ * const history = { recent: [{ key: 7, time: times[0]! - 1000, fields: { seconds: 180 } }] };
+ * const { columns } = await trainingFrame(service, { times, keys: { track: [7, 8] }, history });
+ * columns.recent.plays; // as it was known at each time
  */
 export async function trainingFrame<V extends readonly FeatureView[]>(
   service: FeatureService<V>,

@@ -80,6 +80,7 @@ const SEARCH_BATCH_OPTIONS = [...SEARCH_OPTIONS, 'onProgress'] as const;
 export class HnswlibIndex<K extends Key = number> {
   /** Values a vector. */
   readonly dim: number;
+  /** What scores are. */
   readonly metric: Metric;
   /** Links a vector on the upper levels. */
   readonly m: number;
@@ -353,6 +354,7 @@ export class HnswlibIndex<K extends Key = number> {
     this.#owner.close();
   }
 
+  /** As `close`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -18,6 +18,7 @@ export interface HnswlibOptions extends Omit<IndexOptions, 'attributes'> {
 export interface HnswlibOpenOptions {
   /** Values a vector. */
   dim?: number | undefined;
+  /** What scores are. */
   metric?: Metric | undefined;
 }
 
@@ -29,5 +30,6 @@ export type WithHnswlibFilter<O, K extends Key> = Omit<
   O,
   'filter' | 'where' | 'exclude' | 'groupBy' | 'groupSize' | 'recall' | 'into'
 > & {
+  /** Which vectors may be found. */
   filter?: HnswlibFilter<K> | undefined;
 };

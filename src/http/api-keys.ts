@@ -12,6 +12,7 @@ export interface ApiKeyOptions {
   readonly id: string;
   /** The key itself, or the SHA-256 of it in hexadecimal. */
   readonly key?: string | undefined;
+  /** The SHA-256 of the key in hexadecimal, instead of the key. */
   readonly sha256?: string | undefined;
   /** Default: `['read']`. */
   readonly allows?: readonly Permission[] | undefined;

@@ -24,14 +24,17 @@ import { schemas } from './schemas.js';
 
 /** What is used of the package `@opentelemetry/api` besides spans. */
 export interface HttpTelemetry extends OpenTelemetry {
+  /** Makes a span the one that others belong to. */
   readonly context: OpenTelemetry['context'] & {
     with<T>(context: unknown, work: () => T): T;
   };
+  /** Reads the client's span from the headers of a request. */
   readonly propagation: { extract(context: unknown, carrier: unknown): unknown };
 }
 
 /** Options of {@link lichenPlugin}. */
 export interface LichenPluginOptions {
+  /** What answers; it is the caller's to close. */
   readonly recommender: Recommender;
   /** Keys that requests must bring one of. Default: none is asked for. */
   readonly keys?: readonly ApiKeyOptions[] | undefined;
@@ -43,7 +46,9 @@ export interface LichenPluginOptions {
   readonly writeDeadlineMs?: number | undefined;
   /** Most results (1,000), ids in a list (10,000) and vectors (1,024) of a request. */
   readonly maxK?: number | undefined;
+  /** Most ids in a list of a request. Default 10,000. */
   readonly maxIds?: number | undefined;
+  /** Most vectors of a request. Default 1,024. */
   readonly maxVectors?: number | undefined;
   /** Host names that requests may be to. Default: any. */
   readonly hosts?: readonly string[] | undefined;
@@ -118,6 +123,9 @@ function resolve(options: LichenPluginOptions) {
  * /v1/delete, /v1/stats, /healthz, /readyz, /metrics, /openapi.json and the page. The app's own ajv should neither coerce types
  * nor remove what is unknown, see `createServer`.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_MISSING_PACKAGE
+ *
+ * @example
+ * await app.register(lichenPlugin, { recommender });
  */
 export const lichenPlugin: FastifyPluginAsync<LichenPluginOptions> = async (app, options) => {
   const resolved = resolve(options);

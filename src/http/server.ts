@@ -35,6 +35,7 @@ export interface ServerOptions extends Omit<LichenPluginOptions, 'hosts'> {
 export interface Server {
   /** Where, such as `http://127.0.0.1:8080`. */
   readonly url: string;
+  /** The fastify instance, with lichen's plugin. */
   readonly app: FastifyInstance;
   /** Takes no more connections, and waits for the requests at work. The recommender is left open. */
   close(): Promise<void>;
@@ -52,6 +53,10 @@ const MOST_MS = 2 ** 31 - 1;
  * answers other machines only with keys.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_MISSING_PACKAGE, ERR_LICHEN_NOT_FOUND and ERR_LICHEN_IO for files of a
  * certificate or an address that cannot be listened on.
+ *
+ * @example
+ * const server = await createServer({ recommender, port: 8080 });
+ * process.once('SIGTERM', () => void server.close());
  */
 export async function createServer(options: ServerOptions): Promise<Server> {
   const { own, plugin } = split(options);

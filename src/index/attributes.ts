@@ -9,6 +9,7 @@ export type AttributeKind = 'number' | 'category' | 'tags';
 
 /** Names and kinds of the attributes of an index; `and`, `or` and `not` cannot be names. */
 export interface AttributeSchema {
+  /** The kind of the attribute of that name. */
   readonly [name: string]: AttributeKind;
 }
 
@@ -23,6 +24,7 @@ export type AttributeValuesInput =
 
 /** Values of attributes by name; vectors have none of an attribute that is left out. */
 export interface AttributesInput {
+  /** Values of the attribute of that name, one a vector. */
   readonly [name: string]: AttributeValuesInput;
 }
 
@@ -30,6 +32,7 @@ export interface AttributesInput {
  * Values of attributes by name, one a vector: numbers (NaN for none), strings (null for none) or sets of tags.
  */
 export interface AttributesOf {
+  /** Values of the attribute of that name, one a vector. */
   readonly [name: string]: Float64Array | readonly (string | null)[] | readonly string[][];
 }
 

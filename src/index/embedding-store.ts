@@ -31,6 +31,7 @@ export interface StoreScanOptions {
 
 /** What a scan finds, best first: `k` rows, or fewer where fewer are live and admitted. */
 export interface StoreScanResult {
+  /** Row numbers. */
   readonly rows: Uint32Array;
   /** One a row: dot product, cosine, or squared distance. */
   readonly scores: Float32Array;
@@ -67,6 +68,7 @@ const STORE_OPTIONS = ['dim', 'metric', 'storage', 'subspaces', 'pca', 'seed'] a
 export class EmbeddingStore {
   /** Values a vector. */
   readonly dim: number;
+  /** What scores are. */
   readonly metric: Metric;
   /** How the vectors are kept. */
   readonly storage: StorageType;
@@ -247,6 +249,7 @@ export class EmbeddingStore {
     native().storeClose(this.#handle);
   }
 
+  /** As `close`. */
   [Symbol.dispose](): void {
     this.close();
   }

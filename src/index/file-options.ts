@@ -51,6 +51,7 @@ export interface SnapshotLabel {
 export interface SaveOptions extends OperationOptions {
   /** See {@link SnapshotLabel}. Default: that of the file which the index was opened from. */
   modelVersion?: string | undefined;
+  /** See {@link SnapshotLabel}. Default: that of the file which the index was opened from. */
   snapshotVersion?: number | undefined;
 }
 

@@ -47,6 +47,7 @@ export interface FromHnswlibOptions
 
 /** Recall that a beam reached for the queries of a calibration. */
 export interface RecallPoint {
+  /** The beam. */
   readonly ef: number;
   /** recall@10 */
   readonly recall: number;

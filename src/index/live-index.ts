@@ -107,6 +107,7 @@ export class LiveIndex<K extends Key = number> {
     this.#lease.leave();
   }
 
+  /** As `close`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -9,6 +9,10 @@ import type { Key } from './types.js';
 /**
  * Reads an index of whichever kind the snapshot file holds.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT, ERR_LICHEN_LOCKED, ERR_LICHEN_UNSUPPORTED, ERR_LICHEN_MEMORY.
+ *
+ * @example
+ * const index = await openIndex('items.lichen', { map: true });
+ * const { keys } = await index.search(query, { k: 10 });
  */
 export async function openIndex<K extends Key = number>(
   path: string,
@@ -23,6 +27,10 @@ export async function openIndex<K extends Key = number>(
  * It stays in memory until it is closed, or collected, in every thread that has it. An index with a journal can be
  * searched but not changed: ERR_LICHEN_UNSUPPORTED.
  * @throws ERR_LICHEN_ARGUMENT for what is no share of this process, ERR_LICHEN_CLOSED for a share that is closed.
+ *
+ * @example
+ * const index = attachIndex(workerData as ShareToken); // what index.share() gave, in another thread
+ * index.searchSync(query, { k: 10 });
  */
 export function attachIndex<K extends Key = number>(
   share: ShareToken,

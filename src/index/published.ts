@@ -16,10 +16,13 @@ export interface PublishOptions extends Omit<SaveOptions, 'snapshotVersion'> {
 
 /** What a folder of published snapshots offers now. */
 export interface Published {
+  /** Counts what was published, from 1. */
   readonly version: number;
   /** The snapshot's path. */
   readonly path: string;
+  /** Size of the snapshot. */
   readonly bytes: number;
+  /** The version of the model that made the vectors, if the snapshot tells it. */
   readonly modelVersion: string | undefined;
   /** ISO 8601. */
   readonly publishedAt: string;
@@ -38,6 +41,9 @@ const DRAFT = /^\d{12}\.lichen\.draft-/;
  * @returns the version: one more than that of the manifest, from 1.
  * @throws ERR_LICHEN_LOCKED while another process publishes there; ERR_LICHEN_FORMAT for a damaged manifest;
  * ERR_LICHEN_ARGUMENT; as `save`.
+ *
+ * @example
+ * const version = await publishIndex('items', index, { modelVersion: 'm7' });
  */
 export async function publishIndex(
   folder: string,
@@ -79,6 +85,9 @@ export async function publishIndex(
 /**
  * What a folder offers now.
  * @throws ERR_LICHEN_NOT_FOUND if nothing is published there; ERR_LICHEN_FORMAT for a damaged manifest; ERR_LICHEN_IO.
+ *
+ * @example
+ * const { version, path } = await readPublished('items');
  */
 export async function readPublished(folder: string): Promise<Published> {
   const target = requirePath(folder);

@@ -84,10 +84,16 @@ export let searchPlanned: (
  * What can be read of flat and graph indexes. Searches may run side by side and beside changes.
  *
  * Every call on a closed index throws ERR_LICHEN_CLOSED.
+ *
+ * @example
+ * function nearest(index: SearchableIndex): Float64Array {
+ *   return index.searchSync(query, { k: 10 }).keys;
+ * }
  */
 export abstract class SearchableIndex<K extends Key = number> {
   /** Values a vector. */
   readonly dim: number;
+  /** What scores are. */
   readonly metric: Metric;
   /** How the vectors are kept. */
   readonly storage: StorageType;

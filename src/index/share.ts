@@ -5,6 +5,7 @@ import { READ_ONLY, UNJOURNALED } from './writes.js';
 
 /** What names an index to other threads of the process: an {@link IndexShare}, or what a message made of one. */
 export interface ShareToken {
+  /** What `attachIndex` knows the index by. */
   readonly token: string;
 }
 
@@ -14,6 +15,10 @@ export interface ShareToken {
  *
  * It holds the index until it is closed, or until it and the index object that it was made of are both collected, or the
  * thread that made it has ended. Whoever has attached by then holds the index himself.
+ *
+ * @example
+ * const share: IndexShare = index.share();
+ * new Worker('./search.js', { workerData: share }); // which calls attachIndex(workerData)
  */
 export class IndexShare implements ShareToken {
   /** Of 128 bits that nobody can guess; valid in this process alone, until the share is closed. */
@@ -34,6 +39,7 @@ export class IndexShare implements ShareToken {
     this.#onClose(this);
   }
 
+  /** As `close`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -60,6 +60,10 @@ export function adopt<I extends VectorIndex<Key>>(
  * What stands in a snapshot file, and whether the checksum of each section holds, without building the index.
  * @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO; ERR_LICHEN_FORMAT when the header itself is damaged or it is another
  * kind of file; ERR_LICHEN_UNSUPPORTED for a newer format.
+ *
+ * @example
+ * const { sections } = await inspectSnapshot('items.lichen');
+ * for (const { name, bytes } of sections) console.log(name, bytes);
  */
 export async function inspectSnapshot(path: string): Promise<SnapshotReport> {
   const report = await native().indexInspect(requirePath(path));

@@ -116,11 +116,13 @@ export interface HnswAddOptions<K extends Key> extends HnswAddSyncOptions<K>, Op
 
 /** Options of `update` and `upsert`: keys are needed. */
 export interface UpdateOptions<K extends Key> extends AddOptions<K> {
+  /** A key a vector. */
   keys: KeysInput<K>;
 }
 
 /** Options of `updateSync` and `upsertSync`. */
 export interface UpdateSyncOptions<K extends Key> extends AddSyncOptions<K> {
+  /** A key a vector. */
   keys: KeysInput<K>;
 }
 
@@ -192,6 +194,7 @@ export interface SearchSyncOptions {
 
 /** Options of `search`. */
 export interface SearchOptions extends SearchSyncOptions {
+  /** Gives the search up with ERR_LICHEN_ABORTED. */
   signal?: AbortSignal | undefined;
   /** Threads that share the rows where every row is scored. Default 1. */
   threads?: number | undefined;
@@ -232,6 +235,7 @@ export interface SearchBatchOptions extends SearchBatchSyncOptions, OperationOpt
  * of small results are parts of larger ones, as small Buffers are, and so are copied to other threads, not transferred.
  */
 export interface SearchResult<K extends Key> {
+  /** Keys, of integers as a typed array or of strings as an array. */
   readonly keys: KeysOf<K>;
   /** One a key: dot product, cosine, or squared distance. */
   readonly scores: Float32Array;

@@ -38,6 +38,13 @@ import {
  * index has a journal, which is an option of `open`.
  *
  * Every call on a closed index throws ERR_LICHEN_CLOSED.
+ *
+ * @example
+ * async function replace(index: VectorIndex<string>): Promise<void> {
+ *   await index.upsert([[1, 0, 0]], { keys: ['east'] });
+ *   await index.remove(['north']);
+ *   await index.save('items.lichen');
+ * }
  */
 export abstract class VectorIndex<K extends Key = number> extends SearchableIndex<K> {
   /** @internal */
@@ -187,6 +194,7 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
     }
   }
 
+  /** As `close`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -10,13 +10,21 @@ import {
 
 /** A condition on a number; several parts must all hold. */
 export interface NumberCondition {
+  /** Equal to it. */
   readonly eq?: number;
+  /** Not equal to it. */
   readonly ne?: number;
+  /** Greater. */
   readonly gt?: number;
+  /** Greater or equal. */
   readonly gte?: number;
+  /** Less. */
   readonly lt?: number;
+  /** Less or equal. */
   readonly lte?: number;
+  /** Equal to one of them. */
   readonly in?: readonly number[];
+  /** Equal to none of them. */
   readonly notIn?: readonly number[];
   /** Whether there is a value. */
   readonly exists?: boolean;
@@ -24,9 +32,13 @@ export interface NumberCondition {
 
 /** A condition on a category; several parts must all hold. */
 export interface CategoryCondition {
+  /** Equal to it. */
   readonly eq?: string;
+  /** Not equal to it. */
   readonly ne?: string;
+  /** Equal to one of them. */
   readonly in?: readonly string[];
+  /** Equal to none of them. */
   readonly notIn?: readonly string[];
   /** Whether there is a value. */
   readonly exists?: boolean;
@@ -62,9 +74,13 @@ export type AttributeCondition =
  * const where: Where = { genre: ['jazz', 'blues'], year: { gte: 1959, lt: 1965 }, not: { tags: 'live' } };
  */
 export interface Where {
+  /** All of them must hold. */
   readonly and?: readonly Where[];
+  /** One of them must hold. */
   readonly or?: readonly Where[];
+  /** It must not hold. */
   readonly not?: Where;
+  /** What must hold of the attribute of that name: a condition, or a value or values to be equal to. */
   readonly [attribute: string]: AttributeCondition | Where | readonly Where[] | undefined;
 }
 

@@ -3,11 +3,18 @@ import type { Interactions } from './interactions.js';
 
 /** Interactions to train on, and those to test with. */
 export interface Split {
+  /** To train on. */
   readonly train: Interactions;
+  /** To test with; users and items have the numbers that they have in `train`. */
   readonly test: Interactions;
 }
 
-/** The last interaction of each user with at least three is for the test: leave-one-out, for items in order. */
+/**
+ * The last interaction of each user with at least three is for the test: leave-one-out, for items in order.
+ *
+ * @example
+ * const { train, test } = holdOutLast(interactions);
+ */
 export function holdOutLast(interactions: Interactions): Split {
   const { offsets } = interactions;
   return split(interactions, (user, at) => {
@@ -16,7 +23,12 @@ export function holdOutLast(interactions: Interactions): Split {
   });
 }
 
-/** Each interaction is for the test with the chance `share`, by the seed; every user keeps one to train on. */
+/**
+ * Each interaction is for the test with the chance `share`, by the seed; every user keeps one to train on.
+ *
+ * @example
+ * const { train, test } = holdOutShare(interactions, 0.2, 42);
+ */
 export function holdOutShare(interactions: Interactions, share: number, seed: number): Split {
   const random = new Random(seed);
   const { offsets } = interactions;
@@ -30,7 +42,12 @@ export function holdOutShare(interactions: Interactions, share: number, seed: nu
   });
 }
 
-/** All interactions of some items, chosen by the seed, are for the test: what becomes of items that are new. */
+/**
+ * All interactions of some items, chosen by the seed, are for the test: what becomes of items that are new.
+ *
+ * @example
+ * const { train, test, heldItems } = holdOutItems(interactions, 0.1, 42);
+ */
 export function holdOutItems(
   interactions: Interactions,
   share: number,

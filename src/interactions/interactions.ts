@@ -62,7 +62,12 @@ export interface PairsOptions extends VocabularyOptions {
   timestamps?: ArrayLike<number> | undefined;
 }
 
-/** A view of the item indices of one user, not a copy; ERR_LICHEN_ARGUMENT when there is no such user. */
+/**
+ * A view of the item indices of one user, not a copy; ERR_LICHEN_ARGUMENT when there is no such user.
+ *
+ * @example
+ * for (const item of itemsOf(interactions, 0)) console.log(interactions.items.idAt(item));
+ */
 export function itemsOf(
   interactions: Pick<Interactions, 'offsets' | 'itemIndices'>,
   user: number,
@@ -80,6 +85,11 @@ export function itemsOf(
  * integers (7 and '7' are the same id). No pairs at all give no users and no items.
  * @throws ERR_LICHEN_ARGUMENT when the lengths differ, or an id is neither, or a rating or timestamp no number;
  * ERR_LICHEN_NOT_FINITE when one is not finite (a rating, as a 32-bit float).
+ *
+ * @example
+ * const { users, items } = interactionsFromPairs(['ann', 'ann', 'bob'], [10, 20, 10]);
+ * users.size; // 2
+ * items.idAt(0); // '10'
  */
 export function interactionsFromPairs(
   users: ArrayLike<number> | readonly string[],

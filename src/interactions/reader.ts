@@ -23,6 +23,10 @@ export interface ReadInteractionsOptions extends FileOptions, VocabularyOptions 
  * @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_ABORTED; ERR_LICHEN_FORMAT naming the line;
  * ERR_LICHEN_EMPTY when there is no pair, or none of a known user; ERR_LICHEN_UNSUPPORTED for more than 2^24 distinct
  * users or items, ERR_LICHEN_MEMORY for more than fit; ERR_LICHEN_ARGUMENT.
+ *
+ * @example
+ * const train = await readInteractions('train.txt.gz');
+ * const test = await readInteractions('test.txt.gz', { users: train.users, items: train.items });
  */
 export async function readInteractions(
   path: string,

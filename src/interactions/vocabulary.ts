@@ -23,6 +23,11 @@ interface Lookup {
  * non-negative integers (no sign, no leading zero, below 2^53), indices follow their numeric order, so that index
  * and id agree when the ids are 0 … n - 1; otherwise indices follow the order in which the ids were given. An id is
  * never the empty text.
+ *
+ * @example
+ * const words = Vocabulary.from(['jazz', 'blues']);
+ * words.indexOf('blues'); // 1
+ * words.idAt(0); // 'jazz'
  */
 export class Vocabulary {
   /** Number of ids. */

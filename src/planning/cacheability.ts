@@ -16,6 +16,7 @@ export interface CacheabilityOptions {
   readonly entries?: readonly number[] | undefined;
   /** Times to live in milliseconds. Default: none, a minute, an hour. */
   readonly ttlsMs?: readonly number[] | undefined;
+  /** Milliseconds between two models, each of which makes all entries worthless. Default: never. */
   readonly publishEveryMs?: number | undefined;
   /** Bytes of an entry with what the cache needs for it, for the bytes of each size. */
   readonly entryBytes?: number | undefined;
@@ -25,17 +26,23 @@ export interface CacheabilityOptions {
 
 /** How well requests can be cached. */
 export interface Cacheability {
+  /** Requests of the trace. */
   readonly requests: number;
+  /** Different keys of the trace. */
   readonly keys: number;
+  /** Share of the keys that were looked at. */
   readonly sampleShare: number;
   /** Share of requests that were asked for before: no cache can have more hits. */
   readonly repeats: number;
+  /** Every size with every time to live. */
   readonly points: readonly CachePoint[];
 }
 
 /** A cache of one size and time to live. */
 export interface CachePoint {
+  /** Entries that it has room for. */
   readonly entries: number;
+  /** Bytes that those take; undefined without `entryBytes`. */
   readonly bytes: number | undefined;
   /** Infinity: none. */
   readonly ttlMs: number;
@@ -52,7 +59,13 @@ const MINUTE_MS = 60_000;
 const ENOUGH_REQUESTS = 2_000_000;
 const ENOUGH_SAMPLED = 100;
 
-/** Predicts what caches of several sizes and times to live would answer of a trace. @throws ERR_LICHEN_ARGUMENT */
+/**
+ * Predicts what caches of several sizes and times to live would answer of a trace.
+ * @throws ERR_LICHEN_ARGUMENT
+ *
+ * @example
+ * const { repeats, points } = cacheability(trace, { ttlsMs: [60_000, 3_600_000] });
+ */
 export function cacheability(trace: Trace, options: CacheabilityOptions = {}): Cacheability {
   const { publishEveryMs, entryBytes } = options;
   const { sampleShare = Math.min(1, ENOUGH_REQUESTS / trace.keys.length) } = options;
@@ -87,7 +100,12 @@ export function cacheability(trace: Trace, options: CacheabilityOptions = {}): C
   return { requests: trace.keys.length, keys: trace.keyCount, sampleShare, repeats, points };
 }
 
-/** The share of requests that lichen's cache answers. */
+/**
+ * The share of requests that lichen's cache answers.
+ *
+ * @example
+ * const share = replayedHits(trace, { entries: 10_000, ttlMs: 60_000 });
+ */
 export function replayedHits(trace: Trace, shape: CacheShape): number {
   const { keys, times } = trace;
   const { entries, ttlMs = Infinity, publishEveryMs = Infinity } = shape;

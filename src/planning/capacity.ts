@@ -11,9 +11,13 @@ import { Random } from '../vectors/random.js';
 
 /** Options of {@link measureCapacity}. */
 export interface CapacityOptions {
+  /** The index that is measured. */
   readonly candidate: IndexCandidate;
+  /** Values a vector. */
   readonly dim: number;
+  /** What scores are. */
   readonly metric: Metric;
+  /** Results a search. */
   readonly k: number;
   /** Beam of searches. */
   readonly ef?: number | undefined;
@@ -21,32 +25,45 @@ export interface CapacityOptions {
   readonly rows?: readonly number[] | undefined;
   /** Vectors of one's own instead of made ones; the first so many of them are taken. Default `queries`: the others. */
   readonly vectors?: Matrix | undefined;
+  /** Vectors that are searched for. Default: see `vectors`. */
   readonly queries?: Matrix | undefined;
+  /** Decides what vectors are made. Default 42. */
   readonly seed?: number | undefined;
+  /** Gives up with ERR_LICHEN_ABORTED. */
   readonly signal?: AbortSignal | undefined;
+  /** Told how many sizes are measured, and of how many. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 /** An index of one size. */
 export interface CapacityPoint {
+  /** Vectors in the index. */
   readonly rows: number;
+  /** Mean time of a search, in microseconds. */
   readonly meanUs: number;
   /** The mean of each pass over the queries. */
   readonly passesUs?: Spread | undefined;
+  /** Bytes of memory a vector, all of the index included. */
   readonly bytesPerVector: number;
+  /** recall@k against exact search. */
   readonly recall: number;
   /** Where the recall lies with 95% confidence. */
   readonly recallRange?: readonly [number, number] | undefined;
+  /** Seconds that building took. */
   readonly buildSeconds: number;
 }
 
 /** What was measured of small indexes, and follows for large ones. */
 export interface Capacity {
+  /** What was measured, by number of vectors. */
   readonly points: readonly CapacityPoint[];
   /** Mean time of a search: `fixedUs + growthUs × g(rows)`, g being the logarithm for a graph and the number itself flat. */
   readonly fixedUs: number;
+  /** Microseconds more by growth; see `fixedUs`. */
   readonly growthUs: number;
+  /** How the time of a search grows with the number of vectors. */
   readonly grows: 'logarithmically' | 'linearly';
+  /** Bytes of memory a vector, of the largest index. */
   readonly bytesPerVector: number;
   /** Times of searches in the largest index, in microseconds. */
   readonly samplesUs: readonly number[];
@@ -62,6 +79,10 @@ const PASSES = 3;
  * the number. What is beyond the sizes measured is extrapolated; where an index outgrows the caches of the processor, a
  * graph of many millions is slower by some tens of percent than this says.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_DIMENSION, ERR_LICHEN_ABORTED
+ *
+ * @example
+ * const candidate = { index: 'hnsw', storage: 'i8', rerank: 'f16' } as const;
+ * const capacity = await measureCapacity({ candidate, dim: 64, metric: 'dot', k: 10, ef: 64 });
  */
 export async function measureCapacity(options: CapacityOptions): Promise<Capacity> {
   const { candidate, dim, metric, k, ef, seed = 42, signal, onProgress } = options;

@@ -15,6 +15,7 @@ export interface CodesignOptions {
   readonly items: Matrix;
   /** Vectors of users. */
   readonly users: Matrix;
+  /** What scores are. */
   readonly metric: Metric;
   /** Results a request. Default 20. */
   readonly k?: number | undefined;
@@ -32,11 +33,15 @@ export interface CodesignOptions {
   readonly encoder?: ((users: number) => unknown) | undefined;
   /** Requests by user, for caches of results. */
   readonly trace?: Trace | undefined;
+  /** What designs there are. Default: see {@link DesignSpace}. */
   readonly space?: DesignSpace | undefined;
+  /** What the service has to bear. */
   readonly demand: Demand;
+  /** What machines cost. Default {@link DEFAULT_PRICES}. */
   readonly prices?: PriceTable | undefined;
   /** The least share of the best nDCG. Default 0.99. */
   readonly minQuality?: number | undefined;
+  /** The most that machines may cost, in US dollars a month. Default: whatever it takes. */
   readonly budgetUsdPerMonth?: number | undefined;
   /** Memory that a machine may need, in bytes. */
   readonly memoryBytes?: number | undefined;
@@ -50,8 +55,11 @@ export interface CodesignOptions {
   readonly firstRung?: number | undefined;
   /** By which each rung has more requests, and fewer designs. Default 4. */
   readonly factor?: number | undefined;
+  /** Decides what designs are drawn and which requests they serve first. Default 42. */
   readonly seed?: number | undefined;
+  /** Gives up with ERR_LICHEN_ABORTED. */
   readonly signal?: AbortSignal | undefined;
+  /** Told what is being done, and how much of it. */
   readonly onProgress?: ((what: string, done: number, total: number) => void) | undefined;
 }
 

@@ -5,10 +5,15 @@ import { resolveDemand } from './fleet.js';
 
 /** What a report of {@link codesign} is told beside the result. */
 export interface CodesignReportContext {
+  /** The heading. */
   readonly title: string;
+  /** What was asked for. */
   readonly demand: Demand;
+  /** Results a request. */
   readonly k: number;
+  /** The least share of the best nDCG. */
   readonly minQuality: number;
+  /** What was measured, with which settings. */
   readonly facts: Readonly<Record<string, string | number>>;
   /** Where prices come from. */
   readonly prices: { readonly asOf: string; readonly source: string };
@@ -16,7 +21,13 @@ export interface CodesignReportContext {
 
 const FRONT = 'front';
 
-/** The search for a design as a page. */
+/**
+ * The search for a design as a page.
+ *
+ * @example
+ * const result = await codesign(codesignOptions);
+ * await writeReport('design.html', codesignReport(result, reportContext));
+ */
 export function codesignReport(result: CodesignResult, context: CodesignReportContext): Report {
   const { demand, k, prices } = context;
   const { qps, sloMs, percentile, utilization } = resolveDemand(demand);
@@ -91,7 +102,13 @@ function seriesOf({ verdict, requests }: DesignResult): string {
   return verdict === 'rejected' ? `rejected, ${requests} requests` : FRONT;
 }
 
-/** The case in sentences: the best by accuracy, what it would cost, what is given up for the chosen one. */
+/**
+ * The case in sentences: the best by accuracy, what it would cost, what is given up for the chosen one.
+ *
+ * @example
+ * const result = await codesign(codesignOptions);
+ * for (const sentence of codesignSummary(result, reportContext)) console.log(sentence);
+ */
 export function codesignSummary(
   { best, whole, chosen, saved, report }: CodesignResult,
   { k, minQuality, demand }: CodesignReportContext,

@@ -16,7 +16,9 @@ import { measureCost } from './measure.js';
 
 /** A design, as far as it was measured. */
 export interface DesignResult extends DesignCost {
+  /** See {@link designName}. */
   readonly name: string;
+  /** What was built. */
   readonly design: Design;
   /** Requests it served. */
   readonly requests: number;
@@ -26,7 +28,9 @@ export interface DesignResult extends DesignCost {
   readonly ofBest: Interval;
   /** Microseconds of search and ranker, on average. */
   readonly searchUs: number;
+  /** Microseconds of the ranker, on average. */
   readonly rankUs: number;
+  /** Whether it was chosen, or no other beats it in both nDCG and cost. */
   readonly verdict: 'chosen' | 'front' | 'rejected';
   /** Why it was not chosen. */
   readonly reason: string;
@@ -34,10 +38,13 @@ export interface DesignResult extends DesignCost {
 
 /** What {@link codesign} finds. */
 export interface CodesignResult {
+  /** Where it was measured. */
   readonly machine: MachineDescription;
   /** Designs in the space, and of those how many were tried. */
   readonly designs: number;
+  /** Designs that were tried. */
   readonly tried: number;
+  /** Of each rung the designs that were left, and the requests that they served. */
   readonly rungs: readonly { readonly designs: number; readonly requests: number }[];
   /** The best by nDCG alone, whatever it costs. */
   readonly best: DesignResult;
@@ -81,6 +88,14 @@ interface Trial {
  * served all. The best by nDCG goes along whatever it costs. Costs come from times measured on this machine.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_DIMENSION, ERR_LICHEN_EMPTY without requests, ERR_LICHEN_ABORTED; what the ranker
  * throws.
+ *
+ * @example
+ * const { chosen, best } = await codesign({
+ *   ...{ items: itemVectors, users: queries, metric: 'dot', k: 20 },
+ *   requests: [{ user: 0, relevant: [10, 20] }],
+ *   demand: { qps: 500, sloMs: 20 },
+ * });
+ * if (chosen) console.log(designName(chosen.design), chosen.ofBest.mean);
  */
 export async function codesign(options: CodesignOptions): Promise<CodesignResult> {
   const resolved = resolveCodesign(options);

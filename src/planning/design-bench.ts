@@ -22,7 +22,9 @@ export interface DesignRequest {
 
 /** Attributes of all items, in the order of rows. */
 export interface DesignItemAttributes {
+  /** Names and kinds. */
   readonly schema: AttributeSchema;
+  /** Values by name, one an item. */
   readonly values: AttributesInput;
 }
 

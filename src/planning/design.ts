@@ -17,6 +17,7 @@ export interface ResultCacheDesign {
 export interface Design {
   /** Leading values of the vectors that are used. */
   readonly dim: number;
+  /** The index, and how it keeps vectors. */
   readonly index: IndexCandidate;
   /** Search beam of a graph. */
   readonly ef: number | undefined;
@@ -24,6 +25,7 @@ export interface Design {
   readonly candidates: number;
   /** Users whose vectors are computed together. */
   readonly batch: number;
+  /** A cache of results before all of it. */
   readonly cache: ResultCacheDesign;
 }
 
@@ -173,7 +175,13 @@ export function indexKey({ dim, index }: Design): string {
   return [dim, kind, storage, rerank, pca, m, efConstruction].join(' ');
 }
 
-/** The design in words. */
+/**
+ * The design in words.
+ *
+ * @example
+ * const { best } = await codesign(codesignOptions);
+ * console.log(designName(best.design));
+ */
 export function designName(design: Design): string {
   const { dim, index, ef, candidates, batch, cache } = design;
   const { index: kind, storage, rerank, pca, m } = index;

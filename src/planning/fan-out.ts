@@ -3,9 +3,13 @@ import { requireTimes } from './queueing.js';
 
 /** The latency of a request that waits for several shards, predicted from that of one. */
 export interface FanOut {
+  /** Shards that are waited for. */
   readonly shards: number;
+  /** Median, in microseconds. */
   readonly p50us: number;
+  /** What 90 in 100 requests do not exceed. */
   readonly p90us: number;
+  /** What 99 in 100 requests do not exceed. */
   readonly p99us: number;
   /** Where p99 lies with 95% confidence, as far as the measurements are independent of one another. */
   readonly p99Range: readonly [number, number];
@@ -19,6 +23,9 @@ const ENOUGH_BEYOND = 5;
  * Predicts the latency of waiting for the slowest of `shards`, each drawn independently from what was measured of one: the
  * quantile q of the greatest of s draws is the quantile q^(1/s) of one (Dean and Barroso, The Tail at Scale, 2013).
  * @throws ERR_LICHEN_EMPTY without measurements, ERR_LICHEN_ARGUMENT for fewer shards than one.
+ *
+ * @example
+ * const { p99us } = fanOut(measuredUs, 8); // of the slowest of eight shards
  */
 export function fanOut(latenciesUs: ArrayLike<number>, shards: number): FanOut {
   if (!Number.isSafeInteger(shards) || shards < 1) {
@@ -49,6 +56,7 @@ export interface NetworkBytes {
   readonly requests: number;
   /** Back from them. */
   readonly responses: number;
+  /** Both together. */
   readonly total: number;
 }
 
@@ -58,6 +66,9 @@ const MESSAGE_BYTES = 140;
 /**
  * What a search of `shards` sends: the vector to each, and k keys and scores back from each.
  * @param keyBytes of a key: 8 for numbers.
+ *
+ * @example
+ * networkBytes(4, { dim: 64, k: 10 }).total; // bytes a request
  */
 export function networkBytes(
   shards: number,

@@ -44,8 +44,11 @@ export interface ServedWork {
 
 /** A fleet that bears the demand. */
 export interface Fleet {
+  /** What is rented. */
   readonly machine: MachinePrice;
+  /** Parts that vectors are spread over. */
   readonly shards: number;
+  /** Machines of each shard. */
   readonly replicas: number;
   /** Of these so many that the load alone needs. */
   readonly needed: number;
@@ -55,25 +58,33 @@ export interface Fleet {
   readonly gateways: number;
   /** Bytes of memory of a machine that are used, and that there are. */
   readonly usedBytes: number;
+  /** Bytes of memory of a machine. */
   readonly memoryBytes: number;
   /** The share of the servers' time that is used at the peak, and when a replica of a shard is down. */
   readonly utilization: number;
+  /** As `utilization`, when a replica of a shard is down. */
   readonly utilizationDegraded: number;
   /** Predicted, in milliseconds, at the peak with all machines at work. */
   readonly p50Ms: number;
+  /** At the percentile of the SLO, in milliseconds. */
   readonly tailMs: number;
   /** The chance that every shard has the replicas that it needs. */
   readonly availability: number;
+  /** What machines and traffic cost an hour, in US dollars. */
   readonly usdPerHour: number;
+  /** What machines and traffic cost a month, in US dollars. */
   readonly usdPerMonth: number;
   /** Of that what is for traffic between zones. */
   readonly networkUsdPerMonth: number;
+  /** Of a million requests, in US dollars. */
   readonly usdPerMillion: number;
 }
 
 /** Why a machine cannot be used. */
 export interface Unfit {
+  /** Its name. */
   readonly machine: string;
+  /** Why. */
   readonly reason: string;
 }
 

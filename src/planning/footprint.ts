@@ -5,8 +5,11 @@ import type { TwoTowerModel } from '../towers/two-tower-model.js';
 
 /** A part of what is held in memory. */
 export interface FootprintPart {
+  /** What it is called in the file. */
   readonly name: string;
+  /** What it is, in words. */
   readonly what: string;
+  /** Its bytes. */
   readonly bytes: number;
   /** With the number of rows, with the number of hubs (a quarter of the rows, up to 8,192), or not at all. */
   readonly grows: 'rows' | 'hubs' | 'never';
@@ -14,13 +17,17 @@ export interface FootprintPart {
 
 /** Memory of an index. */
 export interface IndexFootprint {
+  /** Vectors that are live. */
   readonly rows: number;
   /** Rows that were removed or replaced and still take memory. */
   readonly dead: number;
   /** Of memory, and of its file. */
   readonly bytes: number;
+  /** Bytes of its file. */
   readonly fileBytes: number;
+  /** Bytes of memory a row, dead ones included. */
   readonly bytesPerRow: number;
+  /** What memory is made of. */
   readonly parts: readonly FootprintPart[];
 }
 
@@ -62,7 +69,13 @@ const ROWS_A_HUB = 4;
 const LARGE_BYTES = 8 * 2 ** 20;
 const HUGE_PAGE = 2 * 2 ** 20;
 
-/** What an index takes, by the sections of its file and its own count. */
+/**
+ * What an index takes, by the sections of its file and its own count.
+ *
+ * @example
+ * await index.save('items.lichen');
+ * const { bytes, parts } = indexFootprint(index, await inspectSnapshot('items.lichen'));
+ */
 export function indexFootprint(index: VectorIndex<Key>, report: SnapshotReport): IndexFootprint {
   const { bytes, size, dead } = index;
   const rows = size + dead;
@@ -93,7 +106,13 @@ export function indexFootprint(index: VectorIndex<Key>, report: SnapshotReport):
   };
 }
 
-/** The memory that such an index of so many rows would take. */
+/**
+ * The memory that such an index of so many rows would take.
+ *
+ * @example
+ * const footprint = indexFootprint(index, await inspectSnapshot('items.lichen'));
+ * const bytes = predictBytes(footprint, 10_000_000); // of ten million rows
+ */
 export function predictBytes({ parts, rows, dead }: IndexFootprint, wanted: number): number {
   const now = Math.max(1, rows + dead);
   const factors = { rows: wanted / now, hubs: hubsOf(wanted) / hubsOf(now), never: 1 };
@@ -110,15 +129,26 @@ function inPages(bytes: number): number {
 
 /** Memory of a model. */
 export interface ModelFootprint {
+  /** Users that it knows. */
   readonly users: number;
+  /** Items that it knows. */
   readonly items: number;
+  /** Bytes of memory. */
   readonly bytes: number;
+  /** Bytes that one more user takes. */
   readonly bytesPerUser: number;
+  /** Bytes that one more item takes. */
   readonly bytesPerItem: number;
+  /** What memory is made of. */
   readonly parts: readonly FootprintPart[];
 }
 
-/** What the arrays of a model take. Ids are texts of V8, of which there is no exact count: they are left out. */
+/**
+ * What the arrays of a model take. Ids are texts of V8, of which there is no exact count: they are left out.
+ *
+ * @example
+ * const { bytesPerUser } = modelFootprint(model);
+ */
 export function modelFootprint(model: TwoTowerModel): ModelFootprint {
   const { userVectors, itemVectors, weights, users, items } = model;
   // Some models share their vectors with the table.

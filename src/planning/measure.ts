@@ -17,7 +17,13 @@ export interface MeasureCostOptions {
   readonly batchMs?: number | undefined;
 }
 
-/** Measures what `work` costs; it is told the number of the call. */
+/**
+ * Measures what `work` costs; it is told the number of the call.
+ *
+ * @example
+ * const { us, cpuUs } = await measureCost(() => index.searchSync(query, { k: 10 }));
+ * console.log(us.median, cpuUs);
+ */
 export async function measureCost(
   work: (call: number) => unknown,
   { batches = 7, batchMs = 20 }: MeasureCostOptions = {},

@@ -19,11 +19,15 @@ import { simulateFleet, type SimulatedFleet } from './simulate.js';
 export interface PlanOptions {
   /** Vectors. */
   readonly items: number;
+  /** Values a vector. */
   readonly dim: number;
+  /** Results a request. Default 10. */
   readonly k?: number | undefined;
+  /** What the service has to bear. */
   readonly demand: Demand;
   /** Measured on this machine, as `measureCapacity` does. */
   readonly capacity: Capacity;
+  /** What machines cost. Default {@link DEFAULT_PRICES}. */
   readonly prices?: PriceTable | undefined;
   /**
    * What a request costs the machine that takes it beside the search, in microseconds of its processor. Default 250: HTTP,
@@ -38,31 +42,43 @@ export interface PlanOptions {
   readonly growth?: number | undefined;
   /** Requests a simulated run. Default 20,000. */
   readonly requests?: number | undefined;
+  /** Of the simulation. Default 1. */
   readonly seed?: number | undefined;
+  /** Gives the simulation up with ERR_LICHEN_ABORTED. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** What {@link planCapacity} proposes. */
 export interface CapacityPlan {
+  /** Vectors. */
   readonly items: number;
+  /** Bytes of memory that they take in all shards of one replica. */
   readonly bytes: number;
+  /** Bytes of memory a vector, as measured. */
   readonly bytesPerVector: number;
   /** Mean time of a search in a shard of the fleet chosen, in microseconds, and whether it is beyond what was measured. */
   readonly searchUs: number;
+  /** Whether a shard has more vectors than the largest index that was measured. */
   readonly isExtrapolated: boolean;
   /** Expected of a search in such a shard, at the beam that was measured. */
   readonly recall: number;
   /** The cheapest; with more replicas than the formula asks for, if the simulation wanted them. */
   readonly fleet: Fleet;
+  /** Replicas of each shard that the simulation wanted beyond the formula. */
   readonly addedReplicas: number;
   /** With all machines at work, and with one replica of a shard down. */
   readonly simulated: SimulatedFleet;
+  /** With one replica of a shard down; undefined with one replica. */
   readonly degraded: SimulatedFleet | undefined;
+  /** Whether `simulated` keeps to the SLO. */
   readonly isWithinSlo: boolean;
+  /** Whether `degraded` keeps to it; false with one replica. */
   readonly isWithinSloDegraded: boolean;
   /** The cheapest fleet of each other kind of machine. */
   readonly alternatives: readonly Fleet[];
+  /** Machines that cannot be used, and why. */
   readonly unfit: readonly Unfit[];
+  /** Of which day the prices are, and whose. */
   readonly prices: Pick<PriceTable, 'asOf' | 'source'>;
 }
 
@@ -75,6 +91,12 @@ const MIB = 2 ** 20;
  * Plans machines for so many vectors and requests: by formula for every kind of machine, then the cheapest by simulation,
  * with replicas added until it keeps to the SLO there too.
  * @throws ERR_LICHEN_ARGUMENT; ERR_LICHEN_UNSUPPORTED when no machine bears the demand, with the reasons.
+ *
+ * @example
+ * const candidate = { index: 'hnsw', storage: 'i8' } as const;
+ * const capacity = await measureCapacity({ candidate, dim: 64, metric: 'dot', k: 10 });
+ * const { fleet } = planCapacity({ items: 50e6, dim: 64, demand: { qps: 2000, sloMs: 20 }, capacity });
+ * console.log(fleet.machine.name, fleet.shards, fleet.replicas, fleet.usdPerMonth);
  */
 export function planCapacity(options: PlanOptions): CapacityPlan {
   const { items, demand, capacity, prices = DEFAULT_PRICES, growth = 0.2, seed = 1 } = options;

@@ -5,9 +5,13 @@ import { fileError, LichenFileError, shown } from '../errors.js';
 
 /** A machine that can be rented. */
 export interface MachinePrice {
+  /** What its owner calls it. */
   readonly name: string;
+  /** Threads that run side by side. */
   readonly vcpus: number;
+  /** Memory in GiB. */
   readonly memoryGiB: number;
+  /** US dollars an hour. */
   readonly usdPerHour: number;
   /** How fast one of its vCPUs is, the processor that times were measured on being 1. Default 1. */
   readonly speed?: number | undefined;
@@ -17,7 +21,9 @@ export interface MachinePrice {
 export interface PriceTable {
   /** The day that the prices are of. */
   readonly asOf: string;
+  /** Where they come from. */
   readonly source: string;
+  /** What can be rented. */
   readonly machines: readonly MachinePrice[];
   /** A gigabyte between two zones of a region, both directions paid. */
   readonly usdPerGB: number;
@@ -67,6 +73,9 @@ export const DEFAULT_PRICES: PriceTable = Object.freeze<PriceTable>({
  * Reads a table of prices: JSON, `{ asOf, source, machines: [{ name, vcpus, memoryGiB, usdPerHour, speed? }], usdPerGB?,
  * machineAvailability? }`.
  * @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT
+ *
+ * @example
+ * const prices = await readPrices('prices.json');
  */
 export async function readPrices(path: string): Promise<PriceTable> {
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
@@ -81,7 +90,14 @@ export async function readPrices(path: string): Promise<PriceTable> {
   }
 }
 
-/** A table of prices from JSON. @throws ERR_LICHEN_ARGUMENT */
+/**
+ * A table of prices from JSON.
+ * @throws ERR_LICHEN_ARGUMENT
+ *
+ * @example
+ * const machines = [{ name: 'own', vcpus: 8, memoryGiB: 32, usdPerHour: 0.2 }];
+ * const prices = parsePrices({ asOf: '2026-01-01', source: 'our own', machines });
+ */
 export function parsePrices(value: unknown): PriceTable {
   const given = (value ?? {}) as Partial<Record<keyof PriceTable, unknown>>;
   const { asOf, source = 'of the caller', machines } = given;

@@ -31,10 +31,13 @@ export interface ProfileOptions {
   readonly model?: TwoTowerModel | undefined;
   /** Vectors to search for. Default: those of the model's users, else vectors of the index itself. */
   readonly queries?: Matrix | undefined;
+  /** Results a search. Default 10. */
   readonly k?: number | undefined;
+  /** Beam of searches in a graph. Default: that of the index. */
   readonly ef?: number | undefined;
   /** Requests by user, to tell how well vectors and results can be cached. */
   readonly trace?: Trace | undefined;
+  /** What caches are looked at, given a trace. */
   readonly caches?: Omit<CacheabilityOptions, 'entryBytes'> | undefined;
   /** Bytes of memory that a machine may have for its shard. Default 1, 4 and 16 GiB. */
   readonly memoryLimits?: readonly number[] | undefined;
@@ -42,16 +45,19 @@ export interface ProfileOptions {
   readonly shards?: readonly number[] | undefined;
   /** Decides which vectors are searched for. Default 42. */
   readonly seed?: number | undefined;
+  /** Gives up with ERR_LICHEN_ABORTED. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** What a request costs the processor in one step. */
 export interface StageProfile extends Cost {
+  /** What is done, in words. */
   readonly stage: string;
 }
 
 /** A fleet of shards, each like this index. */
 export interface Coordination extends FanOut {
+  /** Bytes on the network of a request. */
   readonly network: NetworkBytes;
   /** By how many times p99 grows. */
   readonly tailGrowth: number;
@@ -59,14 +65,21 @@ export interface Coordination extends FanOut {
 
 /** What {@link profileInfrastructure} tells of a model and an index. */
 export interface InfrastructureProfile {
+  /** Where it was measured. */
   readonly machine: MachineDescription;
+  /** Memory of the index, and of the model if one was given. */
   readonly footprint: { readonly index: IndexFootprint; readonly model?: ModelFootprint };
+  /** What it costs to send requests, vectors and responses. */
   readonly serialization: readonly SerializationCost[];
   /** Of one search at a time, without any waiting. */
   readonly search: LatencySummary;
+  /** What a request costs the processor, by step. */
   readonly stages: readonly StageProfile[];
+  /** Shards that are needed where machines have so much memory for them. */
   readonly shardsByMemory: readonly { readonly memoryBytes: number; readonly shards: number }[];
+  /** What waiting for several shards costs, by their number. */
   readonly coordination: readonly Coordination[];
+  /** How well vectors of users, and results, can be cached; undefined without a trace. */
   readonly cacheability?: {
     readonly userVectors: Cacheability;
     readonly results: Cacheability;
@@ -84,6 +97,9 @@ const HISTORY = 20;
  * requests can be cached, and where the processor's time goes (The Infrastructure-Model Symbiosis, 2025).
  * @throws as `openIndex`; ERR_LICHEN_DIMENSION for queries or a model of another dim, ERR_LICHEN_EMPTY for an empty index,
  * ERR_LICHEN_ARGUMENT, ERR_LICHEN_ABORTED.
+ *
+ * @example
+ * const { footprint, search, coordination } = await profileInfrastructure({ index: 'items.lichen', model });
  */
 export async function profileInfrastructure(
   options: ProfileOptions,

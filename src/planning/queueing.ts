@@ -6,6 +6,9 @@ import { LichenArgumentError, shown } from '../errors.js';
 /**
  * The share of requests that must wait where `servers` serve `load` (the mean number at work: rate × time of service),
  * for random arrivals and exponential times (Erlang's C; Erlang, 1917); 1 where the load is too great.
+ *
+ * @example
+ * erlangC(1, 0.5); // 0.5: one server, half of its time used
  */
 export function erlangC(servers: number, load: number): number {
   requirePositiveInteger(servers);
@@ -19,6 +22,7 @@ export function erlangC(servers: number, load: number): number {
 
 /** Requests as a queue sees them. */
 export interface QueueLoad {
+  /** Servers (threads) that take from one queue. */
   readonly servers: number;
   /** A second. */
   readonly rate: number;
@@ -32,6 +36,7 @@ export interface QueueLatency {
   readonly utilization: number;
   /** The share of requests that wait. */
   readonly waiting: number;
+  /** Mean time from the arrival to the end, in microseconds. */
   readonly meanUs: number;
   /** The time that a share of the requests does not exceed, waiting included. */
   quantileUs(share: number): number;
@@ -42,6 +47,10 @@ export interface QueueLatency {
  * the wait of those exponential with a mean scaled by the variance of the times (Allen and Cunneen's approximation;
  * Whitt, 1993), and the time of service as it was measured. It is exact for exponential times, and near enough to plan by
  * up to a utilization of about 0.9; `simulateFleet` tells more.
+ *
+ * @example
+ * const latency = queueLatency({ servers: 8, rate: 5000, serviceUs: measuredUs });
+ * latency.quantileUs(0.99);
  */
 export function queueLatency({ servers, rate, serviceUs }: QueueLoad): QueueLatency {
   const sorted = requireTimes('serviceUs', serviceUs).sort();
@@ -84,6 +93,9 @@ export function queueLatency({ servers, rate, serviceUs }: QueueLoad): QueueLate
 /**
  * Servers for a load by the rule of the square root (Halfin and Whitt, 1981): so many as are at work, and a surplus that
  * grows with the root of that number. `quality` 1 leaves about a fifth of the requests waiting, 2 about one in forty.
+ *
+ * @example
+ * squareRootStaffing(100, 1); // 110
  */
 export function squareRootStaffing(load: number, quality: number): number {
   if (!(load >= 0 && load < Infinity && quality >= 0 && quality < Infinity)) {
@@ -92,7 +104,12 @@ export function squareRootStaffing(load: number, quality: number): number {
   return Math.max(1, Math.ceil(load + quality * Math.sqrt(load)));
 }
 
-/** The chance that at least `least` of `count` machines work, each with a chance of its own. */
+/**
+ * The chance that at least `least` of `count` machines work, each with a chance of its own.
+ *
+ * @example
+ * atLeastWorking(3, 2, 0.99); // 0.999702
+ */
 export function atLeastWorking(count: number, least: number, working: number): number {
   if (least <= 0) return 1;
   if (least > count) return 0;

@@ -22,6 +22,7 @@ export interface CacheShape {
 
 /** What is known of a trace for caches of any size that give up what was used longest ago (LRU). */
 export interface ReuseProfile {
+  /** Requests of the whole trace. */
   readonly requests: number;
   /** Keys of the whole trace. */
   readonly keyCount: number;
@@ -40,6 +41,9 @@ export interface ReuseProfile {
  * Measures reuse distances: a request is a hit in a cache of n entries by LRU if at most n different keys were asked for
  * since, itself included; so one pass tells of all sizes. A time to live counts from when the entry was loaded.
  * @throws ERR_LICHEN_ARGUMENT
+ *
+ * @example
+ * reuseProfile(trace).hitRatio({ entries: 10_000, ttlMs: 60_000 });
  */
 export function reuseProfile(trace: Trace, options: ReuseOptions = {}): ReuseProfile {
   const { sampleShare = 1 } = options;

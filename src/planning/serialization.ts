@@ -3,23 +3,37 @@ import { measureCost, type Cost, type MeasureCostOptions } from './measure.js';
 
 /** What sending something costs. */
 export interface SerializationCost {
+  /** What is sent. */
   readonly what: 'request by user' | 'request by vector' | 'user vector' | 'response';
+  /** How it is written. */
   readonly format: 'json' | 'binary';
+  /** Its size. */
   readonly bytes: number;
+  /** What writing costs. */
   readonly encode: Cost;
+  /** What reading costs. */
   readonly decode: Cost;
 }
 
 /** Of what serialization is measured. */
 export interface SerializationSample {
+  /** The user's id. */
   readonly user: string | number;
+  /** The user's vector. */
   readonly vector: Float32Array;
   /** Keys found, best first, with their scores. */
   readonly keys: readonly (string | number)[];
+  /** One a key. */
   readonly scores: ArrayLike<number>;
 }
 
-/** Bytes and microseconds of a request, a user's vector and a response, as the HTTP service sends them. */
+/**
+ * Bytes and microseconds of a request, a user's vector and a response, as the HTTP service sends them.
+ *
+ * @example
+ * const costs = await serializationCosts({ user: 'u1', vector: query, keys: [10, 20], scores: [0.9, 0.8] });
+ * for (const { what, format, bytes } of costs) console.log(what, format, bytes);
+ */
 export async function serializationCosts(
   sample: SerializationSample,
   options: MeasureCostOptions = {},

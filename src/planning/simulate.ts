@@ -9,7 +9,9 @@ import { runFleet, type RunResult } from './fleet-run.js';
 
 /** A fleet: every shard has replicas, every replica some servers (threads) and one queue. */
 export interface FleetShape {
+  /** Parts that every request goes to. */
   readonly shards: number;
+  /** Machines of each shard, one of which answers. */
   readonly replicas: number;
   /** Servers (threads) of a machine. */
   readonly servers: number;
@@ -64,15 +66,21 @@ export interface SimulateOptions extends FleetShape {
   readonly requests?: number | undefined;
   /** Runs with other random numbers, for the confidence intervals. Default 5. */
   readonly runs?: number | undefined;
+  /** Decides what is random. Default 1. */
   readonly seed?: number | undefined;
+  /** Gives up with ERR_LICHEN_ABORTED. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /** What {@link simulateFleet} tells, over its runs. */
 export interface SimulatedFleet {
+  /** Median latency of a request, in microseconds. */
   readonly p50us: Interval;
+  /** What 99 in 100 requests do not exceed. */
   readonly p99us: Interval;
+  /** What 999 in 1,000 requests do not exceed. */
   readonly p999us: Interval;
+  /** Mean latency of a request, in microseconds. */
   readonly meanUs: Interval;
   /** The share of the servers' time that was used, in the shard (of shared machines: the machine) that was used most. */
   readonly utilization: Interval;
@@ -90,6 +98,10 @@ const ROUTINGS: readonly Routing[] = ['random', 'two-choices', 'least-loaded'];
  * free server, and is answered when the last shard has answered. Where the load is too great the queues grow, and so do
  * the times, with the number of requests.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_EMPTY without times of service, ERR_LICHEN_ABORTED.
+ *
+ * @example
+ * const fleet = { shards: 4, replicas: 2, servers: 8 };
+ * const { p99us } = simulateFleet({ ...fleet, rate: 5000, serviceUs: measuredUs, networkUs: 300 });
  */
 export function simulateFleet(options: SimulateOptions): SimulatedFleet {
   const { runs = 5, seed = 1, signal } = options;

@@ -25,6 +25,9 @@ const DEFAULT_RATE = 100;
  * A trace of keys of any kind.
  * @param times milliseconds, one a key, never going back; or requests a second.
  * @throws ERR_LICHEN_EMPTY, ERR_LICHEN_DIMENSION for another number of times, ERR_LICHEN_ARGUMENT for times that go back.
+ *
+ * @example
+ * makeTrace(['ann', 'bob', 'ann'], [0, 1000, 2000]).keyCount; // 2
  */
 export function makeTrace(
   keys: Iterable<string | number>,
@@ -75,6 +78,9 @@ function requireTimes(times: ArrayLike<number>, length: number): Float64Array {
  * with `#` are passed over; requests come in the order of their times.
  * @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_ABORTED; ERR_LICHEN_FORMAT for a time that is no number, and where
  * only some lines have one; ERR_LICHEN_EMPTY.
+ *
+ * @example
+ * const trace = await readTrace('requests.csv.gz');
  */
 export async function readTrace(path: string, options: ReadTraceOptions = {}): Promise<Trace> {
   const { rate = DEFAULT_RATE } = options;

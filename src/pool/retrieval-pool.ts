@@ -30,6 +30,7 @@ export interface RetrievalPoolStatistics {
   readonly queued: number;
   /** Begun and not settled. */
   readonly running: number;
+  /** With results. */
   readonly completed: number;
   /** Rejected after they were taken: by errors, aborts, deadlines. */
   readonly failed: number;
@@ -196,6 +197,7 @@ export class RetrievalPool<K extends Key = number> {
     return (this.#closing ??= this.#close());
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -6,6 +6,7 @@ import { withinMemory } from '../vectors/memory.js';
 
 /** A user's vector is a row of a table: of batches with `users`. */
 export interface TableTower {
+  /** Tells the kinds of towers apart. */
   readonly kind: 'table';
   /** Row u is the vector of user number u. */
   readonly vectors: Matrix;
@@ -16,7 +17,9 @@ export interface TableTower {
  * user met last.
  */
 export interface BagTower {
+  /** Tells the kinds of towers apart. */
   readonly kind: 'bag';
+  /** The table: row r is the vector of item r. */
   readonly vectors: Matrix;
   /** Whether the sum is divided by its length; zeros stay zeros. Default false. */
   readonly normalize?: boolean | undefined;
@@ -24,6 +27,7 @@ export interface BagTower {
 
 /** The caller gives the users' vectors: of batches with `vectors`. */
 export interface VectorsTower {
+  /** Tells the kinds of towers apart. */
   readonly kind: 'vectors';
 }
 
@@ -32,6 +36,7 @@ export interface VectorsTower {
  * {@link TowerFunction} or a promise of one.
  */
 export interface ModuleTower {
+  /** Tells the kinds of towers apart. */
   readonly kind: 'module';
   /** Absolute path or `file:` URL. */
   readonly path: string;
@@ -46,6 +51,7 @@ export type UserTower = TableTower | BagTower | VectorsTower | ModuleTower;
 export interface TowerBatch {
   /** Number of users. */
   readonly rows: number;
+  /** A number a user. */
   readonly users?: Int32Array | undefined;
   /** Of user i the places `offsets[i]` to `offsets[i + 1]` of `rows` and `weights`. */
   readonly history?: UserHistories | undefined;
@@ -57,6 +63,7 @@ export interface TowerBatch {
 export interface UserHistories {
   /** One entry more than there are users, ascending. */
   readonly offsets: Uint32Array;
+  /** Row numbers of the table. */
   readonly rows: Uint32Array;
   /** One a row. Default: all 1. */
   readonly weights?: Float32Array | undefined;
@@ -124,6 +131,10 @@ function resolveTable(table: unknown, dim: number): Matrix {
 /**
  * The matrix in memory that threads can share (a SharedArrayBuffer): itself if it lies there already, else a copy, which
  * pools with the same table can have in common.
+ *
+ * @example
+ * const table = sharedMatrix(itemVectors);
+ * const pool = await RetrievalPool.create({ index, tower: { kind: 'bag', vectors: table } });
  */
 export function sharedMatrix(from: Matrix): Matrix {
   const { data, rows, dim } = from;

@@ -20,6 +20,10 @@ export interface RankingMetrics {
  * @param ks cut-offs, at least one, each at most the length of a row.
  * @throws ERR_LICHEN_EMPTY when no user has a test item, ERR_LICHEN_DIMENSION when the rows do not fit the users,
  * ERR_LICHEN_ARGUMENT for no or a bad cut-off.
+ *
+ * @example
+ * const { values } = rankingMetrics(ranked, test, [20]);
+ * values['recall@20'];
  */
 export function rankingMetrics(
   ranked: Int32Array | Uint32Array,

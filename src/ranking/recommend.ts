@@ -39,6 +39,11 @@ export type RecommendOptions = SearchBatchOptions & { k: number };
  * @returns `queries.rows * k` item indices, best first; {@link NO_ITEM} where there are fewer.
  * @throws as `searchBatch`; ERR_LICHEN_DIMENSION when users and queries differ in number, ERR_LICHEN_ARGUMENT for a
  * user that `known` does not have.
+ *
+ * @example
+ * const request = { index, items: model.items, queries: model.userVectors, known: interactions };
+ * const ranked = await recommendBatch(request, { k: 20 });
+ * ranked.subarray(0, 20); // items of user 0, best first
  */
 export async function recommendBatch(
   request: RecommendRequest,

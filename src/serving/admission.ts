@@ -14,7 +14,9 @@ export interface AdmissionOptions {
 export interface AdmissionStatistics {
   /** Requests at work, and how many may be. */
   readonly inFlight: number;
+  /** Most requests that may be at work. */
   readonly limit: number;
+  /** Requests let in so far. */
   readonly admitted: number;
   /** Refused: since there were as many as may be, or as many of the tenant. */
   readonly shed: number;

@@ -39,6 +39,12 @@ const MOST_PAUSE_MS = 60_000;
  * Puts the newest index of a folder of `publishIndex` in service, with the model that belongs to it, and each one that is
  * published later. Fulfilled when the first one is in service.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_NOT_FOUND if nothing is published there; what opening or deploying throws.
+ *
+ * @example
+ * const following = await followPublished(recommender, 'items', {
+ *   deployment: (index) => modelDeployment({ model, index }),
+ * });
+ * await following.refresh();
  */
 export async function followPublished<K extends Key = number>(
   recommender: Recommender,

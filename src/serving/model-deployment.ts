@@ -13,6 +13,7 @@ import type { UserQuery } from './query.js';
 
 /** Options of {@link modelDeployment}. */
 export interface ModelDeploymentOptions<K extends Key> {
+  /** Makes the vectors of users. */
   readonly model: TwoTowerModel;
   /** Of the model's item vectors: its keys are row numbers, or ids of the model's items. */
   readonly index: VectorIndex<K>;
@@ -22,8 +23,11 @@ export interface ModelDeploymentOptions<K extends Key> {
   readonly known?: KnownItems | undefined;
   /** As in {@link Deployment}. */
   readonly search?: DeploymentSearch | undefined;
+  /** As in {@link Deployment}. */
   readonly candidates?: number | undefined;
+  /** As in {@link Deployment}. */
   readonly stages?: readonly Stage<RankedQuery, K>[] | undefined;
+  /** As in {@link Deployment}. */
   readonly close?: (() => PromiseLike<void> | void) | undefined;
 }
 
@@ -37,6 +41,10 @@ const SAMPLES = 64;
  * history: that, or any other user, is encoded by it. A user of whom nothing is known gets what the mean user gets, and
  * so does everybody when the tower cannot answer. `context.features` are values of user features.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_DIMENSION for an index that does not go with the model.
+ *
+ * @example
+ * const recommender = new Recommender();
+ * await recommender.deploy(await modelDeployment({ model, index, known: interactions }));
  */
 export async function modelDeployment<K extends Key = number>(
   options: ModelDeploymentOptions<K>,

@@ -5,6 +5,7 @@ import { percentilesOf, recordMs } from '../cache/guarded.js';
 export interface LatencyPercentiles {
   /** In microseconds; 0 if there was nothing. */
   readonly p50us: number;
+  /** As `p50us`, what 99 in 100 do not exceed. */
   readonly p99us: number;
 }
 

@@ -72,6 +72,7 @@ export interface WorkOptions extends RequestOptions {
 
 /** Options of {@link Recommender.recommend}. */
 export interface ServeOptions extends RequestOptions {
+  /** Items wanted. Default: that of the recommender. */
   readonly k?: number | undefined;
   /** A condition on attributes of items. */
   readonly where?: Where | undefined;
@@ -95,11 +96,15 @@ export type CacheUse = 'result' | 'vector' | 'none';
 export interface RequestEvent {
   /** `recommend`, or what the caller of {@link Recommender.run} calls it. */
   readonly kind: string;
+  /** What became of it. */
   readonly outcome: RequestOutcome;
+  /** Milliseconds that it took. */
   readonly ms: number;
   /** Of `recommend`. */
   readonly cache: CacheUse | undefined;
+  /** What its steps did; none for a result that was kept. */
   readonly steps: readonly StageReport[];
+  /** Whose it was. */
   readonly tenant: string;
 }
 

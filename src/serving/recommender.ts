@@ -35,6 +35,7 @@ export interface Recommendation {
   readonly scores: Float64Array;
   /** Of each item, if they were asked for; null for what it does not have. */
   readonly attributes: readonly Readonly<Record<string, unknown>>[] | undefined;
+  /** How it came about. */
   readonly explanation: Explanation;
 }
 
@@ -50,6 +51,7 @@ export interface Explanation {
   readonly steps: readonly StageReport[];
   /** The name of the step that scored each item last. */
   readonly scoredBy: readonly string[];
+  /** Milliseconds from the call to the result. */
   readonly ms: number;
 }
 
@@ -63,7 +65,9 @@ export interface RecommenderStatistics extends AdmissionStatistics {
   readonly latency: LatencyPercentiles;
   /** Times that a deployment took the place of another, or of none. */
   readonly deployments: number;
+  /** Of the one in service; undefined before the first. */
   readonly deployment: DeploymentStatistics | undefined;
+  /** What looking at recall has found. */
   readonly canary: CanaryStatistics;
 }
 
@@ -231,6 +235,7 @@ export class Recommender {
     await this.#lease?.value.forgetUser(user);
   }
 
+  /** What it does and has done. */
   stats(): RecommenderStatistics {
     return {
       ...this.#admission.stats(),
@@ -248,6 +253,7 @@ export class Recommender {
     return (this.#closing ??= this.#close());
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -59,12 +59,17 @@ interface Asked<K extends Key> extends RankedQuery {
 
 /** What a deployment has done so far. */
 export interface DeploymentStatistics {
+  /** Its version. */
   readonly version: string;
+  /** Items in its index. */
   readonly items: number;
   /** Names of what is known of each item. */
   readonly attributes: readonly string[];
+  /** Of vectors of users. */
   readonly encode: EncodeStatistics;
+  /** Of the retrieval and each stage. */
   readonly stages: readonly StageStatistics[];
+  /** Of the cache of results; undefined without one. */
   readonly results: MemoryCacheStatistics | undefined;
 }
 

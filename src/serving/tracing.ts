@@ -10,6 +10,7 @@ interface Span {
 
 /** The package `@opentelemetry/api`, or what is used of it. */
 export interface OpenTelemetry {
+  /** Begins spans. */
   readonly trace: {
     getTracer(name: string): {
       startSpan(
@@ -23,6 +24,7 @@ export interface OpenTelemetry {
     };
     setSpan(context: unknown, span: Span): unknown;
   };
+  /** Tells which span is the current one. */
   readonly context: { active(): unknown };
 }
 

@@ -25,11 +25,15 @@ export function isCrowding(error: unknown): boolean {
 
 /** What became of the vectors of users. */
 export interface EncodeStatistics {
+  /** Of the batches that users are put together in. */
   readonly batches: BatcherStatistics;
   /** How long features and the tower took lately, a batch. */
   readonly features: LatencyPercentiles;
+  /** How long the tower took lately, a batch. */
   readonly tower: LatencyPercentiles;
+  /** Whether the tower is asked now, or left alone after failures. */
   readonly breaker: BreakerState;
+  /** Of the cache of vectors; undefined without one. */
   readonly cache: TieredCacheStatistics | undefined;
 }
 

@@ -4,6 +4,11 @@ const counts = new Map<string, number>();
 /**
  * Kernels that ran in plain JavaScript on the backend `lichen` since the counts were reset, 10 to 100 times slower than
  * a native one, and how often. Kernels that only relabel data do not count.
+ *
+ * @example
+ * resetLichenFallbacks();
+ * layers.predict(tf.zeros([1, 20]));
+ * for (const [kernel, times] of lichenFallbacks()) console.log(kernel, times);
  */
 export function lichenFallbacks(): ReadonlyMap<string, number> {
   return new Map(counts);
@@ -15,12 +20,21 @@ const fromDevice = new Map<string, number>();
 /**
  * Kernels of the backend `lichen-cuda` that were worth the device, which then had no memory for them or no code, so that
  * the processor did them; and how often.
+ *
+ * @example
+ * for (const [kernel, times] of lichenCudaFallbacks()) console.log(kernel, times);
  */
 export function lichenCudaFallbacks(): ReadonlyMap<string, number> {
   return new Map(fromDevice);
 }
 
-/** Begins to count both anew. */
+/**
+ * Begins to count both anew.
+ *
+ * @example
+ * resetLichenFallbacks();
+ * lichenFallbacks().size; // 0
+ */
 export function resetLichenFallbacks(): void {
   counts.clear();
   fromDevice.clear();

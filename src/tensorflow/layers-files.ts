@@ -18,6 +18,9 @@ type TensorFlowLayers = typeof import('@tensorflow/tfjs');
  * Writes a model of TensorFlow.js as model.json and weights.bin, the form that TensorFlow.js itself reads everywhere,
  * each file atomically. The folder is made if it is not there. Needs no package but those the model is of.
  * @throws ERR_LICHEN_NOT_FOUND when the folder around it is missing, ERR_LICHEN_IO.
+ *
+ * @example
+ * await saveLayersModel(layers, 'ranker');
  */
 export async function saveLayersModel(model: LayersModel, folder: string): Promise<void> {
   await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
@@ -31,6 +34,9 @@ export async function saveLayersModel(model: LayersModel, folder: string): Promi
  * model.json.
  * @throws ERR_LICHEN_MISSING_PACKAGE without the package tfjs, ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT
  * for what is no model.
+ *
+ * @example
+ * const model = await openLayersModel('ranker');
  */
 export async function openLayersModel(folder: string): Promise<LayersModel> {
   const tf = await requirePackage<TensorFlowLayers>(

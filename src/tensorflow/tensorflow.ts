@@ -19,6 +19,7 @@ export type { TowerBackend };
 
 /** Which backend computes, and why. */
 export interface BackendChoice {
+  /** What computes. */
   readonly backend: BackendName;
   /** In words. */
   readonly reason: string;
@@ -28,9 +29,11 @@ export interface BackendChoice {
 
 /** TensorFlow.js together with the backend that computes. */
 export interface LoadedTensorFlow {
+  /** TensorFlow.js. */
   readonly tf: TensorFlow;
   /** By the name that `tf.getBackend()` gives: `tensorflow` is the one asked for as `gpu`. */
   readonly backend: TensorFlowName;
+  /** Which backend it is, and why. */
   readonly choice: BackendChoice;
 }
 
@@ -52,6 +55,10 @@ const choices = channel(BACKEND_CHANNEL);
  * {@link BACKEND_CHANNEL}.
  * @throws ERR_LICHEN_ARGUMENT for another name, ERR_LICHEN_MISSING_PACKAGE naming what to install, ERR_LICHEN_UNSUPPORTED when the backend, or with `auto`
  * every one, cannot start on this machine.
+ *
+ * @example
+ * const { tf, choice } = await loadTensorFlow('auto');
+ * console.log(choice.backend, choice.reason);
  */
 export async function loadTensorFlow(
   backend: TowerBackend,

@@ -81,6 +81,7 @@ export class TfScorer {
   readonly size: number;
   /** Values a vector. */
   readonly dim: number;
+  /** What scores are. */
   readonly metric: Metric;
   readonly #backend: TowerBackend;
   readonly #tileItems: number | undefined;
@@ -150,6 +151,7 @@ export class TfScorer {
     this.#freeTiles();
   }
 
+  /** As `dispose`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

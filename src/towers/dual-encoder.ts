@@ -46,12 +46,14 @@ const PROGRESS_MILLISECONDS = 250;
  *
  * @example
  * const encoder = await DualEncoder.train(interactions, {
- *   itemTower: { model, inputs: (rows) => tf.tensor2d(featuresOf(rows), [rows.length, 20]) },
+ *   itemTower: { model: layers, inputs: (rows) => tf.tensor2d(featuresOf(rows), [rows.length, 20]) },
  * });
  * const vectors = await encoder.encodeItems();
  */
 export class DualEncoder {
+  /** Ids of users, and their numbers. */
   readonly users: Vocabulary;
+  /** Ids of items, and their numbers. */
   readonly items: Vocabulary;
   /** Values a vector. */
   readonly dim: number;

@@ -13,6 +13,7 @@ export interface ReadFeaturesOptions extends FileOptions {
 
 /** What a file says of the ids of a vocabulary. */
 export interface ReadFeatures {
+  /** A value an id, by name. */
   readonly columns: FeatureColumns;
   /** How many ids of the vocabulary the file has features of. */
   readonly known: number;
@@ -26,6 +27,10 @@ export interface ReadFeatures {
  * `id value value …`, one categorical feature `values`. The name may end in .gz. Ids outside of the vocabulary are
  * counted and left out; those that the file does not name have no features.
  * @throws ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_ABORTED; ERR_LICHEN_FORMAT naming the line.
+ *
+ * @example
+ * const { columns } = await readFeatures('users.jsonl', interactions.users);
+ * const model = await TwoTowerModel.train(interactions, {}, { userFeatures: columns });
  */
 export async function readFeatures(
   path: string,

@@ -32,9 +32,13 @@ export interface InteractionRankerOptions {
   readonly validationShare?: number | undefined;
   /** Default 30. */
   readonly epochs?: number | undefined;
+  /** Decides who the learners of validation are, the first weights and orders. Default 1. */
   readonly seed?: number | undefined;
+  /** What trains it. Default `auto`. */
   readonly backend?: TowerBackend | undefined;
+  /** Gives up with ERR_LICHEN_ABORTED. */
   readonly signal?: AbortSignal | undefined;
+  /** Told after each epoch. */
   readonly onEpoch?: ((epoch: RankerEpoch) => void) | undefined;
 }
 
@@ -45,6 +49,15 @@ const DRAWN = 100;
 /**
  * A second stage that needs nothing but interactions: a small network over what walks among users and items, similarities
  * and popularity say of a candidate ({@link RankingFeatures}), learned from what users met later.
+ *
+ * @example
+ * const { train, test } = holdOutShare(interactions, 0.2, 42);
+ * const { userVectors, itemVectors } = await TwoTowerModel.train(train);
+ * using ranker = await InteractionRanker.train({
+ *   ...{ known: train, users: userVectors, items: itemVectors, metric: 'dot', later: test },
+ *   learners: [0, 1, 2], // numbers of users
+ * });
+ * const scores = await ranker.score(0, [10, 20, 30]);
  */
 export class InteractionRanker {
   private isClosed = false;
@@ -60,6 +73,7 @@ export class InteractionRanker {
   ) {}
 
   /**
+   * Trains one on what the learners met later, with what they had met before.
    * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_EMPTY without a learner that met something later, ERR_LICHEN_DIMENSION; as `trainRanker`.
    */
   static async train(
@@ -121,6 +135,7 @@ export class InteractionRanker {
     this.model.dispose();
   }
 
+  /** As `close`. */
   [Symbol.dispose](): void {
     this.close();
   }

@@ -18,7 +18,9 @@ export interface TowerWeights {
   readonly table: Matrix;
   /** What histories are means of: a row an item. */
   readonly itemSums: Matrix;
+  /** Which rows are whose. */
   readonly schema: TowerSchema;
+  /** What the model was trained with. */
   readonly options: ResolvedTwoTowerOptions;
   /** The vector of a user of whom nothing is known. */
   readonly unknownUser: Float32Array;

@@ -40,6 +40,7 @@ export type OnnxData = Float32Array | Int32Array | BigInt64Array;
 
 /** Values as a tensor: row-major, of as many as the shape says. */
 export interface OnnxInput {
+  /** The values. */
   readonly data: OnnxData;
   /** Its first number is how many rows there are. */
   readonly shape: readonly number[];
@@ -47,7 +48,9 @@ export interface OnnxInput {
 
 /** What a model wants to be given. */
 export interface OnnxInputSchema {
+  /** What the model calls it. */
   readonly name: string;
+  /** Of its values. */
   readonly dtype: 'float32' | 'int32' | 'int64';
   /** A name is any size; the first is the number of rows. */
   readonly shape: readonly (number | string)[];

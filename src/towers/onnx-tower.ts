@@ -49,7 +49,7 @@ const ENCODE_OPTIONS = ['batchSize', 'signal'] as const;
  *
  * @example
  * const tower = await OnnxTower.open('encoder.onnx');
- * const vectors = await tower.encode({ x: { data: features, shape: [rows, 20] } });
+ * const vectors = await tower.encode({ x: { data: features, shape: [features.length / 20, 20] } });
  * await index.add(vectors);
  */
 export class OnnxTower {
@@ -144,6 +144,7 @@ export class OnnxTower {
     return this.#closing;
   }
 
+  /** As `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

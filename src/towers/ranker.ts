@@ -40,7 +40,9 @@ export interface RankerOptions {
   readonly patience?: number | undefined;
   /** Decides the first weights and the order of groups. Default 1. */
   readonly seed?: number | undefined;
+  /** What trains it. Default `auto`. */
   readonly backend?: TowerBackend | undefined;
+  /** Gives up with ERR_LICHEN_ABORTED. */
   readonly signal?: AbortSignal | undefined;
   /** Told after each epoch. */
   readonly onEpoch?: ((epoch: RankerEpoch) => void) | undefined;
@@ -48,8 +50,11 @@ export interface RankerOptions {
 
 /** Mean losses of an epoch. */
 export interface RankerEpoch {
+  /** Its number, from 1. */
   readonly epoch: number;
+  /** Of the groups trained on. */
   readonly loss: number;
+  /** Of `validation`, if there is one. */
   readonly validationLoss?: number;
 }
 
@@ -57,6 +62,7 @@ export interface RankerEpoch {
 export interface TrainedRanker {
   /** Takes features as they are, of shape [candidates, features], and gives [candidates, 1]. The caller's to dispose of. */
   readonly model: LayersModel;
+  /** How training went. */
   readonly epochs: readonly RankerEpoch[];
 }
 
@@ -74,6 +80,11 @@ const NO_CANDIDATE = -1e9;
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_DIMENSION for features of another number, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_EMPTY
  * without a group to learn from, ERR_LICHEN_MISSING_PACKAGE, ERR_LICHEN_UNSUPPORTED, ERR_LICHEN_ABORTED; ERR_LICHEN_NOT_FINITE
  * when training diverges.
+ *
+ * @example
+ * const groups = [{ features: new Float32Array([0.1, 0.9, 0.7, 0.2]), relevance: [1, 0] }];
+ * const { model } = await trainRanker(groups, { features: 2, epochs: 5 });
+ * await saveLayersModel(model, 'ranker');
  */
 export async function trainRanker(
   groups: readonly RankingGroup[],

@@ -14,8 +14,11 @@ export const RANKING_FEATURES = 6;
 
 /** A user as the features need it. */
 export interface RankedUser {
+  /** The user's number among those of the interactions. */
   readonly number: number;
+  /** The user's vector. */
   readonly vector: Float32Array;
+  /** Numbers of the items that the user has. */
   readonly history: Uint32Array;
   /** Of every item: how much users with the same items have met it. */
   readonly together: Float32Array;
@@ -25,6 +28,10 @@ export interface RankedUser {
  * What a second stage knows of a user and an item beside their vectors, of interactions alone: {@link RANKING_FEATURES}
  * values a candidate. Score, nearest and mean cosine to the user's items, how much users with the same items have met it
  * (walks from the user's items to other users and on), the same less its popularity, popularity.
+ *
+ * @example
+ * const features = new RankingFeatures(interactions, model.userVectors, model.itemVectors);
+ * const values = features.of(features.user(0), [10, 20]); // RANKING_FEATURES values each
  */
 export class RankingFeatures {
   private readonly unit: Float32Array;

@@ -31,6 +31,12 @@ export interface TwoTowerSource extends TowerFeatures {
  * A user tower and an item tower: a vector for each user and each item, whose dot product is the score of the item
  * for the user. To recommend is to search the item vectors for the highest dot products with a user's vector.
  * Never changes.
+ *
+ * @example
+ * const model = await TwoTowerModel.train(interactions, { dim: 64, epochs: 20 });
+ * await model.save('model');
+ * const index = new FlatIndex({ dim: model.dim, metric: 'dot' });
+ * await index.add(model.itemVectors);
  */
 export class TwoTowerModel {
   /** Row u of `userVectors` is the vector of id number u. */

@@ -37,7 +37,9 @@ export interface WriteMatrixOptions extends FileOptions {
 export interface Integers {
   /** `rows * dim` integers; beyond 32 bits only .npy can hold them. */
   readonly data: ArrayLike<number>;
+  /** Number of rows. */
   readonly rows: number;
+  /** Values a row. */
   readonly dim: number;
 }
 
@@ -62,6 +64,10 @@ const LATER = ['.arrow', '.feather'];
  * or value; ERR_LICHEN_FORMAT for a corrupt, ragged or truncated file; ERR_LICHEN_EMPTY for one without vectors;
  * ERR_LICHEN_NOT_FINITE naming row and column; ERR_LICHEN_ARGUMENT for a column that does not suit; for .parquet and
  * .hdf5 ERR_LICHEN_MISSING_PACKAGE without the package hyparquet, or h5wasm.
+ *
+ * @example
+ * const vectors = await readMatrix('items.npy');
+ * console.log(vectors.rows, vectors.dim);
  */
 export async function readMatrix(path: string, options: ReadMatrixOptions = {}): Promise<Matrix> {
   const kind = requireKind(path, 'read', [...Object.keys(READERS), PARQUET, ...HDF5]);
@@ -85,6 +91,10 @@ export async function readMatrix(path: string, options: ReadMatrixOptions = {}):
  * Reads whole numbers, such as the keys of exact neighbours: .ivecs .ibin .bvecs .u8bin .i8bin and .npy of an integer
  * type, each also with .gz, and .hdf5 .h5.
  * @throws as {@link readMatrix}; ERR_LICHEN_FORMAT for floats and for values beyond 32 bits.
+ *
+ * @example
+ * const truth = await readIntMatrix('neighbours.ivecs');
+ * truth.data.subarray(0, truth.dim); // of the first query
  */
 export async function readIntMatrix(
   path: string,
@@ -125,6 +135,9 @@ function requireWhole(path: string, dtype: Dtype): void {
  * Writes vectors as .npy, .fvecs or .fbin (each also with .gz), atomically.
  * @throws ERR_LICHEN_UNSUPPORTED for another name or an f16 file that is not .npy, ERR_LICHEN_NOT_FOUND for a missing
  * folder, ERR_LICHEN_IO, ERR_LICHEN_ABORTED; then `path` is what it was.
+ *
+ * @example
+ * await writeMatrix('items.npy', vectors);
  */
 export async function writeMatrix(
   path: string,
@@ -161,6 +174,9 @@ export async function writeMatrix(
  * Writes whole numbers as .npy (32 bits, or 64 where a value needs them), .ivecs or .ibin (each also with .gz),
  * atomically.
  * @throws as {@link writeMatrix}; ERR_LICHEN_ARGUMENT for values that are no integers or the file cannot hold.
+ *
+ * @example
+ * await writeIntMatrix('neighbours.ivecs', { data: [3, 1, 2, 0], rows: 2, dim: 2 });
  */
 export async function writeIntMatrix(
   path: string,

@@ -24,6 +24,9 @@ export interface IntMatrix {
  * Views `data` as vectors of `dim` values, without copying; no values at all are a matrix of 0 rows.
  * @throws ERR_LICHEN_ARGUMENT when data is no Float32Array or dim no positive integer, ERR_LICHEN_DIMENSION when
  * the number of values is no multiple of dim.
+ *
+ * @example
+ * matrix(new Float32Array(6), 3).rows; // 2
  */
 export function matrix(data: Float32Array, dim: number): Matrix {
   if (!(data instanceof Float32Array)) {
@@ -47,7 +50,12 @@ export function matrix(data: Float32Array, dim: number): Matrix {
   return { data, rows: data.length / dim, dim };
 }
 
-/** A view of one row (`dim` values, not a copy); ERR_LICHEN_ARGUMENT when there is no such row. */
+/**
+ * A view of one row (`dim` values, not a copy); ERR_LICHEN_ARGUMENT when there is no such row.
+ *
+ * @example
+ * const first = matrixRow(vectors, 0);
+ */
 export function matrixRow(from: Matrix, row: number): Float32Array {
   if (!Number.isSafeInteger(row) || row < 0 || row >= from.rows) {
     throw new LichenArgumentError(

@@ -14,7 +14,12 @@ export function higherIsBetter(metric: Metric): boolean {
   return metric !== 'l2';
 }
 
-/** The metric named by a text; ERR_LICHEN_ARGUMENT naming the known ones otherwise. */
+/**
+ * The metric named by a text; ERR_LICHEN_ARGUMENT naming the known ones otherwise.
+ *
+ * @example
+ * const metric = parseMetric(process.env['METRIC'] ?? 'dot'); // 'dot', 'cosine' or 'l2'
+ */
 export function parseMetric(text: unknown): Metric {
   const found = METRICS.find((metric) => metric === text);
   if (found === undefined) {

@@ -24,6 +24,9 @@ export interface ReadParquetOptions extends FileOptions {
  * is named; ERR_LICHEN_FORMAT for a corrupt file or one with lists that are missing or of several lengths,
  * ERR_LICHEN_EMPTY for one without vectors, ERR_LICHEN_UNSUPPORTED for a compression that is not known,
  * ERR_LICHEN_MISSING_PACKAGE, ERR_LICHEN_MEMORY; as `readMatrix`.
+ *
+ * @example
+ * const vectors = await readParquetVectors('items.parquet', { column: 'embedding' });
  */
 export async function readParquetVectors(
   path: string,
@@ -61,6 +64,9 @@ export async function readParquetVectors(
  * Reads keys out of a column of a .parquet file: integers or texts, one a row.
  * @throws ERR_LICHEN_ARGUMENT for a column that is not there or holds something else, ERR_LICHEN_FORMAT where one is
  * missing; as {@link readParquetVectors}.
+ *
+ * @example
+ * const ids = await readParquetKeys('items.parquet', 'id');
  */
 export async function readParquetKeys(
   path: string,

@@ -5,6 +5,11 @@ const TWO_TO_32 = 2 ** 32;
 /**
  * A seeded source of pseudo-random numbers: xoshiro128** (Blackman and Vigna, 2021), its state filled from the
  * seed by splitmix32. The same seed gives the same sequence on every machine. Not for secrets.
+ *
+ * @example
+ * const random = new Random(42);
+ * random.below(6); // 0 to 5
+ * random.shuffle([1, 2, 3]);
  */
 export class Random {
   private a: number;

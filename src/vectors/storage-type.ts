@@ -17,7 +17,12 @@ export const STORAGE_TYPES = Object.freeze(['f32', 'f16', 'bf16', 'i8', 'i4', 'b
  */
 export type StorageType = (typeof STORAGE_TYPES)[number];
 
-/** The storage type named by a text; ERR_LICHEN_ARGUMENT naming the known ones otherwise. */
+/**
+ * The storage type named by a text; ERR_LICHEN_ARGUMENT naming the known ones otherwise.
+ *
+ * @example
+ * parseStorageType('i8'); // 'i8'
+ */
 export function parseStorageType(text: unknown, name = 'storage'): StorageType {
   const found = STORAGE_TYPES.find((type) => type === text);
   if (found === undefined) {
