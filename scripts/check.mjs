@@ -86,8 +86,12 @@ const SIDE_BY_SIDE = [
   { name: 'lint', commands: [npx('eslint', '.', '--max-warnings', '0')] },
   { name: 'types', commands: [npx('tsc', '-p', 'tsconfig.json')] },
   {
-    name: 'docstrings and their examples',
-    commands: [['node', ['scripts/check-docs.mjs']]],
+    name: 'package and public API',
+    commands: [
+      ['node', ['scripts/check-package.mjs']],
+      ['node', ['scripts/api-report.mjs', '--check']],
+      ['node', ['scripts/check-docs.mjs']],
+    ],
   },
   {
     name: 'native tests, thread sanitizer',
