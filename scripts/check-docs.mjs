@@ -3,10 +3,16 @@
 
 import ts from 'typescript';
 import { faultsOfExamples } from './doc-examples.mjs';
-import { ENTRY_FILES, exportsOf, isHidden, membersOf, openProgram } from './public-api.mjs';
+import {
+  ENTRY_FILES,
+  exportsOf,
+  isHidden,
+  membersOf,
+  openProgram,
+  writtenOut,
+} from './public-api.mjs';
 
 const NEEDS_EXAMPLE = ts.SymbolFlags.Class | ts.SymbolFlags.Function;
-const UNNAMED = new Set(['__constructor', '__call', '__index', 'prototype']);
 
 const program = openProgram(ENTRY_FILES.map(({ file }) => file));
 const checker = program.getTypeChecker();
@@ -26,9 +32,8 @@ for (const { name: entry, file } of ENTRY_FILES) {
     if ((symbol.flags & NEEDS_EXAMPLE) !== 0 && !hasExample(symbol)) {
       missing.push(`${entry}: ${name} has no @example`);
     }
-    for (const member of membersOf(symbol)) {
-      if (!UNNAMED.has(member.name)) look(entry, `${name}.${member.name}`, member);
-    }
+    const members = [...membersOf(checker, symbol), ...writtenOut(checker, symbol, name)];
+    for (const member of members) look(entry, member.path, member.symbol);
   }
 }
 const { examples, faults } = faultsOfExamples(program);

@@ -51,10 +51,42 @@ export function isHidden(declaration) {
   return ts.getJSDocTags(declaration).some(({ tagName }) => tagName.text === 'internal');
 }
 
-/** The public members that a class or an interface has of its own, with their names. */
-export function membersOf({ members, exports }) {
-  return [...(members ?? []), ...(exports ?? [])]
-    .map(([, symbol]) => symbol)
-    .filter(({ flags }) => (flags & (ts.SymbolFlags.ClassMember | ts.SymbolFlags.Signature)) !== 0)
-    .filter(({ declarations = [] }) => declarations.length > 0 && !declarations.every(isHidden));
+/**
+ * The public members of a class, an interface or a type, with their paths: what it inherits as well, as far as it is the
+ * package's, and the members of object types that are written out in it.
+ */
+export function membersOf(checker, symbol, path = symbol.name) {
+  return [...ownMembers(checker, symbol).filter(isOurs)].flatMap((member) => {
+    const place = `${path}.${member.name}`;
+    return [{ path: place, symbol: member }, ...writtenOut(checker, member, place)];
+  });
+}
+
+function ownMembers(checker, symbol) {
+  const members = ts.SymbolFlags.ClassMember;
+  if ((symbol.flags & ts.SymbolFlags.TypeLiteral) !== 0) {
+    return [...symbol.members.values()].filter(({ flags }) => (flags & members) !== 0);
+  }
+  if ((symbol.flags & (ts.SymbolFlags.Class | ts.SymbolFlags.Interface)) === 0) return [];
+  const statics = [...(symbol.exports?.values() ?? [])];
+  return [...statics, ...checker.getPropertiesOfType(checker.getDeclaredTypeOfSymbol(symbol))];
+}
+
+/** Members of the object types in what a symbol is declared as. */
+export function writtenOut(checker, { declarations }, path) {
+  const literals = [];
+  const visit = (node) => {
+    if (ts.isTypeLiteralNode(node)) literals.push(node.symbol);
+    else if (!ts.isFunctionLike(node)) ts.forEachChild(node, visit);
+  };
+  for (const { type } of declarations) if (type !== undefined) visit(type);
+  return literals.flatMap((literal) => membersOf(checker, literal, path));
+}
+
+function isOurs({ name, declarations = [] }) {
+  return (
+    name !== 'prototype' &&
+    declarations.some((one) => /(^|\/)dist\//.test(one.getSourceFile().fileName)) &&
+    !declarations.every(isHidden)
+  );
 }

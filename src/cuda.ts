@@ -62,7 +62,8 @@ export function openCuda(): void {
 
 /**
  * The NVIDIA devices, by their numbers, with what memory is free now.
- * @throws as {@link openCuda}.
+ * @throws ERR_LICHEN_NO_DEVICE where there is no module, no driver or no device, ERR_LICHEN_OLD_DRIVER, ERR_LICHEN_ARGUMENT when
+ * another module is open.
  *
  * @example
  * for (const { name, freeBytes } of cudaDevices()) console.log(name, freeBytes);

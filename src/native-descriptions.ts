@@ -2,8 +2,11 @@ import type { KeyKind, NativeSchema, StorageName } from './native.js';
 
 /** What an index says of itself. */
 export interface IndexDescription {
+  /** Its kind. */
   readonly index: 'flat' | 'hnsw';
+  /** Values a vector. */
   readonly dim: number;
+  /** What scores are. */
   readonly metric: 'dot' | 'cosine' | 'l2';
   /** How the vectors are kept. */
   readonly storage: StorageName;
@@ -11,18 +14,25 @@ export interface IndexDescription {
   readonly rerank?: StorageName;
   /** Of storage `pq`: codes a vector. */
   readonly subspaces?: number;
+  /** Principal components that codes are of; absent if they are of all values. */
   readonly pca?: number;
+  /** Kind of its keys. */
   readonly keys: KeyKind;
+  /** Names and kinds of its attributes. */
   readonly attributes: NativeSchema;
   /** Rows that were removed or replaced and still take memory. */
   readonly dead: number;
   /** Memory held: vectors, keys, links. */
   readonly bytes: number;
+  /** Links a vector of a graph. */
   readonly m?: number;
+  /** Beam while building a graph. */
   readonly efConstruction?: number;
+  /** Decides what is random in building. */
   readonly seed?: number;
   /** The version of the model that made the vectors, if it was told. */
   readonly modelVersion?: string;
+  /** A number that the caller counts; 0 if it was never told. */
   readonly snapshotVersion: number;
   /** Of all files of its journal; absent if it has none. */
   readonly journalBytes?: number;
@@ -47,11 +57,15 @@ export interface SnapshotSection {
 
 /** What stands in a snapshot file. */
 export interface NativeSnapshotReport extends Omit<IndexDescription, 'index'> {
+  /** What it holds. */
   readonly index: 'flat' | 'hnsw' | 'store';
   /** Version of the file format. */
   readonly version: number;
+  /** Rows, dead ones included. */
   readonly rows: number;
+  /** The highest level of a graph. */
   readonly maxLevel?: number;
+  /** Its sections, in the order of the file. */
   readonly sections: readonly SnapshotSection[];
 }
 

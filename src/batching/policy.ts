@@ -22,7 +22,7 @@ export interface QueueView {
   readonly oldestMs: number;
   /** Of the one that goes next, the first of the highest priority: how long it has waited and how long it still may. */
   readonly nextMs: number;
-  /** Milliseconds until its deadline. */
+  /** How long it still may wait, in milliseconds. */
   readonly nextLeftMs: number;
   /** Requests a millisecond, lately. */
   readonly arrivalRate: number;

@@ -33,10 +33,13 @@ export interface CacheTableOptions {
 
 /** What happened in a cache so far. */
 export interface CacheTableStatistics {
+  /** Entries now. */
   readonly entries: number;
   /** The weights of all entries. */
   readonly size: number;
+  /** Requests for what was there. */
   readonly hits: number;
+  /** Requests for what was not. */
   readonly misses: number;
   /** Entries that made room for others. */
   readonly evictions: number;

@@ -29,7 +29,7 @@ export type MemoryCacheStatistics = CacheTableStatistics;
 /**
  * A cache of values by reference in this process, for any value that nobody changes. What it gives up is chosen by what
  * it has seen of each key and of such keys (how often, how long ago), so that a scan over many keys does not drive out
- * what is in use; see {@link CacheTable}.
+ * what is in use.
  *
  * @example
  * const cache = new MemoryCache<string, User>({ maxEntries: 10_000, ttlMs: 60_000 });

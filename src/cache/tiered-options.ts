@@ -106,8 +106,11 @@ export interface TieredCacheStatistics {
   readonly requests: number;
   /** Keys by what answered. */
   readonly hits: {
+    /** The tier in this process. */
     readonly memory: number;
+    /** The tier that processes share. */
     readonly shared: number;
+    /** `load`. */
     readonly origin: number;
     /** Of those from memory or the shared tier: past their time, served while they were loaded anew. */
     readonly stale: number;
@@ -116,22 +119,32 @@ export interface TieredCacheStatistics {
   };
   /** Keys that waited for a load that another request had begun. */
   readonly joined: number;
-  /** Keys that were loaded with others before anybody asked for them, and those of them that somebody did ask for. */
-  readonly ahead: { readonly keys: number; readonly used: number };
+  /** Of reading ahead. */
+  readonly ahead: {
+    /** Keys that were loaded with others before anybody asked for them. */
+    readonly keys: number;
+    /** Those of them that somebody did ask for. */
+    readonly used: number;
+  };
   /** Of the tier in this process. */
   readonly memory: ByteCacheStatistics;
   /** Of the tier that processes share; undefined without one. */
   readonly shared: (GuardStatistics & SharedStatistics) | undefined;
   /** Of `load`. */
   readonly origin: {
-    /** Calls of `load`, the keys in them, and the calls that failed. */
+    /** Calls of `load`. */
     readonly loads: number;
+    /** Keys in them. */
     readonly keys: number;
+    /** Calls that failed. */
     readonly errors: number;
-    /** Keys loaded anew before their time was over, and after it. */
+    /** Keys loaded anew before their time was over. */
     readonly early: number;
+    /** Keys loaded anew after their time was over. */
     readonly refreshed: number;
+    /** Microseconds that half of the calls took at most. */
     readonly p50us: number;
+    /** Microseconds that 99 in 100 calls took at most. */
     readonly p99us: number;
   };
 }

@@ -10,6 +10,7 @@ interface CommonOptions {
   readonly candidates: number;
   /** See {@link Stage}. */
   readonly leastCandidates?: number | undefined;
+  /** What it is thought to cost until it has been measured. Default: nothing. */
   readonly cost?: StageCost | undefined;
 }
 
@@ -23,7 +24,7 @@ export interface IndexRetrievalOptions<Q, K extends Key> extends CommonOptions {
   readonly vector: (query: Q, context: StageContext) => VectorInput | PromiseLike<VectorInput>;
   /** How, such as `ef`, `filter`, `exclude`: for all requests, or by request. */
   readonly search?: CascadeSearch | ((query: Q) => CascadeSearch) | undefined;
-  /** Gives candidates where the search failed or had no time. Default: the request fails. */
+  /** See {@link Retrieval}. */
   readonly fallback?: ((query: Q, count: number) => Candidates<K>) | undefined;
 }
 
@@ -32,6 +33,7 @@ export type CascadeSearch = Omit<SearchOptions, 'k' | 'signal' | 'into'>;
 
 /**
  * The nearest of an index as candidates.
+ * @throws ERR_LICHEN_ARGUMENT for an index or a function that is none.
  *
  * @example
  * const retrieval = indexRetrieval({ index, candidates: 1000, vector: (user: User) => user.vector });
@@ -73,6 +75,7 @@ export interface StoreStageOptions<Q, K extends Key> extends CommonOptions {
 
 /**
  * Scores by the dot product, cosine or (negative) squared distance of vectors, on this thread.
+ * @throws ERR_LICHEN_ARGUMENT for a store or a function that is none.
  *
  * @example
  * const finer = new EmbeddingStore({ dim: 64, metric: 'dot', storage: 'f16' });

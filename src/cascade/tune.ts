@@ -50,7 +50,10 @@ export interface CascadeTuning {
   /** The points that no other is better than at the same cost or less, from cheap to dear. */
   readonly front: readonly TuningPoint[];
   /** What the retrieval and each stage cost. */
-  readonly costs: readonly (StageCost & { readonly name: string })[];
+  readonly costs: readonly (StageCost & {
+    /** The name of the stage. */
+    readonly name: string;
+  })[];
 }
 
 const OPTIONS = ['requests', 'maxCostMs', 'steps', 'signal', 'onProgress'] as const;

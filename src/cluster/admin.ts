@@ -179,7 +179,8 @@ export async function reshardCluster(options: ReshardOptions): Promise<ShardMap>
 
 /**
  * Puts an epoch in force that was prepared before, once all replicas have it.
- * @throws as {@link switchEpoch}.
+ * @throws ERR_LICHEN_NOT_FOUND if no epoch is prepared; ERR_LICHEN_DEADLINE: it stays prepared then; ERR_LICHEN_BUSY,
+ * ERR_LICHEN_ABORTED, ERR_LICHEN_IO.
  *
  * @example
  * await switchCluster({ servers: 'nats://10.0.0.1:4222', name: 'items', waitMs: 300_000 });
@@ -191,6 +192,7 @@ export async function switchCluster(options: ClusterAddress & SwitchOptions): Pr
 
 /**
  * Removes an index with all that it has in NATS. Nodes that run end.
+ * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_IO, ERR_LICHEN_MISSING_PACKAGE.
  *
  * @example
  * await dropCluster({ servers: 'nats://10.0.0.1:4222', name: 'items' });

@@ -141,7 +141,10 @@ export class ClusterIndex<K extends Key = number> {
   }
 
   /** What searches have met with so far. */
-  get counts(): GatherCounts & { readonly hedgeAfterMs: number } {
+  get counts(): GatherCounts & {
+    /** Milliseconds after which a shard is asked a second time now. */
+    readonly hedgeAfterMs: number;
+  } {
     return this.#searches.counts;
   }
 
@@ -165,7 +168,7 @@ export class ClusterIndex<K extends Key = number> {
     return { keys: found, scores: scores.slice(0, counts[0]), missing };
   }
 
-  /** The `k` nearest vectors of each query. */
+  /** The `k` nearest vectors of each query; those of query i stand at i · k and on. @throws as {@link search}. */
   async searchBatch(
     queries: VectorsInput,
     options?: ClusterSearchBatchOptions,
@@ -197,13 +200,16 @@ export class ClusterIndex<K extends Key = number> {
     return new ClusterFilter(toKeyList(keys).slice());
   }
 
-  /** A key's vector as the finest storage has it, or undefined if the key is not there. */
+  /**
+   * A key's vector as the finest storage has it, or undefined if the key is not there.
+   * @throws ERR_LICHEN_ARGUMENT for what is no key, ERR_LICHEN_DEADLINE.
+   */
   async get(key: K): Promise<Float32Array | undefined> {
     const [found] = await this.#fetch([key], { wantsVectors: true });
     return found?.vector;
   }
 
-  /** Whether the key is there. */
+  /** Whether the key is there. @throws as {@link get}. */
   async has(key: K): Promise<boolean> {
     const [found] = await this.#fetch([key], {});
     return found !== undefined;
@@ -287,7 +293,11 @@ export class ClusterIndex<K extends Key = number> {
     );
   }
 
-  /** What every replica tells of itself. @param waitMs how long answers are waited for at most. */
+  /**
+   * What every replica tells of itself.
+   * @param waitMs how long answers are waited for at most, 1 to 60,000.
+   * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_IO.
+   */
   async stats(waitMs = 1000): Promise<ClusterStatistics> {
     this.#requireOpen();
     const { map, cluster } = this.#view;

@@ -18,7 +18,7 @@ import { readMap, type ShardMap } from './shard-map.js';
 export interface ClusterNodeOptions extends ClusterAddress {
   /** The shard that this node holds, from 0, and of how many. */
   shard: number;
-  /** Of how many shards that is one: shards of the map that the node serves. */
+  /** Number of shards; the node serves maps of so many. */
   shards: number;
   /** A folder for its snapshots; of nobody else. Made if it is not there. */
   directory: string;

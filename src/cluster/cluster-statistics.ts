@@ -36,7 +36,12 @@ export interface ReplicaStatistics {
   /** Requests that it answered with an error. */
   readonly errors: number;
   /** Epochs that it holds besides. */
-  readonly otherEpochs: readonly { readonly epoch: number; readonly isReady: boolean }[];
+  readonly otherEpochs: readonly {
+    /** Its number. */
+    readonly epoch: number;
+    /** Whether it answers. */
+    readonly isReady: boolean;
+  }[];
 }
 
 /** A shard in the epoch that is in force. */

@@ -24,7 +24,15 @@ export interface NatsOptions {
   credentials?: string | undefined;
   /** TLS: always where it is given, also as `{}`; otherwise where the server asks for it. Paths of PEM files. */
   tls?:
-    { ca?: string | undefined; cert?: string | undefined; key?: string | undefined } | undefined;
+    | {
+        /** Certificates of those who sign servers' certificates. */
+        ca?: string | undefined;
+        /** The client's certificate. */
+        cert?: string | undefined;
+        /** Its private key. */
+        key?: string | undefined;
+      }
+    | undefined;
   /** Milliseconds for the first connection. Default 5,000. Later ones are tried for ever. */
   connectTimeout?: number | undefined;
 }

@@ -30,7 +30,7 @@ export interface Answers<T> {
   readonly isSilent: boolean;
 }
 
-/** What a {@link Gatherer} has seen. */
+/** What searches of a cluster have met with. */
 export interface GatherCounts {
   /** Questions asked, each to all shards or to those of its keys. */
   readonly questions: number;

@@ -57,7 +57,12 @@ export interface Report {
   /** How the figures came about. */
   readonly notes: readonly string[];
   /** Further tables, the first row being the head. */
-  readonly tables?: readonly { readonly title: string; readonly rows: readonly string[][] }[];
+  readonly tables?: readonly {
+    /** The heading. */
+    readonly title: string;
+    /** The head, then the others; a text a column. */
+    readonly rows: readonly string[][];
+  }[];
 }
 
 /** Where a part goes: in a comment, in quotation marks or as it is, as the languages of the places want it. */

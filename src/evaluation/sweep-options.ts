@@ -33,7 +33,14 @@ export interface SweepOptions {
    * Writes a file a point, as ann-benchmarks does, into this folder: neighbours and times of all queries. It knows no
    * inner products.
    */
-  readonly annBenchmarks?: { readonly folder: string; readonly dataset: string } | undefined;
+  readonly annBenchmarks?:
+    | {
+        /** Where files go. */
+        readonly folder: string;
+        /** The name of the data set. */
+        readonly dataset: string;
+      }
+    | undefined;
   /** Keeps what was built and measured; a sweep that was ended goes on from there. */
   readonly folder: string;
   /** Times that every point is measured, in turns. Default 3. */

@@ -29,6 +29,8 @@ export interface TruthByScore {
 /**
  * The exact neighbours by scoring every row of the index itself, in the finest storage that it has. What quantization
  * loses does not show against it: for that, see {@link exactTruthAmong}.
+ * @param k neighbours a query.
+ * @throws as `searchBatch`.
  *
  * @example
  * const truth = await exactTruth(index, queries, 10);

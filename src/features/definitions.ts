@@ -24,15 +24,17 @@ export type FeatureTier = 'batch' | 'stream' | 'on demand';
 export interface FeatureCost {
   /** Time. */
   readonly microseconds?: number;
-  /** Bytes of memory or of an answer. */
+  /** Size of the row. */
   readonly bytes?: number;
 }
 
 interface AnyView {
   readonly name: string;
+  /** Another version has values of its own. */
   readonly version: number;
   readonly tier: FeatureTier;
   readonly features: Schema;
+  /** What a row costs to get, as far as known. */
   readonly cost: FeatureCost | undefined;
 }
 
@@ -279,7 +281,10 @@ export function onDemandView<
 export type Picked<W extends BatchView | StreamView, F extends keyof W['features']> = Omit<
   W,
   'features'
-> & { readonly features: Pick<W['features'], F> };
+> & {
+  /** Names and types of those that were picked. */
+  readonly features: Pick<W['features'], F>;
+};
 
 /**
  * Some features of a view, for a service that does not need the others.

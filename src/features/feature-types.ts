@@ -88,22 +88,29 @@ function number<K extends 'f32' | 'f64' | 'i32'>(kind: K) {
 
 /** Makes types of features; each takes the value that stands for a missing one. */
 export const feature = {
+  /** A number of 32 bits. */
   f32: number('f32'),
+  /** A number of 64 bits. */
   f64: number('f64'),
+  /** A whole number of 32 bits. */
   i32: number('i32'),
+  /** True or false. */
   bool(options: { default?: boolean } = {}): BoolFeature {
     const { default: value = false } = options;
     return checked({ kind: 'bool', default: value } as const, value);
   },
+  /** A text. */
   text(options: { default?: string } = {}): TextFeature {
     const { default: value = '' } = options;
     return checked({ kind: 'text', default: value } as const, value);
   },
+  /** A vector of `dim` numbers of 32 bits. */
   vector(dim: number, options: { default?: ArrayLike<number> } = {}): VectorFeature {
     requireCount('dim', dim);
     const value = Float32Array.from(options.default ?? new Float32Array(dim));
     return checked({ kind: 'vector', dim, default: value } as const, value);
   },
+  /** Up to `max` numbers of 64 bits. */
   list(max: number, options: { default?: ArrayLike<number> } = {}): ListFeature {
     requireCount('max', max);
     const value = Float64Array.from(options.default ?? []);

@@ -22,6 +22,7 @@ import { requireKey, type FeatureKey } from './keys.js';
 
 /** What the values in a row of a view are; all but `found` mean that defaults stand there. */
 export const FEATURE_STATUS = {
+  /** It is there. */
   found: 0,
   /** There is none. */
   missing: 1,

@@ -60,7 +60,12 @@ export interface ViewStatistics {
   /** Keys that memory answered past their time. */
   readonly stale: number;
   /** How old the values served were, in milliseconds, of a sample. */
-  readonly ageMs: { readonly p50: number; readonly p99: number };
+  readonly ageMs: {
+    /** What half of them did not exceed. */
+    readonly p50: number;
+    /** What 99 in 100 did not exceed. */
+    readonly p99: number;
+  };
 }
 
 /** What {@link OnlineFeatures} has done so far. */
@@ -70,10 +75,23 @@ export interface OnlineStatistics {
   /** By name of the view. */
   readonly views: Readonly<Record<string, ViewStatistics>>;
   /** Keys by the tier that answered. */
-  readonly hits: { readonly memory: number; readonly store: number };
+  readonly hits: {
+    /** The tier in this process. */
+    readonly memory: number;
+    /** The store. */
+    readonly store: number;
+  };
   /** Microseconds a request spent in each tier. */
   readonly microseconds: Readonly<
-    Record<'memory' | 'store' | 'onDemand', { p50us: number; p99us: number }>
+    Record<
+      'memory' | 'store' | 'onDemand',
+      {
+        /** What half of the requests did not exceed. */
+        p50us: number;
+        /** What 99 in 100 requests did not exceed. */
+        p99us: number;
+      }
+    >
   >;
   /** Of the requests to the store. */
   readonly store: GuardStatistics;

@@ -47,7 +47,8 @@ export interface CsvSourceOptions {
 
 /**
  * A text file of rows with a line of names (`.csv`, `.tsv`, also with `.gz`), by the package csv-parse. Values are texts;
- * an empty one counts as missing.
+ * an empty one counts as missing. Reading it may fail with ERR_LICHEN_NOT_FOUND, ERR_LICHEN_IO, ERR_LICHEN_FORMAT (rows that are
+ * none), ERR_LICHEN_ARGUMENT (a column that is not there) and ERR_LICHEN_ABORTED.
  *
  * @example
  * await materialize(profile, store, { source: csvSource('tracks.tsv.gz', { isAppended: true }) });
@@ -96,7 +97,8 @@ export interface ParquetSourceOptions {
 }
 
 /**
- * A .parquet file (also gzipped), by the package hyparquet, an optional peer; a row group is in memory at a time.
+ * A .parquet file (also gzipped), by the package hyparquet, an optional peer; a row group is in memory at a time. Reading it
+ * may fail as {@link csvSource} does, and with ERR_LICHEN_MISSING_PACKAGE.
  *
  * @example
  * await materialize(profile, store, { source: parquetSource('tracks.parquet') });

@@ -17,18 +17,33 @@ export interface ViewReport {
   readonly entries: number;
   /** Bytes of the records. */
   readonly bytes: number;
-  /** Milliseconds since the values hold, and how many are too old to be served. */
-  readonly ageMs: { readonly least: number; readonly median: number; readonly most: number } | null;
+  /** Milliseconds since the values hold; null without values. */
+  readonly ageMs: {
+    /** Of the newest value. */
+    readonly least: number;
+    /** Median. */
+    readonly median: number;
+    /** Of the oldest value. */
+    readonly most: number;
+  } | null;
   /** Records too old to be served. */
   readonly expired: number;
   /** When the view was written last, in milliseconds since 1970. */
   readonly writtenAt: number | null;
   /** Of a batch view: from where, and how many rows that source has given. */
-  readonly source: { readonly name: string; readonly rows: number } | null;
+  readonly source: {
+    /** Its name. */
+    readonly name: string;
+    /** Rows read so far. */
+    readonly rows: number;
+  } | null;
   /** Of a stream view: how far reading has come, the time of the latest event, what became of events. */
   readonly stream: {
+    /** Where reading goes on. */
     readonly position: string | null;
+    /** The time of the latest event, in milliseconds since 1970. */
     readonly latest: number | null;
+    /** What became of events, all together. */
     readonly totals: IngestReport;
   } | null;
 }

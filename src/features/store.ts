@@ -43,9 +43,11 @@ export interface WriteBatch {
   readonly ttlMs: number;
   /** What is noted with the records, if anything. */
   readonly checkpoint?: {
+    /** What it is noted under. */
     readonly name: string;
     /** What the checkpoint there counts, 0 if there is none: otherwise another writer is at work. */
     readonly expected: number;
+    /** What it says from now on. */
     readonly text: string;
   };
 }

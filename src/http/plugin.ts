@@ -26,10 +26,14 @@ import { schemas } from './schemas.js';
 export interface HttpTelemetry extends OpenTelemetry {
   /** Makes a span the one that others belong to. */
   readonly context: OpenTelemetry['context'] & {
+    /** Does some work in a context. */
     with<T>(context: unknown, work: () => T): T;
   };
   /** Reads the client's span from the headers of a request. */
-  readonly propagation: { extract(context: unknown, carrier: unknown): unknown };
+  readonly propagation: {
+    /** The context that headers tell of, on top of another. */
+    extract(context: unknown, carrier: unknown): unknown;
+  };
 }
 
 /** Options of {@link lichenPlugin}. */
@@ -119,7 +123,7 @@ function resolve(options: LichenPluginOptions) {
 }
 
 /**
- * The interface of a {@link Recommender} over HTTP, for an app of fastify 5: /v1/recommend, /v1/search, /v1/upsert,
+ * The interface of a `Recommender` over HTTP, for an app of fastify 5: /v1/recommend, /v1/search, /v1/upsert,
  * /v1/delete, /v1/stats, /healthz, /readyz, /metrics, /openapi.json and the page. The app's own ajv should neither coerce types
  * nor remove what is unknown, see `createServer`.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_MISSING_PACKAGE

@@ -14,7 +14,14 @@ export interface ServerOptions extends Omit<LichenPluginOptions, 'hosts'> {
   /** 0: any that is free. Default 8080. */
   readonly port?: number | undefined;
   /** Files of a certificate with its chain and of its key, in PEM. Default: without TLS. */
-  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  readonly tls?:
+    | {
+        /** The path of the certificate. */
+        readonly cert: string;
+        /** The path of its key. */
+        readonly key: string;
+      }
+    | undefined;
   /** Whether other machines may use it without a key. Default false. */
   readonly isOpen?: boolean | undefined;
   /** Host names that requests may be to. Default: without keys, those of this machine; else any. */
@@ -49,7 +56,7 @@ const LOOPBACK = ['localhost', '127.0.0.1', '::1', '[::1]'];
 const MOST_MS = 2 ** 31 - 1;
 
 /**
- * Serves a {@link Recommender} over HTTP; see {@link lichenPlugin} for what there is. Listens on this machine alone unless told otherwise, and
+ * Serves a `Recommender` over HTTP; see {@link lichenPlugin} for what there is. Listens on this machine alone unless told otherwise, and
  * answers other machines only with keys.
  * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_MISSING_PACKAGE, ERR_LICHEN_NOT_FOUND and ERR_LICHEN_IO for files of a
  * certificate or an address that cannot be listened on.

@@ -101,6 +101,7 @@ export abstract class SearchableIndex<K extends Key = number> {
   readonly rerank: StorageType | undefined;
   /** The native index. */
   protected readonly handle: IndexHandle;
+  /** Its attributes, and the kinds of columns that they are kept in. */
   protected readonly schema: ResolvedSchema;
   /** Made by the kind of keys, which the first rows decide: after an add it is asked for anew. */
   #arrays: ResultPlaces | undefined;
@@ -189,7 +190,7 @@ export abstract class SearchableIndex<K extends Key = number> {
     return search.search(vector, k, ef, restrictions, given.into) as SearchResult<K>;
   }
 
-  /** As {@link searchSync}, on threads of lichen's own pool. */
+  /** As {@link searchSync}, on threads of lichen's own pool. @throws ERR_LICHEN_ABORTED besides. */
   async search(query: VectorInput, options?: SearchOptions): Promise<SearchResult<K>> {
     const given = requireOptions(options, SEARCH_OPTIONS);
     const vector = toVector('query', query, this.dim);
@@ -208,7 +209,10 @@ export abstract class SearchableIndex<K extends Key = number> {
     return { keys: keys.slice(0, count) as KeysOf<K>, scores: scores.slice(0, count) };
   }
 
-  /** The `k` nearest vectors of each query, spread over the threads of lichen's pool. */
+  /**
+   * The `k` nearest vectors of each query, spread over the threads of lichen's pool; those of query i stand at i · k and on.
+   * @throws as {@link search}; ERR_LICHEN_EMPTY without queries.
+   */
   async searchBatch(
     queries: VectorsInput,
     options?: SearchBatchOptions,
@@ -272,7 +276,7 @@ export abstract class SearchableIndex<K extends Key = number> {
     return Object.fromEntries(this.schema.columns.map(({ name, at }) => [name, values[at]!]));
   }
 
-  /** Whether the key is there. */
+  /** Whether the key is there. @throws ERR_LICHEN_ARGUMENT for what is no key. */
   has(key: K): boolean {
     return native().indexHas(this.handle, requireKey(key));
   }
@@ -280,12 +284,14 @@ export abstract class SearchableIndex<K extends Key = number> {
   /**
    * A key's vector as the finest storage of the index has it (normalized if the metric is cosine), or undefined if the
    * key is not there.
+   * @throws ERR_LICHEN_ARGUMENT for what is no key.
    */
   get(key: K): Float32Array | undefined {
     const vector = new Float32Array(this.dim);
     return native().indexGet(this.handle, requireKey(key), vector) ? vector : undefined;
   }
 
+  /** What the native index says of itself. */
   protected describe(): IndexDescription {
     return native().indexDescribe(this.handle);
   }

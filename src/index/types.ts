@@ -15,7 +15,10 @@ export type KeysOf<K extends Key> = K extends string ? string[] : Float64Array;
 export type KeysInput<K extends Key> = K extends string ? readonly string[] : ArrayLike<number>;
 
 /** A condition on keys. Of a method's type, so that an index of integer keys is an index of keys. */
-export type KeyCondition<K extends Key> = { holds(key: K): boolean }['holds'];
+export type KeyCondition<K extends Key> = {
+  /** Whether it holds of a key. */
+  holds(key: K): boolean;
+}['holds'];
 
 /** One vector of `dim` values. A Float32Array is used as it is, anything else is rounded to f32 first. */
 export type VectorInput = ArrayLike<number>;

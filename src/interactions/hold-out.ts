@@ -24,7 +24,8 @@ export function holdOutLast(interactions: Interactions): Split {
 }
 
 /**
- * Each interaction is for the test with the chance `share`, by the seed; every user keeps one to train on.
+ * Each interaction is for the test with the chance `share`, 0 to 1, by the seed; every user keeps one to train on.
+ * @throws ERR_LICHEN_ARGUMENT for a seed that is none.
  *
  * @example
  * const { train, test } = holdOutShare(interactions, 0.2, 42);
@@ -44,6 +45,8 @@ export function holdOutShare(interactions: Interactions, share: number, seed: nu
 
 /**
  * All interactions of some items, chosen by the seed, are for the test: what becomes of items that are new.
+ * @param share of the items, 0 to 1.
+ * @throws ERR_LICHEN_ARGUMENT for a seed that is none.
  *
  * @example
  * const { train, test, heldItems } = holdOutItems(interactions, 0.1, 42);
@@ -52,7 +55,10 @@ export function holdOutItems(
   interactions: Interactions,
   share: number,
   seed: number,
-): Split & { readonly heldItems: Uint32Array } {
+): Split & {
+  /** The numbers of those items, ascending. */
+  readonly heldItems: Uint32Array;
+} {
   const random = new Random(seed);
   const order = random.shuffle(
     Uint32Array.from({ length: interactions.items.size }, (_, item) => item),

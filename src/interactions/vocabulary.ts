@@ -8,7 +8,12 @@ export const MAX_IDS = 2 ** 24;
 const MAX_SIZE = 2 ** 32 - 1;
 
 /** What {@link Vocabulary.toJSON} gives: the ids in index order, or how many when they are 0, 1, 2 … */
-export type VocabularyJson = { identity: number } | string[];
+export type VocabularyJson =
+  | {
+      /** Ids are the numbers from 0 to this, less one. */
+      identity: number;
+    }
+  | string[];
 
 /** Finds the index of an id; -1 when it is not there. */
 interface Lookup {

@@ -102,6 +102,7 @@ export function cacheability(trace: Trace, options: CacheabilityOptions = {}): C
 
 /**
  * The share of requests that lichen's cache answers.
+ * @throws ERR_LICHEN_ARGUMENT for sizes or times that are none.
  *
  * @example
  * const share = replayedHits(trace, { entries: 10_000, ttlMs: 60_000 });

@@ -55,7 +55,7 @@ export interface CodesignOptions {
   readonly firstRung?: number | undefined;
   /** By which each rung has more requests, and fewer designs. Default 4. */
   readonly factor?: number | undefined;
-  /** Decides what designs are drawn and which requests they serve first. Default 42. */
+  /** Decides what is random: the designs drawn, the order of turns, intervals. Default 42. */
   readonly seed?: number | undefined;
   /** Gives up with ERR_LICHEN_ABORTED. */
   readonly signal?: AbortSignal | undefined;

@@ -16,7 +16,12 @@ export interface CodesignReportContext {
   /** What was measured, with which settings. */
   readonly facts: Readonly<Record<string, string | number>>;
   /** Where prices come from. */
-  readonly prices: { readonly asOf: string; readonly source: string };
+  readonly prices: {
+    /** The day that they are of. */
+    readonly asOf: string;
+    /** Where they come from. */
+    readonly source: string;
+  };
 }
 
 const FRONT = 'front';

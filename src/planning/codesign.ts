@@ -44,8 +44,13 @@ export interface CodesignResult {
   readonly designs: number;
   /** Designs that were tried. */
   readonly tried: number;
-  /** Of each rung the designs that were left, and the requests that they served. */
-  readonly rungs: readonly { readonly designs: number; readonly requests: number }[];
+  /** The rungs, each with fewer designs and more requests. */
+  readonly rungs: readonly {
+    /** Designs that were left. */
+    readonly designs: number;
+    /** Requests that they had served. */
+    readonly requests: number;
+  }[];
   /** The best by nDCG alone, whatever it costs. */
   readonly best: DesignResult;
   /** The ranker over all items, which accuracy alone would choose; undefined if it was not tried. */
@@ -56,14 +61,25 @@ export interface CodesignResult {
   readonly front: readonly DesignResult[];
   /** All that were tried, the chosen one first, then by how far they came. */
   readonly results: readonly DesignResult[];
-  /** How many times the processor time of the chosen one the best takes, and the ranker over all items. */
-  readonly saved: { readonly ofBest: number; readonly ofWhole: number | undefined } | undefined;
+  /** How many times the processor time of the chosen one others take. */
+  readonly saved:
+    | {
+        /** The best. */
+        readonly ofBest: number;
+        /** The ranker over all items; undefined if it was not tried. */
+        readonly ofWhole: number | undefined;
+      }
+    | undefined;
   /** The chosen and the best on requests that had no part in choosing. */
   readonly report:
     | {
+        /** How many they were. */
         readonly requests: number;
+        /** nDCG@k of the best. */
         readonly best: Interval;
+        /** nDCG@k of the chosen one. */
         readonly chosen: Interval;
+        /** The latter as a share of the former. */
         readonly ofBest: Interval;
       }
     | undefined;

@@ -18,8 +18,9 @@ export interface DesignCost {
   readonly aloneMs: number;
   /** Share of the requests that the cache of results answers. */
   readonly hitRatio: number;
-  /** Memory of the index, and of all that a machine needs. */
+  /** Bytes of memory of the index. */
   readonly indexBytes: number;
+  /** Bytes of memory of all that a machine needs. */
   readonly machineBytes: number;
   /** Of the processor time of a million requests, at the utilization of the demand, on the machine where it is cheapest. */
   readonly usdPerMillion: number;

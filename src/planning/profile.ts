@@ -67,8 +67,13 @@ export interface Coordination extends FanOut {
 export interface InfrastructureProfile {
   /** Where it was measured. */
   readonly machine: MachineDescription;
-  /** Memory of the index, and of the model if one was given. */
-  readonly footprint: { readonly index: IndexFootprint; readonly model?: ModelFootprint };
+  /** Memory. */
+  readonly footprint: {
+    /** Of the index. */
+    readonly index: IndexFootprint;
+    /** Of the model, if one was given. */
+    readonly model?: ModelFootprint;
+  };
   /** What it costs to send requests, vectors and responses. */
   readonly serialization: readonly SerializationCost[];
   /** Of one search at a time, without any waiting. */
@@ -76,12 +81,19 @@ export interface InfrastructureProfile {
   /** What a request costs the processor, by step. */
   readonly stages: readonly StageProfile[];
   /** Shards that are needed where machines have so much memory for them. */
-  readonly shardsByMemory: readonly { readonly memoryBytes: number; readonly shards: number }[];
+  readonly shardsByMemory: readonly {
+    /** Bytes that a machine has for its shard. */
+    readonly memoryBytes: number;
+    /** Shards that are needed. */
+    readonly shards: number;
+  }[];
   /** What waiting for several shards costs, by their number. */
   readonly coordination: readonly Coordination[];
   /** How well vectors of users, and results, can be cached; undefined without a trace. */
   readonly cacheability?: {
+    /** Of vectors of users. */
     readonly userVectors: Cacheability;
+    /** Of results. */
     readonly results: Cacheability;
   };
 }

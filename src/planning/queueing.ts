@@ -6,6 +6,7 @@ import { LichenArgumentError, shown } from '../errors.js';
 /**
  * The share of requests that must wait where `servers` serve `load` (the mean number at work: rate × time of service),
  * for random arrivals and exponential times (Erlang's C; Erlang, 1917); 1 where the load is too great.
+ * @throws ERR_LICHEN_ARGUMENT
  *
  * @example
  * erlangC(1, 0.5); // 0.5: one server, half of its time used
@@ -47,6 +48,7 @@ export interface QueueLatency {
  * the wait of those exponential with a mean scaled by the variance of the times (Allen and Cunneen's approximation;
  * Whitt, 1993), and the time of service as it was measured. It is exact for exponential times, and near enough to plan by
  * up to a utilization of about 0.9; `simulateFleet` tells more.
+ * @throws ERR_LICHEN_ARGUMENT, ERR_LICHEN_EMPTY without times.
  *
  * @example
  * const latency = queueLatency({ servers: 8, rate: 5000, serviceUs: measuredUs });
@@ -93,6 +95,7 @@ export function queueLatency({ servers, rate, serviceUs }: QueueLoad): QueueLate
 /**
  * Servers for a load by the rule of the square root (Halfin and Whitt, 1981): so many as are at work, and a surplus that
  * grows with the root of that number. `quality` 1 leaves about a fifth of the requests waiting, 2 about one in forty.
+ * @throws ERR_LICHEN_ARGUMENT
  *
  * @example
  * squareRootStaffing(100, 1); // 110

@@ -31,7 +31,10 @@ export interface RecommendRequest {
 }
 
 /** Options of {@link recommendBatch}; `k` is the number of recommendations a user. */
-export type RecommendOptions = SearchBatchOptions & { k: number };
+export type RecommendOptions = SearchBatchOptions & {
+  /** Recommendations a user. */
+  k: number;
+};
 
 /**
  * The `k` items of the highest score for each user, without those the user has. A user with n known items is

@@ -22,26 +22,39 @@ export interface RecommenderOptions {
   readonly k?: number | undefined;
   /** How users are put into batches for the tower. */
   readonly batching?: Omit<BatcherOptions, 'slo'> | undefined;
-  /** Requests at once: to begin with (64), at least (4), at most (4,096). */
+  /** Requests at once. */
   readonly limit?:
     | {
+        /** To begin with. Default 64. */
         readonly initial?: number | undefined;
+        /** At least. Default 4. */
         readonly least?: number | undefined;
+        /** At most. Default 4,096. */
         readonly most?: number | undefined;
       }
     | undefined;
   /** Keeps vectors of users who are named and have no history or context with them. Default: none are kept. */
   readonly vectorCache?:
     | {
+        /** Most memory, in bytes. */
         readonly maxBytes: number;
+        /** Milliseconds for which a vector is kept. */
         readonly ttlMs: number;
-        /** A tier that processes share, and what it is waited for. */
+        /** A tier that processes share. */
         readonly shared?: SharedTier | undefined;
+        /** Milliseconds that a request may wait for it. Default 50. */
         readonly sharedTimeoutMs?: number | undefined;
       }
     | undefined;
   /** Keeps results of such users, unless items are excluded by the request. Default: none are kept. */
-  readonly resultCache?: { readonly maxUsers: number; readonly ttlMs: number } | undefined;
+  readonly resultCache?:
+    | {
+        /** Users whose results are kept. */
+        readonly maxUsers: number;
+        /** Milliseconds for which a result is kept. */
+        readonly ttlMs: number;
+      }
+    | undefined;
   /** Share of the searches that are answered again exactly, to measure recall. Default 0. */
   readonly canaryShare?: number | undefined;
   /** Requests that a deployment is warmed up with. Default 64. */

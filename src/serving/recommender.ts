@@ -72,7 +72,10 @@ export interface RecommenderStatistics extends AdmissionStatistics {
 }
 
 /** What requests may use: the index in service, and ids of its items. */
-export type InService = Pick<Served, 'version' | 'ids'> & { readonly index: VectorIndex<Key> };
+export type InService = Pick<Served, 'version' | 'ids'> & {
+  /** What is searched. */
+  readonly index: VectorIndex<Key>;
+};
 
 const MOST_RECENT = 64;
 const CLOSING_MS = 10_000;

@@ -12,7 +12,9 @@ interface Span {
 export interface OpenTelemetry {
   /** Begins spans. */
   readonly trace: {
+    /** What spans are begun by. */
     getTracer(name: string): {
+      /** Begins a span. */
       startSpan(
         name: string,
         options?: {
@@ -22,10 +24,14 @@ export interface OpenTelemetry {
         context?: unknown,
       ): Span;
     };
+    /** A context in which that span is the current one. */
     setSpan(context: unknown, span: Span): unknown;
   };
   /** Tells which span is the current one. */
-  readonly context: { active(): unknown };
+  readonly context: {
+    /** The current context. */
+    active(): unknown;
+  };
 }
 
 /** What a span of a request says. */

@@ -24,7 +24,12 @@ export interface BackendChoice {
   /** In words. */
   readonly reason: string;
   /** The backends that were tried before it and could not start. */
-  readonly tried: readonly { readonly backend: BackendName; readonly error: LichenError }[];
+  readonly tried: readonly {
+    /** Its name. */
+    readonly backend: BackendName;
+    /** Why it could not start. */
+    readonly error: LichenError;
+  }[];
 }
 
 /** TensorFlow.js together with the backend that computes. */

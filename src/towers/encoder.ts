@@ -7,7 +7,10 @@ import { SparseAdam } from './sparse-adam.js';
 export type EncoderInputs = Tensor | Readonly<Record<string, Tensor>>;
 
 /** A tower as a function. Of a method's type, so that one that takes a tensor of some rank is one as well. */
-export type EncoderFunction = { apply(inputs: EncoderInputs): Tensor2D }['apply'];
+export type EncoderFunction = {
+  /** Vectors of shape [rows, dim]. */
+  apply(inputs: EncoderInputs): Tensor2D;
+}['apply'];
 
 /** A tower that is a network. */
 export interface EncoderSpec {

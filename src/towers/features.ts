@@ -5,16 +5,29 @@ import { BagsBuilder, type Bags } from './bags.js';
 /** The values of one feature, one an item (or a user), in the order of the vocabulary. */
 export type FeatureColumn =
   /** One value or several of a closed set, such as a genre or tags; null or undefined for none. */
-  | { readonly type: 'categorical'; readonly values: readonly CategoricalValue[] }
+  | {
+      /** Tells the kinds apart. */
+      readonly type: 'categorical';
+      /** One an item. */
+      readonly values: readonly CategoricalValue[];
+    }
   /** A number; NaN for none. Enters standardized: less the mean, by the deviation. */
-  | { readonly type: 'numeric'; readonly values: ArrayLike<number> }
+  | {
+      /** Tells the kinds apart. */
+      readonly type: 'numeric';
+      /** One an item. */
+      readonly values: ArrayLike<number>;
+    }
   /**
    * A text, taken apart into lower-case words and pairs of neighbours, each hashed into one of `buckets` rows (Weinberger
    * et al., ICML 2009). Default 16384.
    */
   | {
+      /** Tells the kinds apart. */
       readonly type: 'text';
+      /** One an item. */
       readonly values: readonly (string | null | undefined)[];
+      /** Rows that words are hashed into. */
       readonly buckets?: number;
     };
 

@@ -14,7 +14,7 @@ import { unitRows } from './unit-rows.js';
 
 /** What encoding needs of a model. */
 export interface TowerWeights {
-  /** All rows; see {@link TowerSchema}. */
+  /** All rows; `schema` says which are whose. */
   readonly table: Matrix;
   /** What histories are means of: a row an item. */
   readonly itemSums: Matrix;

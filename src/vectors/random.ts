@@ -82,7 +82,13 @@ export class Random {
   }
 
   /** Puts the values into a random order, in place (Fisher and Yates). */
-  shuffle<T extends { readonly length: number; [at: number]: unknown }>(values: T): T {
+  shuffle<
+    T extends {
+      /** How many values. */
+      readonly length: number;
+      [at: number]: unknown;
+    },
+  >(values: T): T {
     for (let at = values.length - 1; at > 0; at--) {
       const other = this.below(at + 1);
       const held = values[at];
