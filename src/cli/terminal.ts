@@ -1,4 +1,4 @@
-import { SingleBar } from 'cli-progress';
+import { ProgressBar } from './progress-bar.js';
 
 /** What a command needs from the terminal: where it writes, its progress bar, its wish to stop. */
 export interface Terminal {
@@ -34,27 +34,17 @@ export function openTerminal(json: boolean): Terminal {
     },
     async withProgress(label, work) {
       const started = performance.now();
-      let bar: SingleBar | undefined;
+      let bar: ProgressBar | undefined;
       const report = (done: number, total: number): void => {
         if (!process.stderr.isTTY || total === 0) return;
-        if (bar === undefined) {
-          if (performance.now() - started < BAR_AFTER_MS) return;
-          bar = new SingleBar({
-            format: `${label} [{bar}] {percentage}% | {eta_formatted} left`,
-            stream: process.stderr,
-            clearOnComplete: true,
-            hideCursor: true,
-          });
-          bar.start(total, done);
-          return;
-        }
-        bar.setTotal(total);
-        bar.update(done);
+        if (bar === undefined && performance.now() - started < BAR_AFTER_MS) return;
+        bar ??= new ProgressBar(label, process.stderr, started);
+        bar.update(done, total);
       };
       try {
         return await work(report);
       } finally {
-        bar?.stop();
+        bar?.clear();
       }
     },
   };
