@@ -2,7 +2,7 @@ import type * as Jetstream from '@nats-io/jetstream';
 import type * as KeyValue from '@nats-io/kv';
 import type * as ObjectStores from '@nats-io/obj';
 import type * as Transport from '@nats-io/transport-node';
-import { importPackage, requirePackage } from '../vectors/packages.js';
+import { importPackage, requirePackages } from '../vectors/packages.js';
 
 /** The client of NATS, whose parts are optional peers. */
 export interface NatsPackages {
@@ -12,14 +12,14 @@ export interface NatsPackages {
   readonly obj: typeof ObjectStores;
 }
 
+const NAMES = {
+  transport: ['@nats-io/transport-node', 3],
+  jetstream: ['@nats-io/jetstream', 3],
+  kv: ['@nats-io/kv', 3],
+  obj: ['@nats-io/obj', 3],
+} as const;
+
 /** @throws ERR_LICHEN_MISSING_PACKAGE, which names what to install. */
 export async function loadNats(): Promise<NatsPackages> {
-  const load = <T>(part: string) => requirePackage<T>(importPackage, `@nats-io/${part}`, 3);
-  const [transport, jetstream, kv, obj] = await Promise.all([
-    load<typeof Transport>('transport-node'),
-    load<typeof Jetstream>('jetstream'),
-    load<typeof KeyValue>('kv'),
-    load<typeof ObjectStores>('obj'),
-  ]);
-  return { transport, jetstream, kv, obj };
+  return (await requirePackages(importPackage, 'a cluster', NAMES)) as unknown as NatsPackages;
 }

@@ -2,8 +2,7 @@ import type { fastify } from 'fastify';
 import type rateLimit from '@fastify/rate-limit';
 import type swagger from '@fastify/swagger';
 import type * as prometheus from 'prom-client';
-import { LichenError } from '../errors.js';
-import { importPackage, requirePackage, type ImportPackage } from '../vectors/packages.js';
+import { importPackage, requirePackages, type ImportPackage } from '../vectors/packages.js';
 
 /** The optional packages that the service over HTTP stands on. */
 export interface HttpPackages {
@@ -26,21 +25,5 @@ const NAMES = {
  * loaded.
  */
 export async function loadHttpPackages(load: ImportPackage = importPackage): Promise<HttpPackages> {
-  const missing: string[] = [];
-  const loaded = await Promise.all(
-    Object.entries(NAMES).map(async ([key, [name, version]]) => {
-      try {
-        return [key, await requirePackage<unknown>(load, name, version)] as const;
-      } catch (error) {
-        if ((error as LichenError).code !== 'ERR_LICHEN_MISSING_PACKAGE') throw error;
-        missing.push(`${name}@${version}`);
-        return [key, undefined] as const;
-      }
-    }),
-  );
-  if (missing.length > 0) {
-    const message = `the service over HTTP needs packages that are not installed: npm install ${missing.join(' ')}`;
-    throw new LichenError('ERR_LICHEN_MISSING_PACKAGE', message);
-  }
-  return Object.fromEntries(loaded) as unknown as HttpPackages;
+  return (await requirePackages(load, 'the service over HTTP', NAMES)) as unknown as HttpPackages;
 }

@@ -41,6 +41,36 @@ export async function requirePackage<T>(
   return ((loaded as { default?: unknown }).default ?? loaded) as T;
 }
 
+/**
+ * Several optional packages, each by a name of the caller's.
+ * @param what needs them, for the message.
+ * @throws ERR_LICHEN_MISSING_PACKAGE naming all that are not installed, ERR_LICHEN_UNSUPPORTED as {@link requirePackage}.
+ */
+export async function requirePackages<Name extends string>(
+  load: ImportPackage,
+  what: string,
+  packages: Readonly<Record<Name, readonly [name: string, version: number]>>,
+): Promise<Record<Name, unknown>> {
+  const entries = Object.entries<readonly [string, number]>(packages);
+  const loaded = await Promise.all(
+    entries.map(([, [name, version]]) =>
+      requirePackage<unknown>(load, name, version).catch((error: unknown) => {
+        if ((error as LichenError).code === 'ERR_LICHEN_MISSING_PACKAGE') return undefined;
+        throw error;
+      }),
+    ),
+  );
+  const missing = entries.filter((_, at) => loaded[at] === undefined);
+  if (missing.length > 0) {
+    const names = missing.map(([, [name, version]]) => `${name}@${version}`).join(' ');
+    throw new LichenError(
+      'ERR_LICHEN_MISSING_PACKAGE',
+      `${what} needs packages that are not installed: npm install ${names}`,
+    );
+  }
+  return Object.fromEntries(entries.map(([key], at) => [key, loaded[at]])) as Record<Name, unknown>;
+}
+
 /** Whether it is the package itself that is not there, rather than something that it wants. */
 function isAbsent(name: string, error: unknown): boolean {
   const { code, message } = error as NodeJS.ErrnoException;
