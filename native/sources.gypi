@@ -95,6 +95,7 @@
       "addon/tensor_binding.cpp",
       "addon/within_binding.cpp"
     ],
+    "prebuilt_files": ["addon/older_glibc.cpp"],
     "avx2_files": ["kernels/avx2.cpp"],
     "avx2_flags": ["-mavx2", "-mfma", "-mf16c", "-mpopcnt"],
     "avx512_files": ["kernels/avx512.cpp"],

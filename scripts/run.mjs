@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 
-/** Runs a command in the project's folder; gives its status and all it wrote. */
-export function run(command, args, { env = {} } = {}) {
+/** Runs a command in a folder (by default the project's); gives its status and all it wrote. */
+export function run(command, args, { env = {}, cwd = new URL('..', import.meta.url) } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
-      cwd: new URL('..', import.meta.url),
+      cwd,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       shell: process.platform === 'win32',
@@ -17,4 +17,11 @@ export function run(command, args, { env = {} } = {}) {
       resolve({ status: status ?? 1, output: Buffer.concat(written).toString() }),
     );
   });
+}
+
+/** Runs what must succeed; gives all it wrote. */
+export async function must(command, args, options) {
+  const { status, output } = await run(command, args, options);
+  if (status === 0) return output;
+  throw new Error(`${output}\n${command} ${args.join(' ')} failed (${status})`);
 }

@@ -381,7 +381,8 @@ export function native(): Addon {
       const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
       throw new LichenError(
         'ERR_LICHEN_ADDON',
-        `the native addon cannot be loaded (${reason}); a C++ compiler and 'npm rebuild lichen' build it anew`,
+        `the native addon cannot be loaded (${reason}); there are prebuilt ones for Linux x64 and arm64 with glibc ` +
+          "2.28 or later, and 'npm rebuild lichen' builds one, which needs a C++20 compiler, make and Python 3",
         { cause },
       );
     }
