@@ -110,6 +110,8 @@ async function release({ version, isDry }) {
   );
 }
 
+// Modes of files are part of the tarball.
+process.umask(0o022);
 try {
   await release(argumentsOf());
 } catch (error) {
