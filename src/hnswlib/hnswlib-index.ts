@@ -63,7 +63,7 @@ const SEARCH_WITHIN_OPTIONS = ['score', 'ef', 'exact', 'filter'] as const;
 const SEARCH_BATCH_OPTIONS = [...SEARCH_OPTIONS, 'onProgress'] as const;
 
 /**
- * The interface of {@link HnswIndex} over the package hnswlib-node, an optional peer of lichen: to move from it, and to
+ * The interface of `HnswIndex` over the package hnswlib-node, an optional peer of lichen: to move from it, and to
  * compare with it. What differs, since hnswlib-node is what it is:
  *
  * - Everything but reading and writing files runs on the calling thread; async calls do so in slices, so that signals

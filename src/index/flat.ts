@@ -49,7 +49,7 @@ const FLAT_OPTIONS = [
 /**
  * Exhaustive search: every query is scored against every vector, in the storage type chosen. With `f32` it is exact:
  * the truth that other indexes are measured against. The smaller types hold more vectors in the same memory and are
- * read faster; {@link StorageType} says what each is. `rerank` brings the accuracy of a finer type back.
+ * read faster; `StorageType` says what each is. `rerank` brings the accuracy of a finer type back.
  *
  * Training happens in the first add: `i8`, `i4` and `b1` take the mean of its vectors if it brings at least 64, and
  * `pq` learns its centroids from it, which needs at least 16, `pca` its components, which needs as many. So the first add should be representative of those to
