@@ -1,4 +1,4 @@
-import { ProgressBar } from './progress-bar.js';
+import { SingleBar } from 'cli-progress';
 
 /** What a command needs from the terminal: where it writes, its progress bar, its wish to stop. */
 export interface Terminal {
@@ -34,17 +34,27 @@ export function openTerminal(json: boolean): Terminal {
     },
     async withProgress(label, work) {
       const started = performance.now();
-      let bar: ProgressBar | undefined;
+      let bar: SingleBar | undefined;
       const report = (done: number, total: number): void => {
         if (!process.stderr.isTTY || total === 0) return;
-        if (bar === undefined && performance.now() - started < BAR_AFTER_MS) return;
-        bar ??= new ProgressBar(label, process.stderr, started);
-        bar.update(done, total);
+        if (bar === undefined) {
+          if (performance.now() - started < BAR_AFTER_MS) return;
+          bar = new SingleBar({
+            format: `${label} [{bar}] {percentage}% | {eta_formatted} left`,
+            stream: process.stderr,
+            clearOnComplete: true,
+            hideCursor: true,
+          });
+          bar.start(total, done);
+          return;
+        }
+        bar.setTotal(total);
+        bar.update(done);
       };
       try {
         return await work(report);
       } finally {
-        bar?.clear();
+        bar?.stop();
       }
     },
   };

@@ -34,8 +34,9 @@ const BUDGET = {
 };
 /** All that an installation brings along, but for one of several packages for different machines. */
 const INSTALLED = [
-  ...['@napi-rs/nice', 'commander', 'csv-parse', 'lichen', 'node-addon-api', 'node-gyp-build'],
-  'piscina',
+  ...['@napi-rs/nice', 'ansi-regex', 'cli-progress', 'commander', 'csv-parse', 'emoji-regex'],
+  ...['is-fullwidth-code-point', 'lichen', 'node-addon-api', 'node-gyp-build', 'piscina'],
+  ...['string-width', 'strip-ansi'],
 ];
 /** What npx runs. */
 const COMMAND = 'node_modules/.bin/lichen';
