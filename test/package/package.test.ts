@@ -25,6 +25,7 @@ const BELONGS = [
   /^native\/(addon|codecs|cuda|index|kernels|runtime|storage|tensor)\/(generic\/)?\w+\.(cpp|hpp|h|cu|cuh|map)$/,
   /^native\/(sources\.gypi|CMakeLists\.txt|package\.json|install\.js)$/,
   /^prebuilds\/linux-(x64|arm64)\/lichen\.glibc\.node$/,
+  /^docs\/\w+\.md$/,
   /^(package\.json|binding\.gyp|LICENSE|THIRD_PARTY\.txt|(README|CHANGELOG|FORMAT|SECURITY)\.md)$/,
 ];
 /** Bytes, unpacked and as they are downloaded. CONTRIBUTING.md tells the sizes: whoever raises a bound sets them right. */
