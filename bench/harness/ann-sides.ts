@@ -15,6 +15,8 @@ export interface AnnTask {
   readonly m: number;
   readonly efConstruction: number;
   readonly k: number;
+  /** How long a side works in a round. */
+  readonly seconds: number;
   /** For files, gone at the end. */
   readonly folder: string;
 }
@@ -45,7 +47,7 @@ export interface AnnSide {
   close?(): void | Promise<void>;
 }
 
-/** How long a side works in a round. */
+/** How long a side works in a round, unless options say otherwise. */
 export const SECONDS_A_SIDE = 0.2;
 
 const QUERIES_AT_ONCE = 16; // between two looks at the clock

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { availableParallelism } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Result } from './suite.js';
+import { machine } from '../../src/index.js';
+import { listOption, type Options, type Result } from './suite.js';
 
 const ROOT = join(__dirname, '..', '..');
 const BUILD = join('native', 'build', 'bench');
@@ -17,9 +18,29 @@ export interface Limits {
   readonly byteProducts: number | undefined;
 }
 
-/** Builds the bench of the kernels with CMake, which must be there. */
-export function buildKernelsBench(): void {
-  build('kernels_bench');
+const KERNELS = 'kernels_bench';
+
+/** Of suites that need the bench of the kernels. */
+export const COMPILE_OPTION = {
+  compile: 'yes, or no: only with a native bench that is compiled already (default yes)',
+};
+
+/** Why the bench of the kernels cannot be had here; undefined if it can. */
+export function kernelsBenchMissing({ options }: Options): string | undefined {
+  if (listOption({ options }, 'compile', ['yes', 'no'])[0] === 'no') {
+    const isThere = existsSync(join(ROOT, BUILD, KERNELS));
+    return isThere
+      ? undefined
+      : 'the native bench is not compiled: npm run bench -- kernels does it';
+  }
+  return spawnSync('cmake', ['--version']).status === 0 ? undefined : 'CMake is not installed';
+}
+
+/** Builds the bench of the kernels with CMake, if it may be. @throws if it cannot be had. */
+export function buildKernelsBench(context: Options): void {
+  const missing = kernelsBenchMissing(context);
+  if (missing !== undefined) throw new Error(missing);
+  if (context.options.get('compile') !== 'no') build(KERNELS);
 }
 
 /** Builds hnswlib's bench from the headers that hnswlib-node brings; the program's path. */
@@ -30,20 +51,12 @@ export function buildHnswlibBench(): string {
 
 function build(target: string): void {
   command('cmake', '-S', 'native', '-B', BUILD, '-DLICHEN_ADDON=OFF', '-DLICHEN_BENCHES=ON');
-  command(
-    'cmake',
-    '--build',
-    BUILD,
-    '--parallel',
-    String(availableParallelism()),
-    '--target',
-    target,
-  );
+  command('cmake', '--build', BUILD, '--parallel', String(machine().threads), '--target', target);
 }
 
 /** Runs it: what it measured. */
 export function runKernelsBench(...args: string[]): Result[] {
-  return JSON.parse(command(join(BUILD, 'kernels_bench'), ...args)) as Result[];
+  return JSON.parse(command(join(BUILD, KERNELS), ...args)) as Result[];
 }
 
 /** Measures the limits alone; {@link buildKernelsBench} comes first. */

@@ -20,6 +20,11 @@ export function hasPeer(name: string): boolean {
   }
 }
 
+/** Why a suite that is nothing without a package cannot run; undefined if it is installed. */
+export function packageMissing(name: string): string | undefined {
+  return hasPeer(name) ? undefined : `${name} is not installed (npm ci)`;
+}
+
 /** Values as signed bytes: the greatest magnitude becomes 127. */
 export function toInt8(values: Float32Array): Int8Array {
   let most = 0;

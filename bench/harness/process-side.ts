@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Matrix } from '../../src/index.js';
-import { SECONDS_A_SIDE, type AnnSide, type AnnTask, type Latency } from './ann-sides.js';
+import type { AnnSide, AnnTask, Latency } from './ann-sides.js';
 
 /** The first line of a program that serves a side: what it built, or why it could not. */
 export type Built =
@@ -29,7 +29,7 @@ export async function processSide(
   name: string,
   program: string,
   args: readonly string[],
-  { base, k, folder }: AnnTask,
+  { base, k, seconds, folder }: AnnTask,
   { batches = false } = {},
 ): Promise<AnnSide> {
   const ask = openProcess(name, program, args);
@@ -44,7 +44,7 @@ export async function processSide(
       bytesBy: built.bytesBy,
       aim: (ef) => void (beam = ef),
       async work() {
-        const answer = await ask.command(`run ${beam} ${SECONDS_A_SIDE}`);
+        const answer = await ask.command(`run ${beam} ${seconds}`);
         return (JSON.parse(answer) as { queries: number }).queries;
       },
       async latency() {

@@ -18,11 +18,13 @@ export function readTrace(name: string, path: string, entries: readonly number[]
   return { name, requests: new Int32Array(whole), entries };
 }
 
+export const MADE_REQUESTS = 1_000_000;
+
 /** Requests made from a seed: few keys often (Zipf), what is often asked for changing slowly, scans in between. */
-export function madeTrace(): Trace {
+export function madeTrace(count = MADE_REQUESTS): Trace {
   const random = new Random(7);
   const keys = 100_000;
-  const requests = new Int32Array(1_000_000);
+  const requests = new Int32Array(count);
   let scan = 0;
   let next = keys;
   for (let at = 0; at < requests.length; at++) {

@@ -8,21 +8,40 @@ import type { Result } from './suite.js';
  */
 export type SectionResult = Result & { section: string };
 
+/** Results for people: rows of cells, the first of them the head. */
+export interface ResultTable {
+  readonly title?: string;
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** Tables as a terminal shows them. */
+export function tablesText(tables: readonly ResultTable[]): string {
+  const text = ({ title, rows }: ResultTable): string =>
+    (title === undefined ? '' : `${title}\n`) + table(rows);
+  return tables.map(text).join('\n\n');
+}
+
 /** Columns as the results have them, numbers to four digits. */
-export function resultTable(results: readonly Result[]): string {
+export function resultTable(results: readonly Result[], title?: string): ResultTable {
   const columns = [...new Set(results.flatMap((result) => Object.keys(result)))];
-  return table([columns, ...results.map((row) => columns.map((column) => cell(row[column])))]);
+  const rows = results.map((row) => columns.map((column) => cell(row[column])));
+  return { ...(title !== undefined && { title }), rows: [columns, ...rows] };
+}
+
+/** The sections of results, in their order. */
+export function sectionsOf(results: readonly Result[]): string[] {
+  return [...new Set(results.map(({ section }) => String(section)))];
 }
 
 /** A table for each section. */
-export function sectionTables(results: readonly Result[]): string {
-  const names = [...new Set(results.map(({ section }) => section))];
-  return names
-    .map((name) => `${name}\n${sectionTable(results.filter(({ section }) => section === name))}`)
-    .join('\n\n');
+export function sectionTables(results: readonly Result[]): ResultTable[] {
+  return sectionsOf(results).map((title) => ({
+    title,
+    rows: sectionRows(results.filter(({ section }) => section === title)),
+  }));
 }
 
-function sectionTable(rows: readonly Result[]): string {
+function sectionRows(rows: readonly Result[]): string[][] {
   const head = ['name', 'value', 'min', 'max', 'unit', 'limit share', 'ratio', 'note'];
   const body = rows.map((row) => [
     row.name,
@@ -40,7 +59,7 @@ function sectionTable(rows: readonly Result[]): string {
       .join(', '),
   ]);
   const used = head.map((_, column) => body.some((row) => row[column] !== ''));
-  return table([head, ...body].map((row) => row.filter((_, column) => used[column])));
+  return [head, ...body].map((row) => row.filter((_, column) => used[column]));
 }
 
 /** A ratio as a result keeps it. */

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { parseMetric, readMatrix, type Matrix, type Metric } from '../../src/index.js';
 import { grouped } from '../../src/cli/terminal.js';
 import { madeVectors } from '../../src/vectors/made.js';
+import { InvalidArgumentError } from 'commander';
 import { integerOption, type SuiteContext } from './suite.js';
 
 /** What {@link vectorsOf} makes unless options say otherwise. */
@@ -49,7 +50,7 @@ export const VECTOR_OPTIONS = vectorOptions(DEFAULTS);
  * than uniform points: a vector is a random combination of `rank` shared directions around one of some centres.
  */
 export async function vectorsOf(
-  context: SuiteContext,
+  context: Pick<SuiteContext, 'options'>,
   defaults = DEFAULTS,
 ): Promise<{ base: Matrix; queries: Matrix; label: string; metric: Metric }> {
   const limit = integerOption(context, 'limit', defaults.limit);
@@ -75,21 +76,25 @@ export async function vectorsOf(
 }
 
 /** The files that --data or --input and --queries name; undefined if neither is there. */
-function filesOf({ options }: SuiteContext) {
+function filesOf({ options }: Pick<SuiteContext, 'options'>) {
   const [data, input, queriesFile] = ['data', 'input', 'queries'].map((name) => options.get(name));
   if (data === undefined) {
     if (input === undefined && queriesFile === undefined) return undefined;
     if (input === undefined || queriesFile === undefined) {
-      throw new Error('--input and --queries belong together');
+      throw new InvalidArgumentError('--input and --queries belong together');
     }
     return { name: basename(input), input, queriesFile, metric: undefined };
   }
   if (input !== undefined || queriesFile !== undefined) {
-    throw new Error('--data has vectors and queries: --input and --queries are not for it');
+    throw new InvalidArgumentError(
+      '--data has vectors and queries: --input and --queries are not for it',
+    );
   }
   const set = Object.entries(DATA_SETS).find(([name]) => name === data)?.[1];
   if (set === undefined) {
-    throw new Error(`no data set ${data}, expected ${Object.keys(DATA_SETS).join(', ')}`);
+    throw new InvalidArgumentError(
+      `no data set ${data}, expected ${Object.keys(DATA_SETS).join(', ')}`,
+    );
   }
   const folder = join(dataFolder(), data);
   if (!existsSync(folder)) throw new Error(`${folder} is missing: skipped`);

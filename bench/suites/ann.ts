@@ -15,10 +15,11 @@ import { beamLadder, leastBeam, type Curve, type RecallPoint } from '../harness/
 import { curvesSvg } from '../harness/curves-svg.js';
 import { hnswlibNativeSide } from '../harness/hnswlib-process.js';
 import { recallJudge } from '../harness/recall.js';
-import { ratioFields, resultTable } from '../harness/report.js';
+import { ratioFields, resultTable, sectionsOf, type ResultTable } from '../harness/report.js';
 import {
   integerOption,
   listOption,
+  numberOption,
   type Result,
   type Suite,
   type SuiteContext,
@@ -46,7 +47,7 @@ const ENOUGH = 0.9995; // a curve that has come so far ends
 /** Recall against speed of HnswIndex and of other libraries' graphs. */
 export const annSuite: Suite = {
   name: 'ann',
-  description: 'approximate search beside hnswlib, usearch and zvec: recall, speed, build, bytes',
+  description: 'approximate search beside hnswlib, usearch and zvec, with pictures',
   options: {
     ...VECTOR_OPTIONS,
     peers: `of ${PEERS.join(',')} (default: all that are installed)`,
@@ -56,11 +57,21 @@ export const annSuite: Suite = {
     m: 'links a vector (default 16)',
     'ef-construction': 'beam while building (default 200)',
     rounds: 'rounds of searching that count (default 3)',
+    seconds: `that a side works in a round (default ${SECONDS_A_SIDE})`,
     threads: 'threads of batches (default 2, or 1 on a machine of one)',
     svg: 'file for a picture of the curves; that of batches has -batch in its name',
   },
+  quick: {
+    peers: 'hnswlib,usearch',
+    storage: 'f32,i8+f16',
+    rows: '4000',
+    dim: '32',
+    limit: '200',
+    rounds: '1',
+    seconds: '0.05',
+  },
   run,
-  report,
+  tables,
 };
 
 async function run(context: SuiteContext): Promise<Result[]> {
@@ -82,13 +93,14 @@ async function measure(context: SuiteContext, folder: string, sides: AnnSide[]):
   const m = integerOption(context, 'm', 16);
   const efConstruction = integerOption(context, 'ef-construction', 200);
   const rounds = integerOption(context, 'rounds', 3);
+  const seconds = numberOption(context, 'seconds', SECONDS_A_SIDE);
   const threads = integerOption(context, 'threads', Math.min(2, machine().threads));
   context.say(`${label}, ${metric}, ${queries.rows} queries, recall@${k} by exact scores`);
   context.say(
     `m ${m}, efConstruction ${efConstruction}; builds and single searches: one thread, batches: ${threads}`,
   );
 
-  const task = { base, queries, metric, m, efConstruction, k, folder };
+  const task = { base, queries, metric, m, efConstruction, k, seconds, folder };
   await addSides(context, task, storages, peers, sides);
   const judge = await recallJudge(base, queries, metric, k);
   const recallAt = async (side: AnnSide, ef: number): Promise<RecallPoint> => {
@@ -96,9 +108,9 @@ async function measure(context: SuiteContext, folder: string, sides: AnnSide[]):
     return { ef, recall: judge(await side.keys()) };
   };
 
-  const how = { k, queryRows: queries.rows, rounds, threads, recallAt };
+  const how = { k, queryRows: queries.rows, rounds, seconds, threads, recallAt };
   const curves = await curvesOf(sides, how, context);
-  saveSvg(context, `recall@${k}, ${label}, ${metric}`, sides, curves, threads);
+  draw(context, `recall@${k}, ${label}, ${metric}`, sides, curves, threads);
   const results = [...sides.map(buildResult), ...curves];
   const given = { sides, curves, ...how };
   for (const target of TARGETS) {
@@ -159,6 +171,7 @@ interface How {
   readonly k: number;
   readonly queryRows: number;
   readonly rounds: number;
+  readonly seconds: number;
   readonly threads: number;
   readonly recallAt: RecallAt;
 }
@@ -169,13 +182,13 @@ async function curvesOf(
   how: How,
   context: SuiteContext,
 ): Promise<Result[]> {
-  const { k, rounds, recallAt } = how;
+  const { k, rounds, seconds, recallAt } = how;
   const results: Result[] = [];
   let open = sides;
   for (const ef of beamLadder(k, LADDER_END)) {
     const recalls = new Map<string, number>();
     for (const side of open) recalls.set(side.name, (await recallAt(side, ef)).recall);
-    const compared = await alternate(open, { rounds, secondsASide: SECONDS_A_SIDE });
+    const compared = await alternate(open, { rounds, secondsASide: seconds });
     const batches = await compareBatches(open, how);
     for (const { name } of open) {
       const { median: qps, min: qpsMin, max: qpsMax } = compared.rates.get(name)!;
@@ -197,7 +210,7 @@ interface Measured extends How {
 
 /** The sides at equal recall: each with the least beam that reaches it. */
 async function atRecall(target: number, given: Measured): Promise<Result[]> {
-  const { sides, curves, k, rounds, recallAt } = given;
+  const { sides, curves, k, rounds, seconds, recallAt } = given;
   const section = `recall ≥ ${target}`;
   const points = new Map<AnnSide, RecallPoint>();
   const results: Result[] = [];
@@ -216,7 +229,7 @@ async function atRecall(target: number, given: Measured): Promise<Result[]> {
   }
   if (points.size === 0) return results;
   const reaching = [...points.keys()];
-  const single = await alternate(reaching, { rounds, secondsASide: SECONDS_A_SIDE });
+  const single = await alternate(reaching, { rounds, secondsASide: seconds });
   const batches = await compareBatches(reaching, given);
   for (const side of reaching) {
     const { name } = side;
@@ -240,7 +253,7 @@ async function atRecall(target: number, given: Measured): Promise<Result[]> {
 /** Batches of those sides that have them, in turns. */
 async function compareBatches(
   sides: readonly AnnSide[],
-  { queryRows, rounds, threads }: How,
+  { queryRows, rounds, seconds, threads }: How,
 ): Promise<Comparison | undefined> {
   const inBatches = sides.flatMap(({ name, batch }): Side[] => {
     if (batch === undefined) return [];
@@ -251,7 +264,7 @@ async function compareBatches(
     return [{ name, work }];
   });
   if (inBatches.length === 0) return undefined;
-  return alternate(inBatches, { rounds, secondsASide: SECONDS_A_SIDE });
+  return alternate(inBatches, { rounds, secondsASide: seconds });
 }
 
 function batchFields(
@@ -285,15 +298,13 @@ function buildResult({ name, buildSeconds, bytesAVector, bytesBy }: AnnSide): Re
 }
 
 /** Two pictures: one query at a time, and batches, with those sides that have them. */
-function saveSvg(
+function draw(
   context: SuiteContext,
   title: string,
   sides: readonly AnnSide[],
   results: readonly Result[],
   threads: number,
 ): void {
-  const file = context.options.get('svg');
-  if (file === undefined) return;
   const curves = (some: readonly AnnSide[], rate: 'qps' | 'batchQps'): Curve[] =>
     some.map(({ name }) => ({
       name,
@@ -301,27 +312,31 @@ function saveSvg(
         .filter((result) => result.name === name)
         .map((result) => ({ recall: Number(result.recall), qps: Number(result[rate]) })),
     }));
-  writeFileSync(file, curvesSvg(title, curves(sides, 'qps')));
   const inBatches = sides.filter(({ batch }) => batch !== undefined);
-  if (inBatches.length === 0) return;
-  const { dir, name, ext } = parse(file);
-  const ofBatches = curvesSvg(title, curves(inBatches, 'batchQps'), threads);
-  writeFileSync(join(dir, `${name}-batch${ext}`), ofBatches);
+  const pictures = [curvesSvg(title, curves(sides, 'qps'))];
+  if (inBatches.length > 0) {
+    pictures.push(curvesSvg(title, curves(inBatches, 'batchQps'), threads));
+  }
+  const file = context.options.get('svg');
+  const { dir, name, ext } = parse(file ?? '');
+  pictures.forEach((picture, at) => {
+    context.show(picture);
+    if (file === undefined) return;
+    writeFileSync(join(dir, at === 0 ? `${name}${ext}` : `${name}-batch${ext}`), picture);
+  });
 }
 
 /** A table a section; at equal recall with how many times a peer's rate each lichen side has. */
-function report(results: readonly Result[]): string {
-  const sections = [...new Set(results.map(({ section }) => String(section)))];
-  return sections
+function tables(results: readonly Result[]): ResultTable[] {
+  return sectionsOf(results)
     .filter((section) => !section.startsWith('ratio, '))
     .map((section) => {
       const ratios = results.filter((result) => result.section === `ratio, ${section}`);
       const rows = results
         .filter((result) => result.section === section)
         .map((result) => ({ ...shown(result), ...ratioCells(ratios, result.name) }));
-      return `${section}\n${resultTable(rows)}`;
-    })
-    .join('\n\n');
+      return resultTable(rows, section);
+    });
 }
 
 /** What is for people: the spreads stand in the JSON. */

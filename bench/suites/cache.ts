@@ -1,11 +1,14 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { InvalidArgumentError } from 'commander';
 import type { LRUCache } from 'lru-cache';
+import { grouped } from '../../src/cli/terminal.js';
 import { compiled, type Lichen } from '../harness/compiled.js';
 import { alternate } from '../harness/alternate.js';
 import { dataFolder } from '../harness/vectors.js';
-import { madeTrace, optimalHits, readTrace, type Trace } from '../harness/replay.js';
+import { MADE_REQUESTS, madeTrace, optimalHits, readTrace, type Trace } from '../harness/replay.js';
+import { packageMissing } from '../harness/peers.js';
 import { ratioFields } from '../harness/report.js';
 import {
   integerOption,
@@ -26,13 +29,16 @@ const VALUE = new Float32Array(64).fill(1);
 /** Hit ratio and speed of replaying a trace, beside npm lru-cache and the best possible choice. */
 export const cacheSuite: Suite = {
   name: 'cache',
-  description: 'hit ratio and operations a second on traces; lru-cache and the optimum beside',
+  description: 'hit ratio and speed on traces; lru-cache and the optimum beside',
   options: {
     traces: `which of ${TRACES.join(', ')} (default: all that are there)`,
     input: 'a trace of your own: 32-bit integers, little endian, also .gz; with --entries',
     entries: 'sizes of the cache in entries, with commas between',
+    requests: `of the trace that is made (default ${grouped(MADE_REQUESTS)})`,
     rounds: 'rounds of the comparison (default 5)',
   },
+  quick: { traces: 'made', requests: '50000', entries: '1000', rounds: '1' },
+  missing: () => packageMissing('lru-cache'),
   run,
 };
 
@@ -167,12 +173,13 @@ function tracesOf(context: SuiteContext): Trace[] {
   const input = context.options.get('input');
   const sizes = context.options.get('entries')?.split(',').map(Number);
   if (input !== undefined) {
-    if (sizes === undefined) throw new Error('--input needs --entries');
+    if (sizes === undefined) throw new InvalidArgumentError('--input needs --entries');
     return [readTrace(input, input, sizes)];
   }
+  const count = integerOption(context, 'requests', MADE_REQUESTS);
   const traces: Trace[] = [];
   for (const name of listOption(context, 'traces', TRACES)) {
-    const made = name === 'made' ? madeTrace() : storedTrace(name, context);
+    const made = name === 'made' ? madeTrace(count) : storedTrace(name, context);
     if (made !== undefined) traces.push(sizes === undefined ? made : { ...made, entries: sizes });
   }
   return traces;

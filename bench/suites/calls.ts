@@ -3,7 +3,8 @@ import Benchmark from 'benchmark';
 import type { HierarchicalNSW as HierarchicalNSWType } from 'hnswlib-node';
 import { FlatIndex, HnswIndex } from '../../src/index.js';
 import { mixture } from '../harness/vectors.js';
-import type { Result, Suite, SuiteContext } from '../harness/suite.js';
+import { packageMissing } from '../harness/peers.js';
+import { numberOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
 
 const DIM = 64;
 const IN_FLIGHT = 64;
@@ -11,12 +12,15 @@ const IN_FLIGHT = 64;
 /** What a call from JavaScript costs: an index of one vector leaves nothing but the way there and back. */
 export const callsSuite: Suite = {
   name: 'calls',
-  description: 'cost of one call from JavaScript: sync, promise, batch; hnswlib-node beside',
-  options: {},
+  description: 'cost of one call from JavaScript; hnswlib-node beside',
+  options: { seconds: 'of a measurement at most (default 5)' },
+  quick: { seconds: '0.3' },
+  missing: () => packageMissing('hnswlib-node'),
   run,
 };
 
 async function run(context: SuiteContext): Promise<Result[]> {
+  const maxTime = numberOption(context, 'seconds', 5);
   const data = mixture(1, IN_FLIGHT, DIM);
   const query = data.subarray(0, DIM);
   const flat = new FlatIndex({ dim: DIM, metric: 'dot' });
@@ -34,14 +38,15 @@ async function run(context: SuiteContext): Promise<Result[]> {
   const suite = new Benchmark.Suite();
   const deferred = (name: string, work: () => Promise<unknown>): void => {
     suite.add(name, {
-      defer: true,
+      ...{ defer: true, maxTime },
       fn: (done: Benchmark.Deferred) => void work().then(() => done.resolve()),
     });
   };
-  suite.add('searchSync, integer keys', () => flat.searchSync(query, { k: 1 }));
-  suite.add('searchSync, string keys', () => named.searchSync(query, { k: 1 }));
-  suite.add('searchSync, plain array', () => flat.searchSync(array, { k: 1 }));
-  suite.add('hnswlib-node searchKnn', () => peer.searchKnn(array, 1));
+  const sync = (name: string, fn: () => unknown): void => void suite.add(name, { fn, maxTime });
+  sync('searchSync, integer keys', () => flat.searchSync(query, { k: 1 }));
+  sync('searchSync, string keys', () => named.searchSync(query, { k: 1 }));
+  sync('searchSync, plain array', () => flat.searchSync(array, { k: 1 }));
+  sync('hnswlib-node searchKnn', () => peer.searchKnn(array, 1));
   deferred('search, one in flight', () => flat.search(query, { k: 1 }));
   deferred(`search, ${IN_FLIGHT} in flight`, () =>
     Promise.all(Array.from({ length: IN_FLIGHT }, () => flat.search(query, { k: 1 }))),

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { table } from '../../src/cli/terminal.js';
+import { InvalidArgumentError } from 'commander';
 import { NATS_MISSING } from '../../test/servers/nats.js';
 import { ArrivalClock } from '../harness/arrival-clock.js';
 import { bytesRow } from '../harness/cluster-bytes.js';
@@ -13,7 +13,12 @@ import { measureVisibility, measureWrites, settle } from '../harness/cluster-wri
 import { compiled } from '../harness/compiled.js';
 import { PINNING_MISSING } from '../harness/processors.js';
 import { recallJudge } from '../harness/recall.js';
-import { significant, type SectionResult } from '../harness/report.js';
+import {
+  sectionsOf,
+  significant,
+  type ResultTable,
+  type SectionResult,
+} from '../harness/report.js';
 import {
   integerOption,
   integersOption,
@@ -40,8 +45,7 @@ type Part = (typeof PARTS)[number];
 /** Searches and changes of an index that is spread over NATS, beside what planning says of them. */
 export const clusterSuite: Suite = {
   name: 'cluster',
-  description:
-    'ClusterIndex on three nats-server: searches beside an index in the process, load, planning, changes, replicas',
+  description: 'ClusterIndex on three nats-server, and planning held against it',
   options: {
     shards: `of each configuration, with commas between (default ${SHARDS.join(',')})`,
     replicas: `of each shard, by configuration, or of all (default ${REPLICAS.join(',')})`,
@@ -53,8 +57,17 @@ export const clusterSuite: Suite = {
     rounds: 'rounds of all measurements (default 3)',
     parts: `which of ${PARTS.join(', ')} (default all)`,
   },
+  quick: {
+    shards: '2',
+    rows: '2000',
+    dim: '16',
+    seconds: '0.2',
+    rounds: '1',
+    parts: 'searches,changes',
+  },
+  missing: () => (NATS_MISSING ? 'nats-server is not installed' : undefined),
   run,
-  report,
+  tables,
 };
 
 interface Settings extends Searches {
@@ -80,10 +93,6 @@ interface Given {
 async function run(context: SuiteContext): Promise<Result[]> {
   const options = optionsOf(context);
   const configurations = configurationsOf(context);
-  if (NATS_MISSING) {
-    context.say('nats-server is not installed: skipped');
-    return [];
-  }
   const settings = { ...options, ...vectorsOf(options) };
   const { rows: count, dim, base } = settings;
   const { HnswIndex } = compiled();
@@ -135,7 +144,9 @@ function configurationsOf(context: SuiteContext) {
   const isDefault = !context.options.has('shards') && !context.options.has('replicas');
   const replicas = integersOption(context, 'replicas', isDefault ? REPLICAS : [1]);
   if (replicas.length !== 1 && replicas.length !== shards.length) {
-    throw new Error(`--replicas must be one number or ${shards.length}, as --shards`);
+    throw new InvalidArgumentError(
+      `--replicas must be one number or ${shards.length}, as --shards`,
+    );
   }
   return shards.map((count, at) => ({ shards: count, replicas: replicas[at] ?? replicas[0]! }));
 }
@@ -219,13 +230,14 @@ async function recalls({ index }: Deployment, local: Local, settings: Settings) 
 }
 
 /** A table for each section; where a value has a least and a greatest, or an interval, they stand in brackets. */
-function report(results: readonly Result[]): string {
-  const sections = [...new Set(results.map(({ section }) => section))];
-  return sections.map((section) => sectionText(section, results)).join('\n\n');
+function tables(results: readonly Result[]): ResultTable[] {
+  return sectionsOf(results).map((title) => ({
+    title,
+    rows: sectionRows(results.filter(({ section }) => section === title)),
+  }));
 }
 
-function sectionText(section: string | number | undefined, results: readonly Result[]): string {
-  const all = results.filter((row) => row.section === section);
+function sectionRows(all: readonly Result[]): string[][] {
   const isPlain = (key: string) => !/(Min|Max|Low|High)$/.test(key) && key !== 'section';
   const columns = [...new Set(all.flatMap((row) => Object.keys(row)))].filter(isPlain);
   const text = (row: Result, key: string): string => {
@@ -236,6 +248,5 @@ function sectionText(section: string | number | undefined, results: readonly Res
     if (typeof low !== 'number' || typeof high !== 'number') return significant(value);
     return `${significant(value)} (${significant(low)}–${significant(high)})`;
   };
-  const body = all.map((row) => columns.map((key) => text(row, key)));
-  return `${section}\n${table([columns, ...body])}`;
+  return [columns, ...all.map((row) => columns.map((key) => text(row, key)))];
 }

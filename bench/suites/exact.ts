@@ -8,7 +8,12 @@ import {
   type StorageType,
 } from '../../src/index.js';
 import { alternate, type Comparison, type Side } from '../harness/alternate.js';
-import { buildKernelsBench, measureLimits, type Limits } from '../harness/native-bench.js';
+import {
+  buildKernelsBench,
+  COMPILE_OPTION,
+  measureLimits,
+  type Limits,
+} from '../harness/native-bench.js';
 import { loadPeer, toInt8 } from '../harness/peers.js';
 import { recallJudge, type RecallJudge } from '../harness/recall.js';
 import { ratioFields, sectionTables, type SectionResult } from '../harness/report.js';
@@ -30,14 +35,23 @@ const FLOATS: readonly StorageType[] = ['f32', 'f16', 'bf16'];
 /** FlatIndex of each storage type beside usearch's exact search, both called from JavaScript. */
 export const exactSuite: Suite = {
   name: 'exact',
-  description: 'exact search of each storage type beside usearch and the limits of the machine',
+  description: 'exact search of each storage type beside usearch',
   options: {
     ...vectorOptions(DEFAULTS),
     storage: 'storage types, with commas between (default: all)',
     rounds: 'rounds that count (default 5)',
+    ...COMPILE_OPTION,
+  },
+  quick: {
+    rows: '10000',
+    dim: '64',
+    limit: '100',
+    storage: 'f32,i8,b1',
+    rounds: '1',
+    compile: 'no',
   },
   run,
-  report: sectionTables,
+  tables: sectionTables,
 };
 
 /** How queries are asked: one at a time, or all in one call. */
@@ -102,10 +116,10 @@ async function run(context: SuiteContext): Promise<Result[]> {
   return results;
 }
 
-/** Builds what measures the limits; without CMake the suite goes on, and has no shares of limits. */
+/** Builds what measures the limits; without it the suite goes on, and has no shares of limits. */
 function buildLimits(context: SuiteContext): boolean {
   try {
-    buildKernelsBench();
+    buildKernelsBench(context);
     return true;
   } catch (error) {
     context.say(`limits are not measured: ${(error as Error).message.split('\n')[0]}`);

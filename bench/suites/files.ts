@@ -39,14 +39,15 @@ interface Lmdb {
 /** Files: acknowledged writes, opening, replaying, checkpoints. */
 export const filesSuite: Suite = {
   name: 'files',
-  description: 'journal and snapshots: acknowledged writes, open time, replay, checkpoints',
+  description: 'journal, opening, replay, checkpoints; lmdb and zvec beside',
   options: {
     rows: 'vectors of the index that is opened (default 200,000)',
     dim: 'values of a vector (default 128)',
     rounds: 'rounds of writing that count (default 5)',
   },
+  quick: { rows: '5000', dim: '32', rounds: '1' },
   run,
-  report: sectionTables,
+  tables: sectionTables,
 };
 
 async function run(context: SuiteContext): Promise<Result[]> {

@@ -20,7 +20,7 @@ const BATCHES = [1, 16, 256, 4096];
 /** `GpuFlatIndex` beside `FlatIndex`, from JavaScript; bench/gpu measures the device itself, beside PyTorch. */
 export const gpuSuite: Suite = {
   name: 'gpu',
-  description: 'exact search on an NVIDIA device beside all processors of the machine',
+  description: 'exact search on an NVIDIA device beside all processors',
   options: {
     ...vectorOptions(DEFAULTS),
     storage: `storage types, with commas between (default ${STORAGE.join(',')})`,
@@ -28,8 +28,10 @@ export const gpuSuite: Suite = {
     k: 'results (default 10)',
     rounds: 'rounds that count (default 5)',
   },
+  quick: { rows: '100000', dim: '64', rounds: '1' },
+  missing: () => cudaStatus().reason,
   run,
-  report: sectionTables,
+  tables: sectionTables,
 };
 
 async function run(context: SuiteContext): Promise<Result[]> {
@@ -37,11 +39,7 @@ async function run(context: SuiteContext): Promise<Result[]> {
   const batches = integersOption(context, 'batches', BATCHES);
   const k = integerOption(context, 'k', 10);
   const rounds = integerOption(context, 'rounds', 5);
-  const { devices, reason } = cudaStatus();
-  if (reason !== undefined) {
-    context.say(`${reason}: skipped`);
-    return [];
-  }
+  const { devices } = cudaStatus();
   const { base, queries, label, metric } = await vectorsOf(context, DEFAULTS);
   context.say(`${label}, ${metric}, k ${k}; ${devices[0]!.name}, ${machine().threads} processors`);
   const judge = await recallJudge(base, queries, metric, k);

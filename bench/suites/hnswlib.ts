@@ -11,6 +11,7 @@ import {
 } from '../../src/index.js';
 import { exactScores } from '../../src/evaluation/truth.js';
 import { alternate, ratioText, type Side } from '../harness/alternate.js';
+import { packageMissing } from '../harness/peers.js';
 import { integerOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
 import { vectorsOf, VECTOR_OPTIONS } from '../harness/vectors.js';
 
@@ -22,7 +23,7 @@ const SPACES = { dot: 'ip', cosine: 'cosine', l2: 'l2' } as const;
 /** lichen beside hnswlib-node, both called from JavaScript on one thread. */
 export const hnswlibSuite: Suite = {
   name: 'hnswlib',
-  description: 'build and search of HnswIndex beside hnswlib-node, one thread, at equal recall',
+  description: 'HnswIndex beside hnswlib-node: build, search at equal recall',
   options: {
     ...VECTOR_OPTIONS,
     m: 'links a vector (default 16)',
@@ -31,6 +32,8 @@ export const hnswlibSuite: Suite = {
     'build-rounds': 'rounds of building (default 3)',
     'peer-path': 'folder of another build of hnswlib-node to load',
   },
+  quick: { rows: '4000', dim: '32', limit: '200', rounds: '1', 'build-rounds': '1' },
+  missing: () => packageMissing('hnswlib-node'),
   run,
 };
 

@@ -1,6 +1,11 @@
 import { FlatIndex, matrixRow, type Matrix, type Metric } from '../../src/index.js';
 import { alternate, type Side } from '../harness/alternate.js';
-import { buildKernelsBench, runKernelsBench } from '../harness/native-bench.js';
+import {
+  buildKernelsBench,
+  COMPILE_OPTION,
+  kernelsBenchMissing,
+  runKernelsBench,
+} from '../harness/native-bench.js';
 import { loadPeer, toInt8 } from '../harness/peers.js';
 import { ratioFields, sectionTables, type SectionResult } from '../harness/report.js';
 import { integerOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
@@ -23,15 +28,17 @@ interface Simsimd {
 /** The native bench of the kernels, built by CMake; then one search beside as many calls of simsimd as it scores rows. */
 export const kernelsSuite: Suite = {
   name: 'kernels',
-  description: 'scoring kernels beside the limits of the machine and simsimd (needs CMake)',
-  options: { rounds: 'rounds that count (default 5)' },
+  description: 'scoring kernels beside limits of the machine and simsimd (CMake)',
+  options: { rounds: 'rounds that count (default 5)', ...COMPILE_OPTION },
+  quick: { rounds: '1', compile: 'no' },
+  missing: kernelsBenchMissing,
   run,
-  report: sectionTables,
+  tables: sectionTables,
 };
 
 async function run(context: SuiteContext): Promise<Result[]> {
   const rounds = integerOption(context, 'rounds', 5);
-  buildKernelsBench();
+  buildKernelsBench(context);
   context.say('one thread; medians of rounds in which limits, kernels and simsimd take turns;');
   context.say(
     'ratio: rate of lichen divided by that of simsimd, limit share: by that of the machine',

@@ -22,7 +22,7 @@ const LEAST_USERS = 1024;
 /** Retrieval of a pool: users a second, and what a worker takes. */
 export const poolSuite: Suite = {
   name: 'pool',
-  description: 'RetrievalPool: users a second by batch size and workers, memory of a worker',
+  description: 'RetrievalPool by batch size and workers; memory of a worker',
   options: {
     rows: 'items of the index (default 200,000)',
     dim: 'values of a vector (default 64)',
@@ -33,8 +33,9 @@ export const poolSuite: Suite = {
     'in-flight': 'requests at once, where there are workers (default 4)',
     rounds: 'rounds that count (default 5)',
   },
+  quick: { rows: '5000', dim: '32', rounds: '1' },
   run,
-  report: sectionTables,
+  tables: sectionTables,
 };
 
 interface Settings {

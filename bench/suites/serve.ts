@@ -8,7 +8,13 @@ import { spread } from '../harness/alternate.js';
 import { poisson } from '../harness/arrivals.js';
 import { openLoop, type OpenLoop } from '../harness/open-loop.js';
 import { makeService, USERS } from '../harness/service.js';
-import { integerOption, type Result, type Suite, type SuiteContext } from '../harness/suite.js';
+import {
+  integerOption,
+  numbersOption,
+  type Result,
+  type Suite,
+  type SuiteContext,
+} from '../harness/suite.js';
 
 const WARM_MS = 1000;
 const AT_ONCE = 64;
@@ -18,16 +24,25 @@ const SHARES = [0.3, 0.6, 0.8, 0.9, 1, 1.2];
 /** Goodput and tails of a service under load: within this process, and over HTTP. */
 export const serveSuite: Suite = {
   name: 'serve',
-  description:
-    'goodput and latency of a Recommender, within the process and over HTTP, up to overload',
+  description: 'goodput and tails of a Recommender, up to overload',
   options: {
     rows: 'items of the index (default 50,000)',
     slo: 'milliseconds within which an answer counts (default 50)',
     hidden: 'units of the tower’s layer in the middle (default 256)',
     seconds: 'of a run (default 5)',
+    shares: `of capacity that are offered (default ${SHARES.join(',')})`,
     rounds: 'runs of each load (default 3)',
     overload: 'seconds of twice the capacity (default 60)',
     side: 'only `process` or `http`',
+  },
+  quick: {
+    rows: '4000',
+    hidden: '32',
+    seconds: '1',
+    rounds: '1',
+    shares: '0.6,1',
+    overload: '2',
+    side: 'http',
   },
   run,
 };
@@ -43,14 +58,29 @@ interface Side {
   readonly close: () => Promise<void>;
 }
 
+/** How a side is measured. */
+interface Settings extends ReturnType<typeof serviceOptions> {
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly shares: readonly number[];
+  readonly overload: number;
+}
+
 async function run(context: SuiteContext): Promise<Result[]> {
+  const settings: Settings = {
+    ...serviceOptions(context),
+    seconds: integerOption(context, 'seconds', 5),
+    rounds: integerOption(context, 'rounds', 3),
+    shares: numbersOption(context, 'shares', SHARES),
+    overload: integerOption(context, 'overload', 60),
+  };
   const results: Result[] = [];
   const wanted = context.options.get('side');
   for (const open of [openProcess, openHttp]) {
     if (wanted !== undefined && !open.name.toLowerCase().includes(wanted)) continue;
-    const side = await open(context);
+    const side = await open(settings);
     try {
-      results.push(...(await measure(context, side)));
+      results.push(...(await measure(context, side, settings)));
     } finally {
       await side.close();
     }
@@ -66,8 +96,8 @@ function serviceOptions(context: SuiteContext) {
   };
 }
 
-async function openProcess(context: SuiteContext): Promise<Side> {
-  const recommender = await makeService(serviceOptions(context), { warmUp: 512 });
+async function openProcess(settings: Settings): Promise<Side> {
+  const recommender = await makeService(settings, { warmUp: 512 });
   return {
     name: 'in the process',
     ask: async (user, deadline) => {
@@ -79,8 +109,7 @@ async function openProcess(context: SuiteContext): Promise<Side> {
   };
 }
 
-async function openHttp(context: SuiteContext): Promise<Side> {
-  const { rows, hidden, sloMs } = serviceOptions(context);
+async function openHttp({ rows, hidden, sloMs }: Settings): Promise<Side> {
   const path = join(__dirname, '..', 'harness', 'service-child.ts');
   const args = ['--import', 'tsx', path, ...[rows, hidden, sloMs].map(String)];
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -115,15 +144,16 @@ async function openHttp(context: SuiteContext): Promise<Side> {
   };
 }
 
-async function measure(context: SuiteContext, side: Side): Promise<Result[]> {
-  const { sloMs } = serviceOptions(context);
-  const seconds = integerOption(context, 'seconds', 5);
-  const rounds = integerOption(context, 'rounds', 3);
+async function measure(
+  context: SuiteContext,
+  side: Side,
+  { sloMs, seconds, rounds, shares, overload }: Settings,
+): Promise<Result[]> {
   const most = await capacity(side, sloMs);
   context.say(`${side.name}: ${Math.round(most)} answers a second to ${AT_ONCE} that ask at once`);
   const results: Result[] = [];
   let peak = 0;
-  for (const share of SHARES) {
+  for (const share of shares) {
     const runs: Load[] = [];
     for (let round = 0; round < rounds; round++) {
       runs.push(await load(side, share * most, seconds, sloMs, round));
@@ -132,7 +162,6 @@ async function measure(context: SuiteContext, side: Side): Promise<Result[]> {
     peak = Math.max(peak, Number(row.goodput));
     results.push(row);
   }
-  const overload = integerOption(context, 'overload', 60);
   // What a process takes under this load it takes in the first seconds.
   await load(side, 2 * most, Math.ceil(overload / 3), sloMs, 98);
   const before = await side.memory();

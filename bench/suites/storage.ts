@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from 'commander';
 import {
   FlatIndex,
   matrixRow,
@@ -27,6 +28,7 @@ export const storageSuite: Suite = {
     storage: 'storage[/pca], with commas between (default: every type, of all values)',
     rounds: 'rounds of searching that count (default 3)',
   },
+  quick: { rows: '10000', dim: '64', limit: '100', storage: 'f32,i8,i4', rounds: '1' },
   run,
 };
 
@@ -42,7 +44,7 @@ async function run(context: SuiteContext): Promise<Result[]> {
   const storages = (context.options.get('storage')?.split(',') ?? STORAGE_TYPES).map(storedOf);
   for (const { text, rerank, efConstruction, m } of storages) {
     if ([rerank, efConstruction, m].every((more) => more === undefined)) continue;
-    throw new Error(`--storage is storage[/pca] here, got ${text}`);
+    throw new InvalidArgumentError(`--storage is storage[/pca] here, got ${text}`);
   }
   const { base, queries, label, metric } = await vectorsOf(context, DEFAULTS);
   const rounds = integerOption(context, 'rounds', 3);

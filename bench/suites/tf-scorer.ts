@@ -20,14 +20,15 @@ const FLAT = 'FlatIndex, 1 thread';
 /** TfScorer on each backend of TensorFlow.js that starts here, beside FlatIndex. */
 export const tfScorerSuite: Suite = {
   name: 'tf-scorer',
-  description: 'exact batches by TensorFlow.js on each backend that starts, beside FlatIndex',
+  description: 'exact batches by TensorFlow.js backends beside FlatIndex',
   options: {
     ...vectorOptions(DEFAULTS),
     backends: `backends, with commas between (default: all but cpu, of ${BACKENDS.join(', ')})`,
     rounds: 'rounds that count (default 5)',
   },
+  quick: { rows: '10000', rounds: '1' },
   run,
-  report: sectionTables,
+  tables: sectionTables,
 };
 
 async function run(context: SuiteContext): Promise<Result[]> {

@@ -15,7 +15,12 @@ import { resolveTwoTowerOptions } from '../../src/towers/options.js';
 import { TwoTowerTrainer, type TrainingSource } from '../../src/towers/trainer.js';
 import { Random } from '../../src/vectors/random.js';
 import { alternate, type Side } from '../harness/alternate.js';
-import { buildKernelsBench, measureLimits } from '../harness/native-bench.js';
+import {
+  buildKernelsBench,
+  COMPILE_OPTION,
+  kernelsBenchMissing,
+  measureLimits,
+} from '../harness/native-bench.js';
 import { ratioFields, sectionTables, type SectionResult } from '../harness/report.js';
 import { integerOption, listOption, type Suite, type SuiteContext } from '../harness/suite.js';
 
@@ -36,15 +41,17 @@ const PRODUCTS = [
 /** What a step of training costs on each backend, the loop being the same; and how near products come to the processor. */
 export const trainSuite: Suite = {
   name: 'train',
-  description: 'steps of two-tower training on backends of TensorFlow.js; matrix products',
+  description: 'steps of training on TensorFlow.js backends; matrix products',
   options: {
     batch: 'rows of a step, and negatives (1024)',
     dim: 'values a vector (64)',
     backends: `of ${BACKENDS.join(',')}; the first is compared with the others (all)`,
     rounds: 'rounds that count (7)',
+    ...COMPILE_OPTION,
   },
+  quick: { batch: '256', rounds: '1', backends: 'lichen,wasm', compile: 'no' },
   run,
-  report: (results) => sectionTables(results),
+  tables: sectionTables,
 };
 
 async function run(context: SuiteContext): Promise<SectionResult[]> {
@@ -133,7 +140,12 @@ function randomInteractions(): TrainingSource {
 
 /** Products of matrices beside multiply-adds in registers, of one thread. */
 async function products(context: SuiteContext): Promise<SectionResult[]> {
-  buildKernelsBench();
+  const missing = kernelsBenchMissing(context);
+  if (missing !== undefined) {
+    context.say(`matrix products are skipped: ${missing}`);
+    return [];
+  }
+  buildKernelsBench(context);
   const limit = measureLimits().multiplyAdd;
   context.say(
     `limit share: of ${limit.toFixed(1)} GFLOP/s, multiply-adds in registers on one thread`,

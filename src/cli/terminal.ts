@@ -65,9 +65,7 @@ export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) =>
     Math.max(...rows.map((row) => [...(row[column] ?? '')].length)),
   );
-  const isNumeric = widths.map((_, column) =>
-    rows.slice(1).every((row) => /^[-\d.,%]*$/.test(row[column] ?? '')),
-  );
+  const isNumeric = numericColumns(rows);
   return rows
     .map((row) =>
       row
@@ -79,6 +77,13 @@ export function table(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join('\n');
+}
+
+/** Whether a column holds numbers alone, for each column of rows as {@link table} takes them. */
+export function numericColumns(rows: readonly (readonly string[])[]): boolean[] {
+  return (rows[0] ?? []).map((_, column) =>
+    rows.slice(1).every((row) => /^[-\d.,%]*$/.test(row[column] ?? '')),
+  );
 }
 
 /** A number with thousands separated. */

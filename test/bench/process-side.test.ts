@@ -22,6 +22,7 @@ const PROGRAM = `
 describe('a side in a process of its own', () => {
   const at = temporaryFolder();
   const task = (): AnnTask => ({
+    seconds: 0.2,
     base: { data: Float32Array.of(1, 2, 3, 4), rows: 2, dim: 2 },
     queries: { data: Float32Array.of(5, 6), rows: 1, dim: 2 },
     metric: 'l2',
