@@ -75,12 +75,12 @@ export function meanInterval(
     const share = Math.min(1, 3 / length);
     return { mean, low: mean - share * (mean - least), high: mean + share * (most - mean) };
   }
-  const half = student(length - 1) * Math.sqrt(squares / (length - 1) / length);
+  const half = studentQuantile(length - 1) * Math.sqrt(squares / (length - 1) / length);
   return { mean, low: Math.max(least, mean - half), high: Math.min(most, mean + half) };
 }
 
 /** The 97.5% quantile of Student's t (Cornish and Fisher's expansion where the table ends). */
-function student(degrees: number): number {
+export function studentQuantile(degrees: number): number {
   return STUDENT[degrees - 1] ?? NORMAL + (NORMAL ** 3 + NORMAL) / (4 * degrees);
 }
 
