@@ -44,8 +44,20 @@ export interface Machine {
   readonly isa: string;
   /** Instruction sets that can run here, narrowest first; `LICHEN_ISA` names one to use. */
   readonly runnable: readonly string[];
-  /** Processors this process may use. */
+  /** Threads that are worth having: processors that this process may use, as affinity and a container's quota have it. */
   readonly threads: number;
+}
+
+/** What this process may use, whatever the machine has. */
+export interface ProcessLimits {
+  /** Processors that its threads may run on. */
+  readonly processors: number;
+  /** Processor seconds a second that its control groups allow, and the file that says so; 0 and '' without a limit. */
+  readonly quota: number;
+  readonly quotaFrom: string;
+  /** Bytes of memory that its control groups allow, and the file that says so; 0 and '' without a limit. */
+  readonly memoryBytes: number;
+  readonly memoryFrom: string;
 }
 
 /** What a sound index file of hnswlib says of its rows, in the order in which they were added. */
@@ -134,6 +146,8 @@ export interface NativeShareCounts {
 export interface Addon extends TensorCalls, CudaCalls {
   setErrorFactory(factory: (code: LichenErrorCode, message: string) => Error): void;
   machine(): Machine;
+  /** As they are now; a container's may change while it runs. */
+  limits(): ProcessLimits;
   /** `rerank` '' for none, `codes` a vector: of pq the subspaces, else the components; 0 for the default. */
   createFlat(
     dim: number,

@@ -6,7 +6,7 @@
 #include "addon/index_binding.hpp"
 #include "addon/jobs.hpp"
 #include "kernels/kernels.hpp"
-#include "runtime/thread_pool.hpp"
+#include "runtime/limits.hpp"
 
 namespace lichen::addon {
 namespace {
@@ -17,6 +17,20 @@ Napi::Value set_error_factory(const Napi::CallbackInfo& info) {
     if (!info[0].IsFunction()) throw Error(Code::kArgument, "factory must be a function");
     Jobs::of(info.Env()).set_error_factory(info[0].As<Napi::Function>());
     return info.Env().Undefined();
+  });
+}
+
+// () -> {processors, quota, quotaFrom, memoryBytes, memoryFrom}; 0 and '' where nothing limits.
+Napi::Value limits(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const Limits found = read_limits();
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("processors", static_cast<double>(found.processors));
+    object.Set("quota", found.quota);
+    object.Set("quotaFrom", found.quota_from);
+    object.Set("memoryBytes", static_cast<double>(found.memory));
+    object.Set("memoryFrom", found.memory_from);
+    return object;
   });
 }
 
@@ -38,6 +52,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   Jobs::install(env);
   export_function(env, exports, "setErrorFactory", set_error_factory);
   export_function(env, exports, "machine", machine);
+  export_function(env, exports, "limits", limits);
   export_index_functions(env, exports);
   export_add_functions(env, exports);
   export_search_functions(env, exports);

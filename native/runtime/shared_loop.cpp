@@ -8,6 +8,7 @@
 #include <new>
 #include <utility>
 
+#include "runtime/limits.hpp"
 #include "runtime/thread_pool.hpp"
 
 namespace lichen {

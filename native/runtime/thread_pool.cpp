@@ -4,21 +4,9 @@
 #include <cstdlib>
 #include <utility>
 
-#ifdef __linux__
-#include <sched.h>
-#endif
+#include "runtime/limits.hpp"
 
 namespace lichen {
-
-std::size_t usable_processors() {
-#ifdef __linux__
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) {
-    return static_cast<std::size_t>(std::max(1, CPU_COUNT(&set)));
-  }
-#endif
-  return std::max(1u, std::thread::hardware_concurrency());
-}
 
 ThreadPool::ThreadPool(std::size_t threads) {
   for (std::size_t i = 0; i < std::max<std::size_t>(1, threads); ++i) {

@@ -24,7 +24,7 @@ class ThreadPool {
   std::size_t size() const { return threads_.size(); }
   void submit(std::function<void()> task);
 
-  // The process-wide pool: LICHEN_THREADS threads, else one a usable processor. Never destroyed: a
+  // The process-wide pool: LICHEN_THREADS threads, else usable_processors(). Never destroyed: a
   // thread may still be at work while the process exits.
   static ThreadPool& shared();
 
@@ -37,8 +37,5 @@ class ThreadPool {
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };
-
-// Processors this process may use (its affinity mask), at least 1.
-std::size_t usable_processors();
 
 }  // namespace lichen

@@ -2,7 +2,8 @@ import { Command } from 'commander';
 import { cudaStatus } from '../cuda.js';
 import { LichenFileError } from '../errors.js';
 import { inspectSnapshot } from '../index/snapshot.js';
-import { machine } from '../native.js';
+import { machine, native } from '../native.js';
+import { memoryBytes } from '../vectors/memory.js';
 import { grouped, openTerminal, table } from './terminal.js';
 
 interface InspectFlags {
@@ -61,8 +62,15 @@ async function inspectFile(path: string, flags: InspectFlags): Promise<void> {
 function inspectSystem(flags: InspectFlags): Promise<void> {
   const terminal = openTerminal(flags.json === true);
   const { isa, runnable, threads } = machine();
+  const limits = native().limits();
+  const { processors, quota, quotaFrom, memoryFrom } = limits;
   const system = { isa, runnable, threads, node: process.version, platform: process.platform };
-  for (const [name, value] of Object.entries(system)) {
+  const allowed = quota > 0 ? `, of which ${quotaFrom} allows the time of ${quota}` : '';
+  const told = {
+    ...{ ...system, processors: `${processors} to run on${allowed}` },
+    memory: `${gib(memoryBytes())}, ${memoryFrom === '' ? 'all of the machine' : `as ${memoryFrom} allows`}`,
+  };
+  for (const [name, value] of Object.entries(told)) {
     terminal.say(`${name.padEnd(16)}${[value].flat().join(', ')}`);
   }
   const cuda = cudaStatus();
@@ -73,7 +81,7 @@ function inspectSystem(flags: InspectFlags): Promise<void> {
   terminal.say(
     `${'cuda'.padEnd(16)}${cuda.reason === undefined ? devices.join('; ') : `not used: ${cuda.reason}`}`,
   );
-  terminal.result({ ...system, cuda });
+  terminal.result({ ...system, ...limits, memoryBytes: memoryBytes(), cuda });
   return Promise.resolve();
 }
 

@@ -1,5 +1,6 @@
-import { cpus, totalmem } from 'node:os';
+import { cpus } from 'node:os';
 import { machine } from '../native.js';
+import { memoryBytes } from '../vectors/memory.js';
 import { ownVersion } from '../vectors/packages.js';
 
 /** Where something was measured. */
@@ -8,7 +9,7 @@ export interface MachineDescription {
   readonly processor: string;
   /** Threads that run side by side. */
   readonly threads: number;
-  /** Memory of the machine. */
+  /** That a process may have. */
   readonly memoryGiB: number;
   /** The instruction set of the kernels. */
   readonly isa: string;
@@ -31,10 +32,15 @@ export function describeMachine(): MachineDescription {
   return {
     processor: cpus()[0]?.model.trim() ?? 'unknown',
     threads,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    memoryGiB: gibibytes(memoryBytes()),
     isa,
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
     version: ownVersion(),
   };
+}
+
+/** Containers may have less than one. */
+function gibibytes(bytes: number): number {
+  return Number((bytes / 2 ** 30).toFixed(bytes < 2 ** 32 ? 1 : 0));
 }

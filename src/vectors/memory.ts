@@ -1,6 +1,7 @@
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import { LichenError } from '../errors.js';
+import { native } from '../native.js';
 
 /** Requests below this are not worth a question to the operating system. */
 const SMALL_BYTES = 1 << 26;
@@ -27,9 +28,9 @@ export function idBudgetBytes(): number {
   return getHeapStatistics().heap_size_limit / 4;
 }
 
-function memoryBytes(): number {
-  // Without a limit, 0 or a number beyond any memory.
-  const limit = process.constrainedMemory();
+/** The memory that this process may have: the machine's, or what its container allows. */
+export function memoryBytes(): number {
+  const { memoryBytes: limit } = native().limits();
   return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 

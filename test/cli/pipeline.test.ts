@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
 import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { makeCatalogue } from '../../src/catalogue/catalogue.js';
@@ -122,7 +123,12 @@ describe('the command line, from interactions to recommendations', () => {
 
     const inspected = lichenJson<Record<string, unknown>>('inspect', '--index', at('items.lichen'));
     expect(inspected).toMatchObject({ index: 'hnsw', rows: items.rows, ok: true });
-    expect(lichenJson('inspect', '--system')).toHaveProperty('isa');
+    const system = lichenJson<Record<string, number>>('inspect', '--system');
+    expect(system).toHaveProperty('isa');
+    expect(system['threads']).toBeLessThanOrEqual(system['processors']!);
+    expect(system['processors']).toBeLessThanOrEqual(cpus().length);
+    expect(system['memoryBytes']).toBeLessThanOrEqual(totalmem());
+    expect(system['memoryBytes']).toBeGreaterThan(0);
   });
 
   it('builds, searches, evaluates and inspects quantized indexes', async () => {
