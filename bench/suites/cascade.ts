@@ -73,8 +73,9 @@ async function run(context: SuiteContext): Promise<Result[]> {
     return list;
   };
   const part = Math.min(6000, Math.floor(known.users.size / 2));
+  const validated = Math.min(1000, Math.floor(known.users.size / 4));
   const ranker = await library.trainRanker(groups(0, part), {
-    ...{ features: RANKING_FEATURES, validation: groups(part, part + 1000), epochs: 30 },
+    ...{ features: RANKING_FEATURES, validation: groups(part, part + validated), epochs: 30 },
   });
   const last = ranker.epochs.at(-1)!;
   context.say(
@@ -130,7 +131,7 @@ async function run(context: SuiteContext): Promise<Result[]> {
   const requests = [];
   const started = performance.now();
   for (let at = 0; at < TUNED; at++) {
-    const query = part + 1000 + at;
+    const query = part + validated + at;
     requests.push({ query, relevant: await bestOfAll(learning, rest, query) });
   }
   const maxCostMs = (MOST_COST * (performance.now() - started)) / TUNED;
