@@ -87,6 +87,18 @@ const MERGE_US = 15;
 const MOST_ADDED = 8;
 const MIB = 2 ** 20;
 
+/** Each reason once, with the machines that it is of. */
+function reasonsOf(unfit: readonly Unfit[]): string[] {
+  const machines = new Map<string, Set<string>>();
+  for (const { machine, reason } of unfit) {
+    machines.set(reason, (machines.get(reason) ?? new Set()).add(machine));
+  }
+  return [...machines].map(([reason, names]) => {
+    const [first] = names;
+    return `${reason} (${first}${names.size > 1 ? ` and ${names.size - 1} more` : ''})`;
+  });
+}
+
 /**
  * Plans machines for so many vectors and requests: by formula for every kind of machine, then the cheapest by simulation,
  * with replicas added until it keeps to the SLO there too.
@@ -113,10 +125,9 @@ export function planCapacity(options: PlanOptions): CapacityPlan {
   const { fleets, unfit } = sizeFleets(work, demand, prices);
   const [cheapest, ...alternatives] = fleets;
   if (cheapest === undefined) {
-    const reasons = unfit.map(({ machine, reason }) => `${machine}: ${reason}`);
     throw new LichenArgumentError(
       'ERR_LICHEN_UNSUPPORTED',
-      `no machine bears the demand: ${[...new Set(reasons)].join('; ')}`,
+      `no machine bears the demand: ${reasonsOf(unfit).join('; ')}`,
     );
   }
   const { sloMs, percentile, networkUs, qps } = resolveDemand(demand);
