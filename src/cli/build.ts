@@ -10,7 +10,7 @@ import { isFiner, STORAGE_TYPES, takesPca, type StorageType } from '../vectors/s
 import { readAttributes } from './attributes.js';
 import { readKeys } from './keys.js';
 import { grouped, openTerminal, timed } from './terminal.js';
-import { integer, oneOf } from './usage.js';
+import { examples, integer, oneOf, outputPath } from './usage.js';
 
 interface BuildFlags {
   input: string;
@@ -36,26 +36,39 @@ interface BuildFlags {
 export function buildCommand(): Command {
   const command = new Command('build')
     .description('Build an index over vectors; save it as a snapshot file.')
+    .optionsGroup('Vectors:')
     .requiredOption(
       '--input <file>',
       '.npy .fvecs .bvecs .fbin .u8bin .i8bin .parquet, also with .gz',
     )
     .requiredOption('--metric <metric>', METRICS.join(', '), oneOf(METRICS))
+    .optionsGroup('Index:')
     .option('--index <kind>', 'flat or hnsw', oneOf(['flat', 'hnsw']), 'hnsw')
     .option('--storage <type>', STORAGE_TYPES.join(', '), oneOf(STORAGE_TYPES), 'f32')
     .option('--rerank <type>', 'finer storage to score the best anew by', oneOf(STORAGE_TYPES))
     .option('--subspaces <n>', 'codes a vector of storage pq (default: dim / 2)', integer(1, 65536))
     .option('--pca <n>', 'principal components that codes are of (default: all)', integer(1, 65536))
+    .optionsGroup('Vectors:')
     .option('--column <name>', 'column of vectors of a .parquet file with several')
     .option('--keys <file>', 'the keys, one a line (default: row numbers)')
     .option('--key-column <name>', 'column of a .parquet file that holds the keys')
     .option('--attributes <file>', 'their attributes, one JSON object a line')
+    .optionsGroup('Index:')
     .option('--m <n>', 'links a vector (default: 16)', integer(2, 512))
     .option('--ef-construction <n>', 'beam while building (default: 100)', integer(1, 65536))
     .option('--seed <n>', 'decides levels, rotation and k-means (default: 42)', integer(0))
     .option('--threads <n>', 'threads that build (default: every processor)', integer(1, 1024))
-    .requiredOption('--output <file>', 'the snapshot file, by custom .lichen')
-    .option('--json', 'print the result as JSON');
+    .optionsGroup('Options:')
+    .requiredOption('--output <file>', 'the snapshot file, by custom .lichen', outputPath)
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      examples(
+        'lichen build --input items.npy --metric cosine --output items.lichen',
+        'lichen build --input items.npy --keys ids.txt --metric dot --storage i8 \\',
+        '             --rerank f16 --output items.lichen',
+      ),
+    );
   return command.action(async (flags: BuildFlags) => {
     const wrong = contradiction(flags);
     if (wrong !== undefined) command.error(`error: ${wrong}`);

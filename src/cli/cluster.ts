@@ -14,7 +14,7 @@ import { METRICS } from '../vectors/metric.js';
 import { STORAGE_TYPES } from '../vectors/storage-type.js';
 import { addressOf, withNats, type NatsFlags } from './nats-options.js';
 import { grouped, openTerminal, table, type Terminal } from './terminal.js';
-import { integer, json, oneOf } from './usage.js';
+import { examples, integer, json, oneOf } from './usage.js';
 
 interface CreateFlags extends NatsFlags {
   shards: number;
@@ -55,6 +55,14 @@ export function clusterCommand(): Command {
       '--json',
       'print the result as JSON',
     );
+  cluster.addHelpText(
+    'after',
+    examples(
+      'lichen cluster create --name items --shards 3 --from items.lichen',
+      'lichen cluster status --name items --nats nats://10.0.0.7',
+      'lichen cluster publish --name items --from items-2.lichen',
+    ),
+  );
   one('create', 'Make an index: empty, or of the vectors of a snapshot file.')
     .requiredOption('--shards <n>', 'how many', integer(1, 1024))
     .option(

@@ -14,7 +14,17 @@ import { TwoTowerModel } from '../towers/two-tower-model.js';
 import { Random } from '../vectors/random.js';
 import { tellBackend } from './backend-notice.js';
 import { grouped, openTerminal, table, type Terminal } from './terminal.js';
-import { counts, integer, integers, listOf, percentile, positiveNumber, share } from './usage.js';
+import {
+  counts,
+  examples,
+  integer,
+  integers,
+  listOf,
+  outputPath,
+  percentile,
+  positiveNumber,
+  share,
+} from './usage.js';
 
 interface CodesignFlags {
   model: string;
@@ -54,6 +64,7 @@ export function codesignCommand(): Command {
   const words = (text: string) => text.split(',').map((part) => part.trim());
   return new Command('codesign')
     .description('Choose model, storage, index, ranker and caches together, by quality and cost.')
+    .optionsGroup('Data and demand:')
     .requiredOption('--model <folder>', 'a model that lichen train saved')
     .requiredOption('--interactions <file>', 'what users have already')
     .requiredOption('--test <file>', 'what they met later; the model has not seen it')
@@ -65,6 +76,7 @@ export function codesignCommand(): Command {
     .option('--budget <$>', 'most that a month may cost', positiveNumber)
     .option('--memory <GiB>', 'most that a machine may need', positiveNumber)
     .option('--quality <share>', 'of the best nDCG that must be kept', share, 0.99)
+    .optionsGroup('Judging:')
     .option('--ranker', 'try a ranker behind the search, trained on a part of the test users')
     .option('--learners <n>', 'test users that the ranker is trained on', integer(10), 5000)
     .option('--trace <file>', 'requests by user, to try caches of results')
@@ -72,6 +84,7 @@ export function codesignCommand(): Command {
     .option('--requests <n>', 'test users that designs are chosen by', integer(10), 2000)
     .option('--report-requests <n>', 'others that judge the chosen one', integer(0), 2000)
     .option('--k <n>', 'results a request', integer(1), 20)
+    .optionsGroup('Designs:')
     .option(
       '--dims <n,n,…>',
       "leading values of the vectors (default: the model's prefixes)",
@@ -86,8 +99,16 @@ export function codesignCommand(): Command {
     .option('--designs <n>', 'designs tried at most', integer(1), 200)
     .option('--prices <file>', 'JSON with machines and prices (default: a table that is built in)')
     .option('--seed <n>', 'decides users, designs and order', integer(0), 42)
-    .option('--report <file>', 'a page with picture and table, by custom .html')
+    .optionsGroup('Options:')
+    .option('--report <file>', 'a page with picture and table, by custom .html', outputPath)
     .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      examples(
+        'lichen codesign --model model --interactions train.csv --test test.csv \\',
+        '                --qps 500 --slo 50 --ranker --report design.html',
+      ),
+    )
     .action(runCodesign);
 }
 

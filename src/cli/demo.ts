@@ -10,7 +10,7 @@ import { NO_ITEM, recommendBatch } from '../ranking/recommend.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
 import { tellBackend } from './backend-notice.js';
 import { grouped, openTerminal, table, timed, type Terminal } from './terminal.js';
-import { integer } from './usage.js';
+import { examples, integer } from './usage.js';
 
 interface DemoFlags {
   listeners: number;
@@ -36,6 +36,10 @@ export function demoCommand(): Command {
     .option('--dim <n>', 'values a vector', integer(2, 1024), 32)
     .option('--seed <n>', 'decides every random choice', integer(0), 42)
     .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      examples('lichen demo', 'lichen demo --listeners 500 --tracks 1000 --json'),
+    )
     .action(demo);
 }
 

@@ -9,7 +9,7 @@ import { writeLines } from '../vectors/lines.js';
 import { writeMatrix } from '../vectors/files.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
 import { openTerminal } from './terminal.js';
-import { oneOf } from './usage.js';
+import { examples, oneOf, outputPath } from './usage.js';
 
 interface EmbedFlags {
   model: string;
@@ -36,10 +36,17 @@ export function embedCommand(): Command {
       '--features <file>',
       'vectors of new items instead, by their features as in lichen train',
     )
-    .requiredOption('--output <file>', '.npy, .fvecs or .fbin, also with .gz')
-    .option('--keys <file>', 'also write the ids, one a line, for lichen build --keys')
+    .requiredOption('--output <file>', '.npy, .fvecs or .fbin, also with .gz', outputPath)
+    .option('--keys <file>', 'also write the ids, one a line, for lichen build --keys', outputPath)
     .option('--dtype <type>', 'f32, or f16 (.npy only)', oneOf(['f32', 'f16']), 'f32')
     .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      examples(
+        'lichen embed --model model --side item --output items.npy --keys ids.txt',
+        'lichen embed --model model --side user --histories new.txt --output new.npy',
+      ),
+    )
     .action(embed);
 }
 

@@ -12,7 +12,7 @@ import { TwoTowerModel } from '../towers/two-tower-model.js';
 import { readIntMatrix, readMatrix } from '../vectors/files.js';
 import type { Matrix } from '../vectors/matrix.js';
 import { grouped, openTerminal, table, type Terminal } from './terminal.js';
-import { integer, integers, oneOf } from './usage.js';
+import { examples, integer, integers, oneOf } from './usage.js';
 
 interface EvalFlags {
   index: string;
@@ -51,8 +51,14 @@ export function evalCommand(): Command {
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
-      '\nWithout --truth or --exact-input, the exact neighbours are found among the vectors of the index itself, as' +
-        ' its finest\nstorage has them; what quantization loses only the other two show.',
+      '\nWithout --truth or --exact-input, the exact neighbours are found among the vectors' +
+        '\nof the index itself, as its finest storage has them; what quantization loses only' +
+        '\nthe other two show.\n' +
+        examples(
+          'lichen eval --index items.lichen --queries users.npy --ef 16,64,256',
+          'lichen eval --index items.lichen --model model --interactions train.csv \\',
+          '            --test test.csv --k 20',
+        ),
     );
   return command.action(async (flags: EvalFlags) => {
     const { model, interactions, test } = flags;

@@ -9,8 +9,8 @@ import { openFeatureStore } from '../features/open-store.js';
 import type { OnlineStore } from '../features/store.js';
 import { storeStatistics } from '../features/store-report.js';
 import { importModule } from './modules.js';
-import { grouped, openTerminal, table, type Terminal } from './terminal.js';
-import { json } from './usage.js';
+import { grouped, keepsWhenInterrupted, openTerminal, table, type Terminal } from './terminal.js';
+import { examples, json } from './usage.js';
 
 interface Flags {
   definitions: string;
@@ -28,6 +28,15 @@ interface Definitions {
 export function featuresCommand(): Command {
   const command = new Command('features').description(
     'Load features into a store, get them from it, tell what it has.',
+  );
+  command.addHelpText(
+    'after',
+    examples(
+      'lichen features materialize --definitions views.js --store lmdb:features',
+      'lichen features get --definitions views.js --store lmdb:features \\',
+      '                    --keys \'{"track":[1,2]}\'',
+      'lichen features stats --definitions views.js --store redis://localhost:6379',
+    ),
   );
   for (const sub of [materializeCommand(), getCommand(), statsCommand()]) command.addCommand(sub);
   return command;
@@ -48,6 +57,9 @@ function materializeCommand(): Command {
     .option('--fresh', 'read the sources from the beginning')
     .action((flags: Flags & { view?: string; skipInvalid?: boolean; fresh?: boolean }) =>
       perform(flags, async (terminal, definitions, store) => {
+        keepsWhenInterrupted(
+          'the store has what is loaded, and the same command goes on from there',
+        );
         const views = batchViews(definitions, flags.view);
         const reports = [];
         for (const view of views) {

@@ -5,6 +5,7 @@ import { inspectSnapshot } from '../index/snapshot.js';
 import { machine, native } from '../native.js';
 import { memoryBytes } from '../vectors/memory.js';
 import { grouped, openTerminal, table } from './terminal.js';
+import { examples } from './usage.js';
 
 interface InspectFlags {
   index?: string;
@@ -18,7 +19,11 @@ export function inspectCommand(): Command {
     .description('Tell what is in a snapshot file and whether its checksums hold.')
     .option('--index <file>', 'a snapshot that lichen build saved')
     .option('--system', 'tell instead what lichen uses of this machine')
-    .option('--json', 'print the result as JSON');
+    .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      examples('lichen inspect --index items.lichen', 'lichen inspect --system'),
+    );
   return command.action(async (flags: InspectFlags) => {
     if ((flags.index === undefined) !== (flags.system === true)) {
       command.error("error: expected one of '--index <file>' and '--system'");

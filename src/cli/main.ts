@@ -1,62 +1,11 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander';
+import { CommanderError, type Command } from 'commander';
 import { LichenError } from '../errors.js';
-import { ownVersion } from '../vectors/packages.js';
-import { buildCommand } from './build.js';
-import { clusterCommand } from './cluster.js';
-import { codesignCommand } from './codesign.js';
-import { demoCommand } from './demo.js';
-import { embedCommand } from './embed.js';
-import { evalCommand } from './eval.js';
-import { featuresCommand } from './features.js';
-import { inspectCommand } from './inspect.js';
-import { nodeCommand } from './node.js';
-import { planCommand } from './plan.js';
-import { profileCommand } from './profile.js';
-import { publishCommand } from './publish.js';
-import { recommendCommand } from './recommend.js';
-import { searchCommand } from './search.js';
-import { serveCommand } from './serve.js';
-import { sweepCommand } from './sweep.js';
-import { trainCommand } from './train.js';
+import { program } from './program.js';
+import { interrupted } from './terminal.js';
 
 /** Wrong usage, as opposed to a failure of the work itself. */
 const USAGE_STATUS = 2;
-
-function program(): Command {
-  const root = new Command('lichen')
-    .description('Embedding retrieval: train two towers, embed, build an index, search, evaluate.')
-    .version(ownVersion())
-    .showHelpAfterError(false)
-    .helpCommand(false);
-  const commands = [
-    trainCommand(),
-    embedCommand(),
-    buildCommand(),
-    searchCommand(),
-    evalCommand(),
-    sweepCommand(),
-    profileCommand(),
-    planCommand(),
-    codesignCommand(),
-    recommendCommand(),
-    publishCommand(),
-    serveCommand(),
-    nodeCommand(),
-    clusterCommand(),
-    featuresCommand(),
-    inspectCommand(),
-    demoCommand(),
-  ];
-  for (const command of commands) root.addCommand(command);
-  for (const command of [root, ...commands, ...commands.flatMap((one) => one.commands)]) {
-    command
-      .exitOverride()
-      .allowExcessArguments(false)
-      .configureOutput({ writeErr: () => {} });
-  }
-  return root;
-}
 
 /** One line on stderr: what went wrong and its code. */
 function complain(what: string, code: string): void {
@@ -64,11 +13,12 @@ function complain(what: string, code: string): void {
 }
 
 async function main(): Promise<number> {
-  // A reader that closes the pipe early, such as head, is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
-  });
+  // A reader that closes the pipe early, such as head, is no failure; files are written nevertheless.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
   const root = program();
   try {
     if (process.argv.length < 3) throw new CommanderError(1, 'lichen.noCommand', usage(root));
@@ -80,6 +30,12 @@ async function main(): Promise<number> {
       complain(error.message.replace(/^error: /, ''), 'ERR_LICHEN_ARGUMENT');
       return USAGE_STATUS;
     }
+    const stop = interrupted();
+    if (stop !== undefined && isAbort(error)) {
+      const kept = stop.kept === undefined ? '' : `; ${stop.kept}`;
+      complain(`interrupted by ${stop.signal}${kept}`, 'ERR_LICHEN_ABORTED');
+      return stop.status;
+    }
     if (error instanceof LichenError) {
       complain(error.message, error.code);
       return 1;
@@ -90,11 +46,26 @@ async function main(): Promise<number> {
   }
 }
 
+/** Whether work gave up because it was told to. */
+function isAbort(error: unknown): boolean {
+  const { code, name, message } = error as { code?: unknown; name?: unknown; message?: unknown };
+  return code === 'ERR_LICHEN_ABORTED' || name === 'AbortError' || message === 'interrupted';
+}
+
 function usage(root: Command): string {
   const names = root.commands.map((command) => command.name()).join(', ');
   return `expected a command (${names}); lichen --help tells more`;
 }
 
+// A promise that is never settled keeps no process alive: that must not look like success.
+let isDone = false;
+process.once('exit', () => {
+  if (isDone) return;
+  complain('ended before its work was done: something never answered', 'ERR_LICHEN_INTERNAL');
+  process.exitCode = 1;
+});
+
 void main().then((status) => {
+  isDone = true;
   process.exitCode = status;
 });

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { ClusterNode } from '../cluster/cluster-node.js';
 import { addressOf, withNats, type NatsFlags } from './nats-options.js';
 import { openTerminal } from './terminal.js';
-import { integer } from './usage.js';
+import { examples, integer } from './usage.js';
 
 interface ShardNumber {
   readonly shard: number;
@@ -26,6 +26,10 @@ export function nodeCommand(): Command {
     .option('--checkpoint-every <n>', 'changes from which a snapshot is made', integer(1))
     .option('--grace <ms>', 'for answering to a version that was replaced', integer(0, 86_400_000))
     .option('--json', 'print when it is ready as JSON')
+    .addHelpText(
+      'after',
+      examples('lichen node --name items --shard 0/3 --dir replica-0 --nats nats://10.0.0.7'),
+    )
     .action(runNode);
 }
 
@@ -48,7 +52,6 @@ async function runNode(flags: NodeFlags): Promise<void> {
   });
   const stop = () => void node.close();
   terminal.signal.addEventListener('abort', stop, { once: true });
-  process.once('SIGTERM', stop);
   const isReady = await node.ready.then(
     () => true,
     () => false,

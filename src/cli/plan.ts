@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { fileError, LichenFileError } from '../errors.js';
 import { parseStored, type StoredAs } from '../evaluation/candidate.js';
 import { measureCapacity, requireCapacity, type Capacity } from '../planning/capacity.js';
@@ -10,7 +10,16 @@ import { writeChunks } from '../vectors/bytes.js';
 import { readMatrix } from '../vectors/files.js';
 import { METRICS, type Metric } from '../vectors/metric.js';
 import { grouped, openTerminal, table, type Terminal } from './terminal.js';
-import { argument, integer, integers, oneOf, positiveNumber, share } from './usage.js';
+import {
+  argument,
+  examples,
+  integer,
+  integers,
+  oneOf,
+  outputPath,
+  positiveNumber,
+  share,
+} from './usage.js';
 
 interface PlanFlags {
   items: number;
@@ -42,34 +51,44 @@ interface PlanFlags {
 export function planCommand(): Command {
   return new Command('plan')
     .description('Plan machines: how many, of which kind, at what cost, with which latency.')
+    .optionsGroup('Demand:')
     .requiredOption('--items <n>', 'vectors, such as 1e8', count)
     .requiredOption('--dim <n>', 'values a vector', integer(1, 65536))
     .requiredOption('--qps <n>', 'requests a second at the peak', positiveNumber)
     .requiredOption('--slo <ms>', 'latency that the percentile must keep to', positiveNumber)
+    .optionsGroup('Demand:')
     .option('--percentile <p>', '50, 99 or 99.9', percentile, 99)
     .option('--availability <share>', 'of the time that all shards keep to it', share, 0.999)
     .option('--utilization <share>', 'of the processors, at the peak', share, 0.6)
     .option('--memory-share <share>', 'of the memory of a machine that may be filled', share, 0.75)
     .option('--mean-share <share>', 'the mean rate, of that at the peak', positiveNumber, 1)
     .option('--growth <share>', 'by which the items may grow', share, 0.2)
-    .option(
-      '--storage <type>',
-      'storage[/pca][+rerank][@efConstruction][:m]',
-      (text) => argument(() => parseStored(text)),
-      parseStored('i8'),
+    .optionsGroup('Index:')
+    .addOption(
+      new Option('--storage <type>', 'storage[/pca][+rerank][@efConstruction][:m]')
+        .argParser((text) => argument(() => parseStored(text)))
+        .default(parseStored('i8'), 'i8'),
     )
     .option('--index <kind>', 'hnsw or flat', oneOf(['flat', 'hnsw']), 'hnsw')
     .option('--metric <metric>', METRICS.join(', '), oneOf(METRICS), 'dot')
     .option('--k <n>', 'results a request', integer(1), 10)
     .option('--ef <n>', 'search beam', integer(1), 64)
     .option('--overhead <µs>', 'of the processor, a request beside its search', positiveNumber, 250)
+    .optionsGroup('Measuring and prices:')
     .option('--input <file>', 'vectors to measure with (default: made from the seed)')
     .option('--rows <n,n,…>', 'numbers of vectors that are measured', integers)
     .option('--prices <file>', 'JSON with machines and prices (default: a table that is built in)')
     .option('--capacity <file>', 'measurements that --save-capacity wrote, instead of new ones')
-    .option('--save-capacity <file>', 'keeps the measurements')
+    .option('--save-capacity <file>', 'keeps the measurements', outputPath)
     .option('--seed <n>', 'decides vectors and simulations', integer(0), 42)
     .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      examples(
+        'lichen plan --items 1e8 --dim 128 --qps 5000 --slo 50',
+        'lichen plan --items 2e7 --dim 64 --qps 800 --slo 30 --input items.npy',
+      ),
+    )
     .action(plan);
 }
 

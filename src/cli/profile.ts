@@ -6,7 +6,7 @@ import { readTrace } from '../planning/trace.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
 import { readMatrix } from '../vectors/files.js';
 import { grouped, openTerminal, table, type Terminal } from './terminal.js';
-import { integer, integers, numbers, positiveNumber } from './usage.js';
+import { examples, integer, integers, numbers, positiveNumber } from './usage.js';
 
 interface ProfileFlags {
   index: string;
@@ -52,6 +52,10 @@ export function profileCommand(): Command {
     .option('--sample <share>', "of the trace's keys that is looked at", positiveNumber)
     .option('--seed <n>', 'decides which vectors are searched for', integer(0), 42)
     .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      examples('lichen profile --index items.lichen --model model --trace requests.txt'),
+    )
     .action(profile);
 }
 

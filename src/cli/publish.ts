@@ -3,7 +3,7 @@ import { openIndex } from '../index/open.js';
 import { publishIndex, readPublished } from '../index/published.js';
 import type { Key } from '../index/types.js';
 import { grouped, openTerminal } from './terminal.js';
-import { integer } from './usage.js';
+import { examples, integer } from './usage.js';
 
 interface PublishFlags {
   index: string;
@@ -22,6 +22,10 @@ export function publishCommand(): Command {
     .option('--model-version <text>', 'of the model that made the vectors')
     .option('--keep <n>', 'versions kept besides', integer(0, 1000), 1)
     .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      examples('lichen publish --index items.lichen --folder items --model-version towers-7'),
+    )
     .action(publish);
 }
 

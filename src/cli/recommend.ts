@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { LichenArgumentError } from '../errors.js';
+import { LichenArgumentError, shown } from '../errors.js';
 import { openIndex } from '../index/open.js';
 import type { Key } from '../index/types.js';
 import { itemsOf } from '../interactions/interactions.js';
@@ -8,7 +8,7 @@ import { NO_ITEM, recommendBatch } from '../ranking/recommend.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
 import { matrix } from '../vectors/matrix.js';
 import { openTerminal, type Terminal } from './terminal.js';
-import { integer, share } from './usage.js';
+import { examples, integer, share } from './usage.js';
 
 interface RecommendFlags {
   model: string;
@@ -25,7 +25,7 @@ interface RecommendFlags {
 
 /** `lichen recommend` */
 export function recommendCommand(): Command {
-  return new Command('recommend')
+  const command = new Command('recommend')
     .description('Recommend items to a user of a model, or to a new user by what was met.')
     .requiredOption('--model <folder>', 'a model that lichen train saved')
     .requiredOption('--index <file>', "a snapshot of the model's item vectors, by lichen build")
@@ -37,7 +37,21 @@ export function recommendCommand(): Command {
     .option('--recall <share>', 'instead of --ef: the recall wanted, as calibrated', share)
     .option('--exact', 'score every item in the finest storage')
     .option('--json', 'print the result as JSON')
-    .action(recommend);
+    .addHelpText(
+      'after',
+      examples(
+        'lichen recommend --model model --index items.lichen --user u17 \\',
+        '                 --interactions plays.csv',
+        'lichen recommend --model model --index items.lichen --history i3,i9',
+      ),
+    )
+    .action(async (flags: RecommendFlags) => {
+      if ((flags.user === undefined) === (flags.history === undefined)) {
+        command.error("error: expected one of '--user <id>' and '--history <id,…>'");
+      }
+      await recommend(flags);
+    });
+  return command;
 }
 
 function ids(text: string): string[] {
@@ -47,9 +61,6 @@ function ids(text: string): string[] {
 async function recommend(flags: RecommendFlags): Promise<void> {
   const terminal = openTerminal(flags.json === true);
   const { user, history } = flags;
-  if ((user === undefined) === (history === undefined)) {
-    throw new LichenArgumentError('ERR_LICHEN_ARGUMENT', 'give either --user or --history');
-  }
   const model = await TwoTowerModel.open(flags.model, { signal: terminal.signal });
   using index = await openIndex<Key>(flags.index);
   const vector = history ? await model.encodeNewUsers([{ history }]) : model.encodeUsers([user!]);
@@ -81,10 +92,24 @@ async function knownItems(
   { user, history, interactions }: RecommendFlags,
   { signal }: Terminal,
 ): Promise<number[]> {
-  const met = (history ?? []).map((id) => items.indexOf(id)).filter((item) => item >= 0);
+  const met = metItems(items, history ?? []);
   if (interactions === undefined || user === undefined) return [...new Set(met)];
   const read = await readInteractions(interactions, { users, items, signal });
   return [...itemsOf(read, users.indexOf(user))];
+}
+
+/** Indices of the items of a history; those that the model does not know are told. @throws ERR_LICHEN_UNKNOWN_KEY */
+function metItems(items: TwoTowerModel['items'], history: readonly string[]): number[] {
+  const unknown = history.filter((id) => items.indexOf(id) < 0);
+  if (unknown.length > 0) {
+    const names = unknown.map(shown).join(', ');
+    const message = `not among the model's ${items.size} items: ${names}`;
+    if (unknown.length === history.length) {
+      throw new LichenArgumentError('ERR_LICHEN_UNKNOWN_KEY', `${message}; no others are given`);
+    }
+    process.stderr.write(`lichen: ${message}; left out\n`);
+  }
+  return history.map((id) => items.indexOf(id)).filter((item) => item >= 0);
 }
 
 function dot(a: Float32Array, b: Float32Array): number {

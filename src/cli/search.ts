@@ -5,7 +5,7 @@ import type { Key } from '../index/types.js';
 import type { Where } from '../index/where.js';
 import { readMatrix, writeIntMatrix } from '../vectors/files.js';
 import { openTerminal, timed } from './terminal.js';
-import { integer, json as jsonObject, share } from './usage.js';
+import { examples, integer, json as jsonObject, outputPath, share } from './usage.js';
 
 interface SearchFlags {
   index: string;
@@ -42,8 +42,15 @@ export function searchCommand(): Command {
     .option('--group-by <attribute>', 'find few vectors of each of its values')
     .option('--group-size <n>', 'with --group-by: at most so many (default: 1)', integer(1))
     .option('--threads <n>', 'threads (default: every processor)', integer(1, 1024))
-    .option('--output <file>', 'write the keys, one row a query: .npy, .ivecs or .ibin')
+    .option('--output <file>', 'write the keys, one row a query: .npy, .ivecs or .ibin', outputPath)
     .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      examples(
+        'lichen search --index items.lichen --queries users.npy --k 5',
+        `lichen search --index items.lichen --queries users.npy --filter '{"year":1990}'`,
+      ),
+    )
     .action(search);
 }
 

@@ -20,7 +20,7 @@ import { importPackage } from '../vectors/packages.js';
 import { importModule } from './modules.js';
 import { builtInConfig, readServeConfig, type WhatIsServed } from './serve-config.js';
 import { grouped, openTerminal, type Terminal } from './terminal.js';
-import { integer } from './usage.js';
+import { examples, integer } from './usage.js';
 
 interface ServeFlags {
   config?: string;
@@ -42,6 +42,15 @@ export function serveCommand(): Command {
       integer(0, 65535),
     )
     .option('--json', 'print where it listens as JSON')
+    .addHelpText(
+      'after',
+      '\nA configuration names an index (a snapshot, or a folder of lichen publish) and more:' +
+        '\n  { "index": "items.lichen", "model": "model", "known": "train.csv", "slo": 50 }\n' +
+        examples(
+          'lichen serve                                     the built-in music service',
+          'lichen serve --config serve.json --port 8080',
+        ),
+    )
     .action(serve);
 }
 
@@ -88,9 +97,9 @@ function logOf(log: ServerOptions['log'] = 'info'): ServerOptions['log'] {
 
 /** Waits for Ctrl-C, or for the process to be told to end. */
 async function stopped(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
   await new Promise<void>((resolve) => {
     signal.addEventListener('abort', () => resolve(), { once: true });
-    process.once('SIGTERM', () => resolve());
   });
 }
 

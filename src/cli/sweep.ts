@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { readAnnBenchmarks } from '../evaluation/ann-benchmarks.js';
 import { crossCandidates, parseStored, type StoredAs } from '../evaluation/candidate.js';
 import { writeReport } from '../evaluation/report.js';
@@ -14,8 +14,18 @@ import { isHdf5 } from '../vectors/hdf5.js';
 import { matrixRows, type IntMatrix, type Matrix } from '../vectors/matrix.js';
 import { METRICS, type Metric } from '../vectors/metric.js';
 import { Random } from '../vectors/random.js';
-import { grouped, openTerminal, table, type Terminal } from './terminal.js';
-import { argument, integer, integers, listOf, oneOf, positiveNumber, share } from './usage.js';
+import { grouped, keepsWhenInterrupted, openTerminal, table, type Terminal } from './terminal.js';
+import {
+  argument,
+  examples,
+  integer,
+  integers,
+  listOf,
+  oneOf,
+  outputPath,
+  positiveNumber,
+  share,
+} from './usage.js';
 
 interface SweepFlags {
   input: string;
@@ -43,6 +53,7 @@ interface SweepFlags {
   json?: boolean;
 }
 
+const STORAGES = 'f32,i8+f16,i4+i8';
 const DEFAULT_EFS = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 512];
 
 /** `lichen sweep` */
@@ -51,6 +62,7 @@ export function sweepCommand(): Command {
     text.split(',').map((part) => argument(() => parseStored(part.trim())));
   return new Command('sweep')
     .description('Build and measure many configurations: recall against speed, latency and bytes.')
+    .optionsGroup('Data:')
     .requiredOption('--input <file>', 'vectors, or an .hdf5 file of ann-benchmarks, with all of it')
     .option('--queries <file>', 'vectors to search for (default: test, of an .hdf5 file)')
     .option(
@@ -62,15 +74,16 @@ export function sweepCommand(): Command {
       `${METRICS.join(', ')} (default: of an .hdf5 file)`,
       oneOf(METRICS),
     )
-    .option(
-      '--storage <list>',
-      'storage[/pca][+rerank][@efConstruction][:m], commas between',
-      stored,
-      stored('f32,i8+f16,i4+i8'),
+    .addOption(
+      new Option('--storage <list>', 'storage[/pca][+rerank][@efConstruction][:m], commas between')
+        .argParser(stored)
+        .default(stored(STORAGES), STORAGES),
     )
+    .optionsGroup('Indexes:')
     .option('--index <list>', 'hnsw, flat', listOf(['flat', 'hnsw'] as const), ['hnsw' as const])
     .option('--m <n,n,…>', 'links a vector', integers, [16])
     .option('--ef-construction <n,n,…>', 'beams while building', integers, [100])
+    .optionsGroup('Measuring:')
     .option('--ef <n,n,…>', 'search beams', integers, DEFAULT_EFS)
     .option('--oversample <n,n,…>', 'candidates a result (default: by storage type)', integers)
     .option('--k <n>', 'results a query', integer(1), 10)
@@ -81,15 +94,22 @@ export function sweepCommand(): Command {
     .option('--load <share>', 'of its capacity, at which latency under load is told', share, 0.7)
     .option('--threads <n>', 'threads that build (default: every processor)', integer(1, 1024))
     .option('--seed <n>', 'decides which queries, in which order', integer(0), 42)
+    .optionsGroup('Results:')
     .option('--state <folder>', 'keeps indexes and measurements; goes on with what is there')
-    .option('--report <file>', 'a page with picture and table, by custom .html')
-    .option('--csv <file>', 'the table')
+    .option('--report <file>', 'a page with picture and table, by custom .html', outputPath)
+    .option('--csv <file>', 'the table', outputPath)
     .option('--ann-benchmarks <folder>', 'results as ann-benchmarks keeps them, a file a point')
     .option('--json', 'print the result as JSON')
+    .optionsGroup('Options:')
     .addHelpText(
       'after',
-      '\nA sweep that was interrupted goes on where it ended when it is started again. Without --state its folder' +
-        '\n(INPUT.sweep, here) goes once it is done.',
+      '\nA sweep that was interrupted goes on where it ended when it is started again.' +
+        '\nWithout --state its folder (INPUT.sweep, here) goes once it is done.\n' +
+        examples(
+          'lichen sweep --input items.npy --queries users.npy --metric dot \\',
+          '             --storage f32,i8+f16,i4+i8 --report sweep.html --csv sweep.csv',
+          'lichen sweep --input sift-128-euclidean.hdf5 --peers hnswlib,usearch',
+        ),
     )
     .action(runSweep);
 }
@@ -101,6 +121,7 @@ async function runSweep(flags: SweepFlags): Promise<void> {
   const data = await dataOf(flags, terminal);
   const folder = flags.state ?? `${basename(flags.input)}.sweep`;
   const dataset = basename(flags.input).replace(/\.(gz|hdf5|h5)$/gi, '');
+  keepsWhenInterrupted(`${folder} has what is measured, and the same command goes on with it`);
   const result = await terminal.withProgress('sweep', (report) =>
     sweep({
       ...data,

@@ -4,7 +4,7 @@ import { SingleBar } from 'cli-progress';
 export interface Terminal {
   /** Whether stdout holds one JSON document and nothing else. */
   readonly json: boolean;
-  /** Fires at Ctrl-C. */
+  /** Fires at Ctrl-C, and when the process is told to end. */
   readonly signal: AbortSignal;
   /** Writes a line to stdout, unless it is JSON that is wanted. */
   say(line: string): void;
@@ -19,10 +19,31 @@ export interface Terminal {
 
 const BAR_AFTER_MS = 1000;
 
+/** The signals that end a command, and the status that it ends with then. */
+const STATUS_OF = { SIGINT: 130, SIGTERM: 143 } as const;
+let interruption: keyof typeof STATUS_OF | undefined;
+let kept: string | undefined;
+
+/** What interrupted the command of this process, if something did, and the exit status that says so. */
+export function interrupted() {
+  return interruption && { signal: interruption, status: STATUS_OF[interruption], kept };
+}
+
+/** What becomes of the work of a command that is interrupted from now on, if it is not all given up. */
+export function keepsWhenInterrupted(what: string): void {
+  kept = what;
+}
+
 /** The terminal of this process. */
 export function openTerminal(json: boolean): Terminal {
   const controller = new AbortController();
-  process.once('SIGINT', () => controller.abort(new Error('interrupted')));
+  // Once: who asks again does not want to wait for the work to give up.
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => {
+      interruption ??= name;
+      controller.abort(new Error('interrupted'));
+    });
+  }
   return {
     json,
     signal: controller.signal,

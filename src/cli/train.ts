@@ -9,7 +9,16 @@ import type { Vocabulary } from '../interactions/vocabulary.js';
 import { tellBackend } from './backend-notice.js';
 import { grouped, openTerminal, timed, type Terminal } from './terminal.js';
 import { heldOut, parseHoldOut, testMetrics, type HoldOut } from './train-test.js';
-import { integer, integers, nonNegativeNumber, oneOf, positiveNumber, share } from './usage.js';
+import {
+  examples,
+  integer,
+  integers,
+  nonNegativeNumber,
+  oneOf,
+  outputPath,
+  positiveNumber,
+  share,
+} from './usage.js';
 
 interface TrainFlags extends Pick<
   TwoTowerOptions,
@@ -54,6 +63,7 @@ export function trainCommand(): Command {
     TWO_TOWER_DEFAULTS;
   return new Command('train')
     .description('Train two towers on interactions; save the model to a folder.')
+    .optionsGroup('Data:')
     .requiredOption(
       '--interactions <file>',
       'lines "user item item …", or .csv/.tsv rows "user item [rating] [timestamp]"; .gz too',
@@ -66,7 +76,7 @@ export function trainCommand(): Command {
       parseHoldOut,
     )
     .option('--cut-offs <k,…>', 'k of the metrics', integers, [20, 50])
-    .requiredOption('--output <folder>', 'where the model is saved')
+    .requiredOption('--output <folder>', 'where the model is saved', outputPath)
     .option(
       '--item-features <file>',
       'lines "item value value …", or .jsonl {"id": …, "name": value, …}',
@@ -74,6 +84,7 @@ export function trainCommand(): Command {
     .option('--user-features <file>', 'the same of users')
     .option('--texts <names>', 'features of .jsonl files that are texts, with commas between')
     .option('--initial <folder>', 'a model to start from: its rows are taken for the same ids')
+    .optionsGroup('Towers:')
     .option(
       '--user-tower <kind>',
       'what a user is: history (default), attention or id',
@@ -83,6 +94,7 @@ export function trainCommand(): Command {
     .option('--loss <name>', 'softmax (default), bpr or ccl', oneOf(['softmax', 'bpr', 'ccl']))
     .option('--dim <n>', `values a vector (default: ${dim})`, integer(1, 4096))
     .option('--prefixes <n,…>', 'lengths whose prefixes are to be good vectors too', integers)
+    .optionsGroup('Training:')
     .option('--epochs <n>', `passes over the users (default: ${epochs})`, integer(1, 100_000))
     .option('--batch-size <n>', `users a step (default: ${batchSize})`, integer(2, 65536))
     .option('--negatives <n>', `negatives a step (default: ${negatives})`, integer(0, 1_048_576))
@@ -120,7 +132,16 @@ export function trainCommand(): Command {
     )
     .option('--seed <n>', `decides every random choice (default: ${seed})`, integer(0))
     .option('--backend <name>', 'TensorFlow.js backend', oneOf(['auto', ...BACKENDS]))
+    .optionsGroup('Options:')
     .option('--json', 'print the result as JSON')
+    .addHelpText(
+      'after',
+      examples(
+        'lichen train --interactions plays.csv --hold-out last --output model',
+        'lichen train --interactions train.txt.gz --test test.txt.gz --user-tower id \\',
+        '             --graph-layers 2 --output model',
+      ),
+    )
     .action(train);
 }
 

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { InvalidArgumentError } from 'commander';
-import { LichenError } from '../errors.js';
+import { LichenError, LichenFileError } from '../errors.js';
 
 // Parsers of option values. Commander turns what they throw into a usage error, exit status 2.
 
@@ -97,4 +99,22 @@ export function percentile(text: string): number {
   const value = finiteNumber(text);
   if (value >= 1 && value <= 99.9) return value;
   throw new InvalidArgumentError('Expected a number from 1 to 99.9.');
+}
+
+/**
+ * Parses the path of something that is written at the end of long work: that there is no folder for it is said before.
+ * @throws ERR_LICHEN_NOT_FOUND
+ */
+export function outputPath(text: string): string {
+  const folder = dirname(text);
+  if (existsSync(folder)) return text;
+  throw new LichenFileError(
+    'ERR_LICHEN_NOT_FOUND',
+    `cannot write ${text}: no such file or folder: ${folder}`,
+  );
+}
+
+/** What stands at the end of a command's help. */
+export function examples(...lines: string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`;
 }

@@ -40,12 +40,31 @@ describe('the command line, given bad input', () => {
   const search = (...more: string[]): string[] => ['search', '--index', at('ok.lichen'), ...more];
 
   const cases: [string, () => string[], number, string, RegExp][] = [
-    ['no command', () => [], 2, 'ARGUMENT', /expected a command \(train, embed, build/],
-    ['an unknown command', () => ['trian'], 2, 'ARGUMENT', /unknown command 'trian'/],
+    ['no command', () => [], 2, 'ARGUMENT', /expected a command \(train, embed, recommend/],
+    [
+      'an unknown command',
+      () => ['trian'],
+      2,
+      'ARGUMENT',
+      /unknown command 'trian' \(Did you mean train\?\); lichen --help tells more/,
+    ],
+    [
+      'an unknown option where another is missing',
+      () => ['cluster', 'create', '--shrds=3'],
+      2,
+      'ARGUMENT',
+      /option '--shrds' \(Did you mean --shards\?\); lichen cluster create --help tells/,
+    ],
     ['an unknown option', () => build(at('ok.npy'), '--M', '3'), 2, 'ARGUMENT', /option '--M'/],
     ['a missing option', () => ['build'], 2, 'ARGUMENT', /option '--input <file>' not specified/],
     ['an option without value', () => ['build', '--input'], 2, 'ARGUMENT', /argument missing/],
-    ['a bad metric', () => build(at('ok.npy'), '--metric', 'ip'), 2, 'ARGUMENT', /dot, cosine, l2/],
+    [
+      'a bad metric',
+      () => build(at('ok.npy'), '--metric', 'ip'),
+      2,
+      'ARGUMENT',
+      /one of dot, cosine, l2; lichen build --help tells more/,
+    ],
     [
       'a filter that is no JSON',
       () => search('--queries', 'q', '--filter', '{'),
@@ -169,6 +188,13 @@ describe('the command line, given bad input', () => {
       'NOT_FOUND',
       /no such file or folder/,
     ],
+    [
+      'a folder that is not there, before any work',
+      () => train(at('no.txt'), '--output', `${out}/no/model`),
+      1,
+      'NOT_FOUND',
+      /cannot write .*no such file or folder: .*no \(/,
+    ],
     ['no interactions', () => train(at('empty.txt')), 1, 'EMPTY', /holds no interactions/],
     ['missing interactions', () => train(at('no.txt')), 1, 'NOT_FOUND', /no\.txt/],
     ['a ragged row', () => train(at('bad.csv')), 1, 'FORMAT', /line 3: expected 2 fields, got 1/],
@@ -223,21 +249,7 @@ describe('the command line, given bad input', () => {
     expect([run.status, run.stdout]).toEqual([1, '']);
   });
 
-  it('explains every command', () => {
-    for (const command of [
-      'train',
-      'embed',
-      'build',
-      'search',
-      'eval',
-      'recommend',
-      'inspect',
-      'demo',
-    ]) {
-      const { status, stdout } = lichen(command, '--help');
-      expect(status).toBe(0);
-      expect(stdout).toMatch(new RegExp(`^Usage: lichen ${command} \\[options\\]\n\n\\w`));
-    }
+  it('tells its version', () => {
     expect(lichen('--version').stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
 });

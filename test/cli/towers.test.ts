@@ -115,8 +115,6 @@ describe('train, embed and recommend with towers of histories', () => {
     const asked = ['recommend', '--model', at('model'), '--index', at('items.lichen')];
     const both = ['train', '--interactions', at('met.txt'), '--output', at('x')];
     for (const [args, message] of [
-      [asked, /give either --user or --history/],
-      [[...asked, '--user', '3', '--history', '2'], /give either/],
       [[...asked, '--user', 'nobody'], /user "nobody" is not among the model's 60 users/],
       [[...both, '--test', at('met.txt'), '--hold-out', 'last'], /--test or --hold-out, not both/],
       [
@@ -138,7 +136,19 @@ describe('train, embed and recommend with towers of histories', () => {
       expect(stderr).toMatch(message);
       expect(status).toBe(1);
     }
-    const wrong = lichen(...both, '--hold-out', 'first');
-    expect(wrong.status).toBe(2);
+    expect(lichen(...both, '--hold-out', 'first').status).toBe(2);
+    const neither = lichen(...asked);
+    expect([neither.status, neither.stderr]).toEqual([
+      2,
+      expect.stringMatching(/expected one of '--user <id>' and '--history <id,…>'/),
+    ]);
+    const partly = lichen(...asked, '--history', '2,x,4', '--json');
+    expect(partly.stderr).toBe('lichen: not among the model\'s 40 items: "x"; left out\n');
+    expect(partly.status).toBe(0);
+    const unknown = lichen(...asked, '--history', 'x,y');
+    expect([unknown.status, unknown.stderr]).toEqual([
+      1,
+      expect.stringMatching(/items: "x", "y"; no others are given \(ERR_LICHEN_UNKNOWN_KEY\)/),
+    ]);
   });
 });
