@@ -113,7 +113,8 @@ function keep(flags: Kept, document: object, outcomes: readonly Outcome[]): void
   if (flags.json !== undefined) {
     writeFileSync(flags.json, `${JSON.stringify(document, null, 2)}\n`);
   }
-  if (flags.html !== undefined) writeFileSync(flags.html, benchPage(outcomes));
+  if (flags.html !== undefined)
+    writeFileSync(flags.html, benchPage(outcomes, flags.quick === true));
 }
 
 /** `npm run bench` with arguments: its exit status. `complain` is told what went wrong. */

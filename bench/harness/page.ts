@@ -9,6 +9,7 @@ import { tablesOf } from './run-suite.js';
 
 const STYLE = join(__dirname, '..', '..', 'src', 'evaluation', 'report', 'page.css');
 const MORE_STYLE = `
+a { color: var(--accent); }
 nav ul { columns: 3 16rem; padding: 0; list-style: none; }
 h3 { font-size: 0.95rem; margin: 1.2rem 0 0.3rem; }
 pre { margin: 0.6rem 0; white-space: pre-wrap; font-size: 0.82rem; color: var(--quiet); }
@@ -19,7 +20,7 @@ section { border-top: 1px solid var(--line); margin-top: 2rem; }
 `;
 
 /** A page with the tables and pictures of suites; all of it is in the one document, which fetches and runs nothing. */
-export function benchPage(outcomes: readonly Outcome[], made = new Date()): string {
+export function benchPage(outcomes: readonly Outcome[], isQuick = false): string {
   const { processor, threads, memoryGiB, isa, node, platform, version } = describeMachine();
   const machine = `${processor}, ${threads} threads, ${memoryGiB} GiB, ${isa}`;
   return `<!doctype html>
@@ -34,7 +35,8 @@ export function benchPage(outcomes: readonly Outcome[], made = new Date()): stri
 <body>
 <header>
 <h1>lichen, measured</h1>
-<dl>${facts({ machine, software: `lichen ${version}, Node.js ${node}, ${platform}`, made: made.toISOString() })}</dl>
+<dl>${facts({ machine, software: `lichen ${version}, Node.js ${node}, ${platform}`, made: new Date().toISOString() })}</dl>
+${isQuick ? '<p>A quick run: sizes are small, and the figures say little.</p>' : ''}
 </header>
 <nav aria-label="Suites"><ul>${outcomes.map(link).join('')}</ul></nav>
 <main>${outcomes.map(section).join('\n')}</main>
@@ -56,12 +58,14 @@ function link(outcome: Outcome): string {
 
 function section({ suite, report, failure }: Outcome): string {
   const tables = report === undefined ? [] : tablesOf(suite, report.results);
+  // How far it has come is for those who wait.
+  const said = (report?.said ?? []).filter((line) => !/: (done|building the graph)$/.test(line));
   return `<section id="${suite.name}">
 <h2>${suite.name}</h2>
 <p>${escaped(suite.description)}</p>
 ${report === undefined ? '' : `<p><code>npm run bench -- ${escaped(commandOf(suite.name, report.options))}</code></p>`}
 ${failure === undefined ? '' : `<pre class="failure">${escaped(failure)}</pre>`}
-${report && report.said.length > 0 ? `<pre>${escaped(report.said.join('\n'))}</pre>` : ''}
+${said.length > 0 ? `<pre>${escaped(said.join('\n'))}</pre>` : ''}
 ${(report?.pictures ?? []).join('\n')}
 ${tables.map(tableHtml).join('\n')}
 </section>`;
