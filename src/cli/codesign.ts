@@ -13,6 +13,7 @@ import { InteractionRanker } from '../towers/interaction-ranker.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
 import { Random } from '../vectors/random.js';
 import { tellBackend } from './backend-notice.js';
+import { requireNewPairs } from './known-pairs.js';
 import { grouped, openTerminal, table, type Terminal } from './terminal.js';
 import {
   counts,
@@ -122,6 +123,7 @@ async function runCodesign(flags: CodesignFlags): Promise<void> {
   const vocabularies = { users, items, signal };
   const known = await readInteractions(flags.interactions, vocabularies);
   const later = await readInteractions(flags.test, vocabularies);
+  requireNewPairs(known, later);
   const prices = flags.prices === undefined ? DEFAULT_PRICES : await readPrices(flags.prices);
   const trace =
     flags.trace === undefined

@@ -11,6 +11,7 @@ import { recommendBatch } from '../ranking/recommend.js';
 import { TwoTowerModel } from '../towers/two-tower-model.js';
 import { readIntMatrix, readMatrix } from '../vectors/files.js';
 import type { Matrix } from '../vectors/matrix.js';
+import { requireNewPairs } from './known-pairs.js';
 import { grouped, openTerminal, table, type Terminal } from './terminal.js';
 import { examples, integer, integers, oneOf } from './usage.js';
 
@@ -152,6 +153,7 @@ async function evalRecommendations(
   const { users: userIds, items } = model;
   const known = await readInteractions(flags.interactions, { users: userIds, items, signal });
   const test = await readInteractions(flags.test, { users: userIds, items, signal });
+  requireNewPairs(known, test);
   const request = { index, items, queries: model.userVectors, known };
   const measure = async (label: string, search: { ef?: number; exact?: boolean }) => {
     const ranked = await terminal.withProgress(label, (onProgress) =>

@@ -11,6 +11,7 @@ import { NO_ITEM, recommendBatch } from '../ranking/recommend.js';
 import type { FeatureColumns } from '../towers/features.js';
 import { TWO_TOWER_DEFAULTS } from '../towers/options.js';
 import type { TwoTowerModel } from '../towers/two-tower-model.js';
+import { requireNewPairs } from './known-pairs.js';
 import type { Terminal } from './terminal.js';
 import { share } from './usage.js';
 
@@ -51,7 +52,9 @@ export async function heldOut(
   }
   if (test !== undefined) {
     const { users, items } = interactions;
-    return { train: interactions, test: await readInteractions(test, { users, items, signal }) };
+    const tested = await readInteractions(test, { users, items, signal });
+    requireNewPairs(interactions, tested);
+    return { train: interactions, test: tested };
   }
   switch (holdOut?.kind) {
     case undefined:
