@@ -14,6 +14,7 @@ interface Flags {
   minutes: number;
   rows: number;
   seed: number;
+  only?: string;
   json?: boolean;
 }
 
@@ -34,6 +35,7 @@ async function main(): Promise<number> {
     .option('--minutes <n>', 'how long', number(0.01, 100_000), 30)
     .option('--rows <n>', 'vectors that the index may have', number(1000, 1_000_000), 20_000)
     .option('--seed <n>', 'decides what is asked and changed', number(0, 2 ** 31), 1)
+    .option('--only <text>', 'only traffic with this in its name, to find a cause')
     .option('--json', 'print the result as JSON')
     .addHelpText('after', `\n${CRITERION}`)
     .allowExcessArguments(false)
@@ -50,9 +52,12 @@ async function main(): Promise<number> {
   const { processor, threads, isa, node } = describeMachine();
   say(`soak for ${flags.minutes} minutes: ${processor}, ${threads} threads, ${isa}, node ${node}`);
   const { signal } = controller;
-  const { rows, seed, minutes } = flags;
+  const { rows, seed, minutes, only } = flags;
   const onProgress = (progress: Progress): void => say(progressLine(progress));
-  const result = await soak({ rows, seed, seconds: 60 * minutes, signal, onProgress });
+  const result = await soak({
+    ...{ rows, seed, seconds: 60 * minutes, signal, onProgress },
+    ...(only !== undefined && { only }),
+  });
   const { lines, failures, numbers } = judge(result);
   for (const line of lines) say(line);
   if (flags.json === true) process.stdout.write(`${JSON.stringify({ ...numbers, failures })}\n`);

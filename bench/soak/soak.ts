@@ -24,6 +24,8 @@ export interface SoakOptions {
   /** Keys that the index may have. */
   readonly rows: number;
   readonly seed: number;
+  /** Only traffic with this in its name. */
+  readonly only?: string;
   readonly signal?: AbortSignal;
   /** Called about once a minute. */
   readonly onProgress?: (progress: Progress) => void;
@@ -52,6 +54,8 @@ export interface SoakResult {
 }
 
 const CHECKPOINT_BYTES = 2 ** 20;
+/** What adds and removes balance at: see `changeActors`. */
+const FILLED = 0.73;
 const MOST_ERRORS = 20;
 const MOMENTS = 360;
 const MINUTE = 60;
@@ -102,7 +106,8 @@ async function runIn(folder: string, options: SoakOptions): Promise<Run> {
   const path = join(folder, 'stock.lichen');
   const stock = new Stock(await openStock(path), options.rows, random);
   const world: World = { library, stock, folder, random };
-  while (stock.size < options.rows / 2) await stock.upsert(stock.someKeys(500, false));
+  // As many as it stays at, so that memory does not grow with them.
+  while (stock.size < FILLED * options.rows) await stock.upsert(stock.someKeys(500, false));
   const actors = [
     ...searchActors(world),
     ...changeActors(world),
@@ -170,7 +175,9 @@ class Traffic {
   }
 
   async run(): Promise<Run & { errors: string[] }> {
-    await Promise.all([...this.#actors.map((actor) => this.#play(actor)), this.#watch()]);
+    const { only = '' } = this.#options;
+    const wanted = this.#actors.filter(({ name }) => name.includes(only));
+    await Promise.all([...wanted.map((actor) => this.#play(actor)), this.#watch()]);
     for (const actor of this.#actors) {
       await this.#guard(`closing ${actor.name}`, () => actor.close?.());
     }

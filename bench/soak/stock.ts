@@ -29,7 +29,7 @@ export class Stock {
   /** Keys that a change which has begun may have made findable. */
   readonly #coming = new Set<number>();
   /** When a key was removed last, in changes. */
-  readonly #removed = new Map<number, number>();
+  readonly #removed: Float64Array;
   readonly #random: InstanceType<Lichen['Random']>;
   #changes = 0;
   #spots = 0;
@@ -39,6 +39,7 @@ export class Stock {
   constructor(index: HnswIndex, capacity: number, random: InstanceType<Lichen['Random']>) {
     this.index = index;
     this.capacity = capacity;
+    this.#removed = new Float64Array(capacity).fill(-1);
     this.#random = random;
   }
 
@@ -90,7 +91,7 @@ export class Stock {
     this.#changes++;
     for (const key of keys) {
       this.#vectors.delete(key);
-      this.#removed.set(key, this.#changes);
+      this.#removed[key] = this.#changes;
     }
   }
 
@@ -112,7 +113,7 @@ export class Stock {
     });
     for (const key of keys) {
       const isThere = this.#vectors.has(key) || this.#coming.has(key);
-      if (isThere || (this.#removed.get(key) ?? -1) > since) continue;
+      if (isThere || (this.#removed[key] ?? -1) > since) continue;
       throw new Error(`${what}: key ${key} was found, which is not there`);
     }
   }
