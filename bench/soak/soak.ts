@@ -24,7 +24,7 @@ export interface SoakOptions {
   /** Keys that the index may have. */
   readonly rows: number;
   readonly seed: number;
-  /** Only traffic with this in its name. */
+  /** Only traffic with one of these in its name, commas between. */
   readonly only?: string;
   readonly signal?: AbortSignal;
   /** Called about once a minute. */
@@ -176,7 +176,9 @@ class Traffic {
 
   async run(): Promise<Run & { errors: string[] }> {
     const { only = '' } = this.#options;
-    const wanted = this.#actors.filter(({ name }) => name.includes(only));
+    const wanted = this.#actors.filter(({ name }) =>
+      only.split(',').some((part) => name.includes(part)),
+    );
     await Promise.all([...wanted.map((actor) => this.#play(actor)), this.#watch()]);
     for (const actor of this.#actors) {
       await this.#guard(`closing ${actor.name}`, () => actor.close?.());
