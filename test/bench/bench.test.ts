@@ -103,8 +103,8 @@ describe('the benchmark harness', () => {
     const [one, two] = report.map(({ rows }) => rows);
     expect(one).toEqual([
       ['name', 'value', 'min', 'max', 'unit', 'limit share', 'note'],
-      ['a', '10', '9.500', '11', 'GB/s', '50.0%'],
-      ['c', '10', '9.500', '11', 'GB/s', 'packing 25.0% of the time'],
+      ['a', '10', '9.500', '11', 'GB/s', '50.0%', ''],
+      ['c', '10', '9.500', '11', 'GB/s', '', 'packing 25.0% of the time'],
     ]);
     expect(two![1]!.slice(-2)).toEqual(['2.00 × (1.00–3.00)', 'why']);
     expect(tablesText(report)).toMatch(/^one\nname +value.*\n.*\n.*time\n\ntwo\nname/);
