@@ -183,7 +183,8 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
   }
 
   /**
-   * Frees the memory once running operations have ended, and lets go of the journal. Closing twice does nothing.
+   * Frees the memory and lets go of the journal, once running operations have ended: a checkpoint at work keeps the file
+   * locked until then. `await using`, or `[Symbol.asyncDispose]()`, waits for that. Closing twice does nothing.
    * @throws ERR_LICHEN_IO if the last changes could not be synced; it is closed nevertheless.
    */
   close(): void {
@@ -196,6 +197,12 @@ export abstract class VectorIndex<K extends Key = number> extends SearchableInde
 
   /** As `close`. */
   [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Waits for changes and checkpoints that are at work, and closes: the file may be opened again at once. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.writes.settled();
     this.close();
   }
 

@@ -14,6 +14,8 @@ export interface Writes {
   save(write: () => Promise<number>): Promise<number>;
   /** Undefined where there is no journal. */
   checkpoint(): Promise<number> | undefined;
+  /** Until no change waits and no file is being written. */
+  settled(): Promise<void>;
   close(): void;
 }
 
@@ -24,6 +26,7 @@ export const UNJOURNALED: Writes = {
   runSync: (change) => change(),
   save: (write) => write(),
   checkpoint: () => undefined,
+  settled: () => Promise.resolve(),
   close: () => undefined,
 };
 
@@ -36,6 +39,7 @@ export const READ_ONLY: Writes = {
   },
   save: () => Promise.reject(refusal()),
   checkpoint: () => Promise.reject(refusal()),
+  settled: () => Promise.resolve(),
   close: () => undefined,
 };
 
@@ -98,6 +102,13 @@ export class JournaledWrites implements Writes {
 
   checkpoint(): Promise<number> {
     return this.#checkpoint ?? this.#alone(() => this.#makeCheckpoint());
+  }
+
+  async settled(): Promise<void> {
+    while (this.isBusy || this.#checkpoint !== undefined) {
+      await this.#tail;
+      await this.#checkpoint?.catch(() => undefined);
+    }
   }
 
   /** While one file is written no checkpoint begins. */

@@ -312,6 +312,21 @@ describe.each(['flat', 'hnsw'] as const)('the journal of a %s index', (kind) => 
     again.close();
   });
 
+  it('is opened again at once when its end was waited for, whatever was at work', async () => {
+    const path = fresh();
+    await saved(kind, path, ['a']);
+    for (let round = 0; round < 15; round++) {
+      const index = await open(path, { durability: 'none', checkpointBytes: 300 });
+      const changes = [3, 4, 5].map((n) => index.upsert([poolAt(n + round)], { keys: [`k${n}`] }));
+      await changes[round % 3];
+      await index[Symbol.asyncDispose]();
+      await Promise.all(changes);
+      const again = await open(path);
+      expect(again.get('k5')).toEqual(poolAt(5 + round));
+      again.close();
+    }
+  });
+
   it('refuses options that make no sense', async () => {
     const path = fresh();
     await saved(kind, path);
