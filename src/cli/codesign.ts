@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { LichenArgumentError } from '../errors.js';
-import { writeReport } from '../evaluation/report.js';
+import { requireCharts, writeReport } from '../evaluation/report.js';
 import { itemsOf, type Interactions } from '../interactions/interactions.js';
 import { readInteractions } from '../interactions/reader.js';
 import { codesignReport, codesignSummary } from '../planning/codesign-report.js';
@@ -115,6 +115,7 @@ export function codesignCommand(): Command {
 
 async function runCodesign(flags: CodesignFlags): Promise<void> {
   const terminal = openTerminal(flags.json === true);
+  if (flags.report !== undefined) requireCharts();
   if (flags.ranker === true) tellBackend(terminal);
   const { signal } = terminal;
   const { k, seed, ranker: wantsRanker } = flags;

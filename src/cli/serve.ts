@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { openRedisTier } from '../cache/redis-tier.js';
 import { makeCatalogue } from '../catalogue/catalogue.js';
 import { fileError, LichenArgumentError, LichenFileError } from '../errors.js';
+import { loadHttpPackages } from '../http/packages.js';
 import type { HttpTelemetry } from '../http/plugin.js';
 import { createServer, type ServerOptions } from '../http/server.js';
 import { HnswIndex } from '../index/hnsw.js';
@@ -57,6 +58,8 @@ export function serveCommand(): Command {
 async function serve(flags: ServeFlags): Promise<void> {
   const terminal = openTerminal(flags.json === true);
   const config = flags.config === undefined ? builtInConfig() : await readServeConfig(flags.config);
+  // Before anything is trained or opened.
+  await loadHttpPackages();
   const openTelemetry = await telemetry();
   const { vectorCache } = config;
   const redis =

@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { Command, Option } from 'commander';
 import { readAnnBenchmarks } from '../evaluation/ann-benchmarks.js';
 import { crossCandidates, parseStored, type StoredAs } from '../evaluation/candidate.js';
-import { writeReport } from '../evaluation/report.js';
+import { requireCharts, writeReport } from '../evaluation/report.js';
 import { removeSweep } from '../evaluation/sweep-journal.js';
 import { SWEEP_PEERS, type SweepPeer } from '../evaluation/sweep-peers.js';
 import { pointLabel, sweepReport } from '../evaluation/sweep-report.js';
@@ -116,6 +116,7 @@ export function sweepCommand(): Command {
 
 async function runSweep(flags: SweepFlags): Promise<void> {
   const terminal = openTerminal(flags.json === true);
+  if (flags.report !== undefined) requireCharts();
   const { signal } = terminal;
   const { k, m, efConstruction, peers, rounds, threads, seed } = flags;
   const data = await dataOf(flags, terminal);

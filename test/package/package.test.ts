@@ -264,6 +264,12 @@ describe('without an optional package', () => {
       ['cluster', 'status', '--nats', 'nats://127.0.0.1:1', '--name', 'a'],
       '@nats-io/transport-node@3',
     ],
+    ['a service, before it trains', ['serve', '--port', '0'], 'fastify@5'],
+    [
+      'a page, before it is measured for',
+      ['sweep', '--input', 'none.npy', '--queries', 'none.npy', '--report', 'page.html'],
+      'uplot@1',
+    ],
   ])('the command line says it in one line: %s', (_, args, wanted) => {
     app.write('vectors.parquet', 'PAR1');
     const { status, stderr } = app.run('node', COMMAND, ...args);
