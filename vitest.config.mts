@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** Rooms whose tests leave nothing behind in the process, and so share one a worker: starting it takes longer than most. */
@@ -10,8 +11,8 @@ export default defineConfig({
   test: {
     // The addon is used from worker threads elsewhere; forks keep one test file's crash out of the others.
     pool: 'forks',
-    // Many tests wait for other processes and for disks.
-    maxWorkers: '100%',
+    // One more than there are processors: many tests wait for other processes and for disks.
+    maxWorkers: availableParallelism() + 1,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [

@@ -23,3 +23,4 @@ export type { BreakerState } from './breaker.js';
 export type { SharedEntry, SharedTier } from './shared-tier.js';
 export { openRedisTier, RedisTier, type RedisTierOptions } from './redis-tier.js';
 export type { ValueArray } from './value-bytes.js';
+export type { Clock } from './cache-limits.js';

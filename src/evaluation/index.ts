@@ -9,7 +9,13 @@ export {
   type Neighbours,
   type ScoreRecallOptions,
 } from './neighbours.js';
-export { exactTruth, exactTruthAmong, type Truth } from './truth.js';
+export {
+  exactTruth,
+  exactTruthAmong,
+  type Truth,
+  type TruthByKey,
+  type TruthByScore,
+} from './truth.js';
 export { measureSearch, type MeasureOptions, type SearchPoint } from './search-points.js';
 
 export { crossCandidates, parseStored, type IndexCandidate, type StoredAs } from './candidate.js';

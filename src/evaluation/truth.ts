@@ -11,13 +11,17 @@ export type Truth = TruthByKey | TruthByScore;
 
 /** Neighbours by their keys, best first. */
 export interface TruthByKey {
+  /** Tells the two kinds apart. */
   readonly by: 'key';
+  /** The exact neighbours of each query, by their keys. */
   readonly neighbours: Neighbours<Key>;
 }
 
 /** Neighbours by their scores, best first. */
 export interface TruthByScore {
+  /** Tells the two kinds apart. */
   readonly by: 'score';
+  /** The exact scores of each query's neighbours. */
   readonly neighbours: Neighbours<number>;
   /**
    * The exact scores of what a search found (one a place, NaN where it is unused), for an index whose own scores are

@@ -7,27 +7,37 @@ export type Aggregation = WindowAggregation | DecayedAggregation | LastAggregati
 
 /** The number of events of the last so many milliseconds, or the sum of what they say. */
 export interface WindowAggregation {
+  /** Tells the kinds apart. */
   readonly how: 'window';
   /** Undefined: each event counts 1. */
   readonly field: string | undefined;
+  /** Milliseconds that it reaches back. */
   readonly windowMs: number;
   /** Events are added up by periods of so many milliseconds, counted from 1970: the window moves by these. */
   readonly bucketMs: number;
+  /** What the feature is. */
   readonly type: NumberFeature<'f64'>;
 }
 
 /** A sum in which an event counts half as much every half-life. */
 export interface DecayedAggregation {
+  /** Tells the kinds apart. */
   readonly how: 'decayed';
+  /** Undefined: each event counts 1. */
   readonly field: string | undefined;
+  /** Milliseconds after which an event counts half as much. */
   readonly halfLifeMs: number;
+  /** What the feature is. */
   readonly type: NumberFeature<'f64'>;
 }
 
 /** What the latest events say, the latest first. */
 export interface LastAggregation {
+  /** Tells the kinds apart. */
   readonly how: 'last';
+  /** What of an event is kept. */
   readonly field: string;
+  /** What the feature is. */
   readonly type: ListFeature;
 }
 

@@ -14,6 +14,7 @@ export interface Entity<N extends string = string, K extends KeyType = KeyType> 
   readonly keys: K;
 }
 
+/** What the keys of an entity are. */
 export type KeyType = 'integer' | 'string';
 export type KeyOf<E extends Entity> = E['keys'] extends 'integer' ? number : string;
 

@@ -7,27 +7,41 @@ export type FeatureType = NumberFeature | BoolFeature | TextFeature | VectorFeat
 
 /** A number: IEEE single (`f32`) or double (`f64`), or an integer of 32 bits (`i32`). */
 export interface NumberFeature<K extends 'f32' | 'f64' | 'i32' = 'f32' | 'f64' | 'i32'> {
+  /** Tells the types apart. */
   readonly kind: K;
+  /** What it is where nothing is stored. */
   readonly default: number;
 }
+/** Yes or no. */
 export interface BoolFeature {
+  /** Tells the types apart. */
   readonly kind: 'bool';
+  /** What it is where nothing is stored. */
   readonly default: boolean;
 }
+/** A text. */
 export interface TextFeature {
+  /** Tells the types apart. */
   readonly kind: 'text';
+  /** What it is where nothing is stored. */
   readonly default: string;
 }
 /** `dim` f32 values. */
 export interface VectorFeature {
+  /** Tells the types apart. */
   readonly kind: 'vector';
+  /** Values a vector. */
   readonly dim: number;
+  /** What it is where nothing is stored. */
   readonly default: Float32Array;
 }
 /** Up to `max` numbers (f64), as the last ids somebody met. */
 export interface ListFeature {
+  /** Tells the types apart. */
   readonly kind: 'list';
+  /** Numbers at most. */
   readonly max: number;
+  /** What it is where nothing is stored. */
   readonly default: Float64Array;
 }
 

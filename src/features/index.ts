@@ -11,8 +11,19 @@ export {
   type RowOf,
   type Schema,
   type ValueOf,
+  type BoolFeature,
+  type NumberFeature,
+  type TextFeature,
+  type ListFeature,
+  type VectorFeature,
 } from './feature-types.js';
-export { aggregate, type Aggregation } from './aggregations.js';
+export {
+  aggregate,
+  type Aggregation,
+  type LastAggregation,
+  type DecayedAggregation,
+  type WindowAggregation,
+} from './aggregations.js';
 export {
   batchView,
   entity,
@@ -30,6 +41,7 @@ export {
   type OnDemandView,
   type Picked,
   type StreamView,
+  type KeyType,
 } from './definitions.js';
 export type { FeatureKey } from './keys.js';
 export type {

@@ -17,3 +17,4 @@ export {
   type ReadInteractionsOptions,
 } from './reader.js';
 export { holdOutItems, holdOutLast, holdOutShare, type Split } from './hold-out.js';
+export type { KnownItems } from './known-items.js';

@@ -69,3 +69,4 @@ export type { CodesignOptions } from './codesign-options.js';
 export { codesignReport, codesignSummary, type CodesignReportContext } from './codesign-report.js';
 export type { DesignItemAttributes, DesignRanker, DesignRequest } from './design-bench.js';
 export { designName, type Design, type DesignSpace, type ResultCacheDesign } from './design.js';
+export type { DesignCost } from './design-cost.js';

@@ -8,9 +8,17 @@ export {
   type ResolvedTwoTowerOptions,
   type TwoTowerOptions,
   type TwoTowerProgress,
+  type TwoTowerSettings,
+  type LossName,
+  type UserTowerKind,
 } from './options.js';
 export { TwoTowerModel, type TwoTowerSource } from './two-tower-model.js';
-export type { TwoTowerInfo, TwoTowerMetric } from './model-files.js';
+export type {
+  TwoTowerInfo,
+  TwoTowerMetric,
+  OpenModelOptions,
+  SaveModelOptions,
+} from './model-files.js';
 export type { NewUser, TowerWeights } from './new-vectors.js';
 export type { FeatureColumn, FeatureColumns, FeatureValues } from './features.js';
 export { readFeatures, type ReadFeatures, type ReadFeaturesOptions } from './feature-files.js';
@@ -32,4 +40,4 @@ export {
 } from './interaction-ranker.js';
 export { RANKING_FEATURES, RankingFeatures, type RankedUser } from './ranking-features.js';
 export { OnnxTower, type OnnxEncodeOptions, type OnnxTowerOptions } from './onnx-tower.js';
-export type { OnnxInput, OnnxInputSchema } from './onnx-runtime.js';
+export type { OnnxInput, OnnxInputSchema, OnnxData } from './onnx-runtime.js';

@@ -13,6 +13,7 @@ export {
   type Integers,
   type ReadMatrixOptions,
   type WriteMatrixOptions,
+  type ReadIntMatrixOptions,
 } from './files.js';
 export type { FileOptions } from './bytes.js';
 export { readParquetKeys, readParquetVectors, type ReadParquetOptions } from './parquet.js';
