@@ -10,7 +10,7 @@ writeLists('gowalla/train.txt.gz');
 writeLists('gowalla/test.txt.gz', { each: 3, shift: 7 });
 const small = { users: 40, items: 80 };
 writeLists('train.txt.gz', { ...small, each: 8 });
-writeLists('test.txt.gz', { ...small, each: 3, shift: 7 });
+writeLists('test.txt.gz', { ...small, each: 3, shift: 9 });
 writeLists('sequences.txt.gz', { users: 60, items: TRACKS, each: 6 });
 writeLists('users.txt', { users: 60, items: TRACKS, each: 10 });
 const tags = Array.from({ length: TRACKS }, (_, item) => `2 ${item % 2} ${2 + (item % 5)}\n`);
