@@ -86,9 +86,6 @@ export class LichenError extends Error {
 /**
  * An error without a stack, which takes most of the time that making one takes: for what is refused thousands of times a
  * second, and is no mistake of the program.
- *
- * @example
- * throw refusal('ERR_LICHEN_OVERLOADED', 'too many requests');
  */
 export function refusal(code: LichenErrorCode, message: string): LichenError {
   const { stackTraceLimit } = Error;
@@ -155,9 +152,6 @@ const ARGUMENT_ERRORS: ReadonlySet<LichenErrorCode> = new Set<LichenErrorCode>([
 
 /**
  * The error that a code and a message make, for errors that come from native code or another thread.
- *
- * @example
- * errorOfCode('ERR_LICHEN_IO', 'the disk is full') instanceof LichenFileError; // true
  */
 export function errorOfCode(code: LichenErrorCode, message: string): LichenError {
   if (code === 'ERR_LICHEN_ABORTED') return new LichenAbortError(message);
@@ -168,11 +162,6 @@ export function errorOfCode(code: LichenErrorCode, message: string): LichenError
 
 /**
  * Throws ERR_LICHEN_ABORTED when the signal has fired.
- *
- * @example
- * function work(signal?: AbortSignal): void {
- *   for (let step = 0; step < 1000; step++) throwIfAborted(signal, 'working');
- * }
  */
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
   if (signal?.aborted) {
@@ -184,11 +173,6 @@ const FILE_CODES: Record<string, LichenErrorCode> = { ENOENT: 'ERR_LICHEN_NOT_FO
 
 /**
  * Wraps an error of Node's file system (`ENOENT`, `EACCES`, `ENOSPC` …) into a LichenFileError.
- *
- * @example
- * await readFile('config.json').catch((cause: unknown) => {
- *   throw fileError('read', 'config.json', cause);
- * });
  */
 export function fileError(action: string, path: string, cause: unknown): LichenFileError {
   if (cause instanceof LichenFileError) return cause;
@@ -203,9 +187,6 @@ const SHOWN_CHARACTERS = 40;
 
 /**
  * A value as messages show it after "got": a text quoted and cut short, an object by its kind. Never throws.
- *
- * @example
- * shown(new Map()); // 'a Map'
  */
 export function shown(value: unknown): string {
   if (typeof value === 'string') {

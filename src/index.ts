@@ -4,7 +4,13 @@
  * are optional.
  * @packageDocumentation
  */
-export * from './errors.js';
+export {
+  LichenAbortError,
+  LichenArgumentError,
+  LichenError,
+  LichenFileError,
+  type LichenErrorCode,
+} from './errors.js';
 export {
   machine,
   type KeyKind,
