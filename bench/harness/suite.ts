@@ -69,12 +69,8 @@ export function numbersOption(
   name: string,
   fallback: readonly number[],
 ): number[] {
-  const text = context.options.get(name);
-  const values = text === undefined ? [...fallback] : text.split(',').map(Number);
-  if (values.every((value) => value > 0 && value < Infinity)) return values;
-  throw new InvalidArgumentError(
-    `--${name} must be numbers above 0 with commas between, got ${text}`,
-  );
+  const isOne = (value: number): boolean => value > 0 && value < Infinity;
+  return valuesOption(context, name, fallback, isOne, 'numbers above 0');
 }
 
 /** An option of whole numbers, with commas between. */
@@ -83,10 +79,19 @@ export function integersOption(
   name: string,
   fallback: readonly number[],
 ): number[] {
+  const isOne = (value: number): boolean => Number.isInteger(value) && value >= 1;
+  return valuesOption(context, name, fallback, isOne, 'whole numbers of at least 1');
+}
+
+function valuesOption(
+  context: Options,
+  name: string,
+  fallback: readonly number[],
+  isOne: (value: number) => boolean,
+  wanted: string,
+): number[] {
   const text = context.options.get(name);
   const values = text === undefined ? [...fallback] : text.split(',').map(Number);
-  if (values.every((value) => Number.isInteger(value) && value >= 1)) return values;
-  throw new InvalidArgumentError(
-    `--${name} must be whole numbers of at least 1 with commas between, got ${text}`,
-  );
+  if (values.every(isOne)) return values;
+  throw new InvalidArgumentError(`--${name} must be ${wanted} with commas between, got ${text}`);
 }

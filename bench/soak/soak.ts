@@ -118,9 +118,9 @@ async function runIn(folder: string, options: SoakOptions): Promise<Run> {
   ];
   const traffic = new Traffic(actors, options, stock);
   const run = await traffic.run();
-  stock.index.close();
+  await stock.index[Symbol.asyncDispose]();
   // Every change that was acknowledged, and no other.
-  const again = await openAgain(path);
+  const again = await library.HnswIndex.open(path, { durability: 'interval' });
   try {
     stock.compare('opened again', again);
   } catch (error) {
@@ -128,18 +128,6 @@ async function runIn(folder: string, options: SoakOptions): Promise<Run> {
   }
   again.close();
   return run;
-}
-
-/** A checkpoint that was at work when the index was closed has the file a little longer. */
-async function openAgain(path: string): Promise<HnswIndex> {
-  for (const end = Date.now() + SETTLE_MS; ; await setTimeout(20)) {
-    try {
-      return await compiled().HnswIndex.open(path, { durability: 'interval' });
-    } catch (error) {
-      if ((error as { code?: unknown }).code !== 'ERR_LICHEN_LOCKED' || Date.now() > end)
-        throw error;
-    }
-  }
 }
 
 async function openStock(path: string): Promise<HnswIndex> {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { compiledPart } from '../harness/compiled.js';
@@ -18,7 +18,6 @@ export interface Holdings {
   readonly handles: Readonly<Record<string, number>>;
   /** -1 where the system does not tell. */
   readonly files: number;
-  readonly threads: number;
   /** Shares of indexes, indexes that were shared, their holders. */
   readonly shares: Readonly<Record<string, number>>;
 }
@@ -39,7 +38,7 @@ export function holdings(): Holdings {
   for (const kind of process.getActiveResourcesInfo()) handles[kind] = (handles[kind] ?? 0) + 1;
   const { native } = compiledPart<{ native: () => Addon }>('native.js');
   return {
-    ...{ handles, files: openFiles(), threads: threads() },
+    ...{ handles, files: openFiles() },
     shares: { ...native().shareCounts() },
   };
 }
@@ -48,14 +47,6 @@ function openFiles(): number {
   try {
     // The folder itself is open while it is read.
     return readdirSync('/proc/self/fd').length - 1;
-  } catch {
-    return -1;
-  }
-}
-
-function threads(): number {
-  try {
-    return Number(/^Threads:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))![1]);
   } catch {
     return -1;
   }

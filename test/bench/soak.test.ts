@@ -39,7 +39,7 @@ describe('whether memory is flat', () => {
 
   it('is told of handles, files and shares as well', () => {
     const some = (files: number, timers: number): Holdings => ({
-      ...{ handles: { Timeout: timers }, files, threads: 4, shares: { shares: 0 } },
+      ...{ handles: { Timeout: timers }, files, shares: { shares: 0 } },
     });
     expect(growthOf(some(20, 1), some(19, 1))).toEqual([]);
     expect(growthOf(some(20, 1), some(21, 3))).toEqual([
