@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type * as maps from '../../src/cluster/shard-map.js';
 import type * as objects from '../../src/cluster/snapshot-objects.js';
+import type * as removal from '../../src/cluster/snapshot-removal.js';
 import type { Deployment } from './cluster-fleet.js';
 import { compiledPart } from './compiled.js';
 
@@ -34,7 +35,7 @@ export async function measureReplicas(
   const { cluster, index } = deployment;
   const { readCheckpoint } = compiledPart<typeof maps>('cluster/shard-map.js');
   const { getFile, putFile } = compiledPart<typeof objects>('cluster/snapshot-objects.js');
-  const store = await cluster.snapshots();
+  const { removeObject } = compiledPart<typeof removal>('cluster/snapshot-removal.js');
   const file = join(folder, 'snapshot');
   const times = { ready: [] as number[], get: [] as number[], put: [] as number[] };
   const checkpoints: number[] = [];
@@ -46,8 +47,8 @@ export async function measureReplicas(
     const { object } = stored!.checkpoint;
     times.get.push(await secondsOf(() => getFile(cluster, object, file)));
     bytes = (await stat(file)).size;
-    times.put.push(await secondsOf(() => putFile(store, 'bench', file)));
-    await store.delete('bench');
+    times.put.push(await secondsOf(() => putFile(cluster, 'bench', file)));
+    await removeObject(cluster, 'bench');
     const node = deployment.addReplica();
     times.ready.push(await node.ready);
     await node.stop();

@@ -146,6 +146,12 @@ async function status(flags: PlainFlags): Promise<void> {
     `${flags.name}: epoch ${map.epoch}, ${map.shards} shards, model ${map.modelVersion ?? 'unversioned'}`,
   );
   terminal.say(statusTable(statistics, streams));
+  for (const { shard, replicas } of statistics.shards) {
+    for (const { replica, checkpointError } of replicas) {
+      if (checkpointError === undefined) continue;
+      terminal.say(`shard ${shard}: replica ${replica} made no checkpoint: ${checkpointError}`);
+    }
+  }
   for (const { replica, shard, shards } of statistics.others) {
     terminal.say(`replica ${replica} holds shard ${shard} of ${shards}, of another epoch`);
   }

@@ -21,6 +21,8 @@ export interface ReplicaStatistics {
   readonly lag: number | undefined;
   /** The change that its newest checkpoint ends with. */
   readonly checkpoint: number;
+  /** Why it could not make the last checkpoint that it began; undefined if it could. */
+  readonly checkpointError: string | undefined;
   /** Vectors in its shard. */
   readonly size: number;
   /** Bytes of memory of its shard. */
@@ -138,6 +140,7 @@ function replicaOf(node: NodeStatistics, epoch: number): ReplicaStatistics {
   return {
     ...{ replica, host, pid, version, isReady: here?.isReady ?? false },
     ...{ sequence: here?.sequence ?? 0, lag: here?.lag, checkpoint: here?.checkpoint ?? 0 },
+    checkpointError: here?.checkpointError,
     ...{ size: here?.size ?? 0, bytes: here?.bytes ?? 0 },
     ...{ rejected: (here?.changes.rejected ?? 0) + (here?.requests.rejected ?? 0) },
     ...{ duplicates: here?.changes.duplicates ?? 0, mended: here?.changes.mended ?? 0 },

@@ -224,7 +224,16 @@ export function isNotFound(error: unknown): boolean {
 /** A LichenError for an error of the client of NATS. */
 export function natsError(what: string, cause: unknown): LichenError {
   if (cause instanceof LichenError) return cause;
-  return new LichenError('ERR_LICHEN_IO', `${what} failed in NATS: ${messageOf(cause)}`, { cause });
+  return new LichenError('ERR_LICHEN_IO', `${what} failed in NATS: ${natsMessage(cause)}`, {
+    cause,
+  });
+}
+
+/** What NATS says, and what it means where one cannot tell. */
+export function natsMessage(cause: unknown): string {
+  const message = messageOf(cause);
+  if (!/insufficient/i.test(message)) return message;
+  return `${message} (it has stored as much as it may: see max_file_store of its servers, and the account's limits)`;
 }
 
 export function messageOf(error: unknown): string {

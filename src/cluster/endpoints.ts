@@ -116,9 +116,11 @@ export class Endpoints {
 
   async #ask(message: Msg): Promise<void> {
     const since = performance.now();
-    const { state, checkpoint } = this.options;
+    const { state, replica, checkpoint } = this.options;
     await this.#answer(message, since, false, () =>
-      answerQuestion(state(), message.data, checkpoint, (bytes) => this.#requireRoom(bytes)),
+      answerQuestion(state(), message.data, { replica, checkpoint }, (bytes) =>
+        this.#requireRoom(bytes),
+      ),
     );
   }
 
@@ -266,7 +268,7 @@ function present(index: VectorIndex<Key>, keys: KeyList): KeysInput<Key> {
 async function answerQuestion(
   state: ShardState,
   bytes: Uint8Array,
-  checkpoint: () => void,
+  { replica, checkpoint }: { readonly replica: string; readonly checkpoint: () => void },
   requireRoom: (bytes: number) => void,
 ): Promise<Uint8Array> {
   const { header, sections } = decodeFrame(bytes);
@@ -282,9 +284,9 @@ async function answerQuestion(
       return fetchRows(state.index, header, sections, requireRoom);
     case 'checkpoint':
       if (!(await state.reaches(Number(after) || 0, wait))) throw behind(state);
-      // Whoever asks sees by the key-value store when it is there.
+      // Whoever asks sees by the key-value store when it is there, and by this replica's statistics if it cannot be.
       checkpoint();
-      return encodeFrame({ sequence: state.sequence }, []);
+      return encodeFrame({ sequence: state.sequence, replica }, []);
     default:
       throw broken('it asks nothing that is known');
   }

@@ -1,6 +1,6 @@
 import { LichenError } from '../errors.js';
 import { Auditor } from './auditor.js';
-import { isNotFound, natsError } from './connection.js';
+import { isNotFound, messageOf, natsError } from './connection.js';
 import { Endpoints, type EndpointCounts } from './endpoints.js';
 import { followStream } from './follower.js';
 import { preparedKey, readCheckpoint, type Checkpoint } from './shard-map.js';
@@ -39,6 +39,8 @@ export interface EpochStatistics {
   readonly lag: number | undefined;
   /** The change that the newest checkpoint ends with. */
   readonly checkpoint: number;
+  /** Why this replica could not make the last checkpoint that it began; undefined if it could. */
+  readonly checkpointError: string | undefined;
   /** Vectors in the shard. */
   readonly size: number;
   /** Bytes of memory. */
@@ -74,6 +76,7 @@ export class EpochReplica {
   #lag: number | undefined;
   #checkpoint = 0;
   #checkpointing: Promise<void> | undefined;
+  #checkpointError: string | undefined;
   #lastTrouble = '';
   /** Looks at the stream, one after another, that found it to end before what was done. */
   #looksBack = 0;
@@ -157,9 +160,16 @@ export class EpochReplica {
 
   /** Writes a snapshot into the object store, unless one is being written. */
   checkpoint(): Promise<void> {
-    this.#checkpointing ??= this.#makeCheckpoint().finally(() => {
-      this.#checkpointing = undefined;
-    });
+    if (this.#checkpointing !== undefined) return this.#checkpointing;
+    this.#checkpointError = undefined;
+    this.#checkpointing = this.#makeCheckpoint()
+      .catch((error: unknown) => {
+        this.#checkpointError = messageOf(error);
+        throw error;
+      })
+      .finally(() => {
+        this.#checkpointing = undefined;
+      });
     return this.#checkpointing;
   }
 
@@ -169,6 +179,7 @@ export class EpochReplica {
     return {
       ...{ epoch: this.map.epoch, isReady: this.#isReady, modelVersion: this.map.modelVersion },
       ...{ sequence: state?.sequence ?? 0, lag: this.#lag, checkpoint: this.#checkpoint },
+      checkpointError: this.#checkpointError,
       ...{ size: state?.index.size ?? 0, bytes: state?.index.bytes ?? 0 },
       dead: state?.index.dead ?? 0,
       changes: state?.counts ?? { applied: 0, rejected: 0, duplicates: 0, mended: 0 },

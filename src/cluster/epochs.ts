@@ -4,6 +4,7 @@ import { askNodes } from './cluster-statistics.js';
 import { isNotFound, natsError, type Cluster } from './connection.js';
 import { readMap, writeMap, type ShardMap } from './shard-map.js';
 import { pause } from './pause.js';
+import { removeOlder } from './snapshot-removal.js';
 import { newWriterId } from './writer.js';
 
 /** How long replicas are waited for. */
@@ -86,12 +87,9 @@ export async function sealStreams({ manager, names }: Cluster, map: ShardMap): P
 /** Removes what is left of a shard of an epoch that is over: its stream, its snapshots, what is written of them. */
 export async function dropShard(cluster: Cluster, epoch: number, shard: number): Promise<void> {
   const bucket = await cluster.bucket();
-  const store = await cluster.snapshots();
-  const begin = `${epoch}-${shard}-`;
-  const objects = await store.list().catch(() => []);
   await Promise.allSettled([
     cluster.manager.streams.delete(cluster.names.stream(epoch, shard)),
-    ...objects.filter(({ name }) => name.startsWith(begin)).map(({ name }) => store.delete(name)),
+    removeOlder(cluster, { epoch, shard }, Infinity),
     bucket.purge(`checkpoint.${epoch}.${shard}`),
   ]);
 }

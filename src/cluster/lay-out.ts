@@ -151,10 +151,9 @@ async function putShard(
     ...(modelVersion !== undefined && { modelVersion }),
   });
   await writeFile(`${path}.ids`, encodeFrame({ fingerprint: 0 }, [new Uint8Array()], true));
-  const store = await cluster.snapshots();
   const object = `${epoch}-${shard}-0-layout`;
-  await putFile(store, `${object}.ids`, `${path}.ids`);
-  await putFile(store, object, path);
+  await putFile(cluster, `${object}.ids`, `${path}.ids`);
+  await putFile(cluster, object, path);
   const checkpoint = { sequence: 0, object, bytes, size: index.size, fingerprint: 0 };
   await writeCheckpoint(await cluster.bucket(), { epoch, shard }, checkpoint, 0);
   await rm(path, { force: true });

@@ -17,6 +17,7 @@ import {
 } from './shard-map.js';
 import { ShardState } from './shard-state.js';
 import { getFile, putFile } from './snapshot-objects.js';
+import { removeObject, removeOlder } from './snapshot-removal.js';
 
 /** A shard of an epoch, and where its replica keeps files. */
 export interface ShardPlace {
@@ -148,20 +149,18 @@ export async function checkpointShard(
   const { sequence } = saved;
   if (last !== undefined && last.sequence >= sequence) return undefined;
   const object = `${map.epoch}-${shard}-${sequence}-${replica}`;
-  const store = await cluster.snapshots();
-  await putFile(store, `${object}.ids`, `${path}.ids`);
-  await putFile(store, object, path);
-  const checkpoint: Checkpoint = {
-    ...{ ...saved, object },
-    ...(last && { previous: { sequence: last.sequence, object: last.object } }),
-  };
+  await putFile(cluster, `${object}.ids`, `${path}.ids`);
+  await putFile(cluster, object, path);
+  const checkpoint: Checkpoint = { ...saved, object };
   const revision = before?.revision ?? 0;
   try {
     await writeCheckpoint(bucket, { epoch: map.epoch, shard }, checkpoint, revision);
   } catch (error) {
     // Another replica was first: nobody will ask for this one.
     if ((error as LichenError).code === 'ERR_LICHEN_BUSY') {
-      await Promise.allSettled([store.delete(object), store.delete(`${object}.ids`)]);
+      await Promise.allSettled(
+        [object, `${object}.ids`].map((name) => removeObject(cluster, name)),
+      );
     }
     throw error;
   }
@@ -182,13 +181,10 @@ function diverged(shard: number, sequence: number): LichenError {
 /** What no replica needs any more. It is tidying: what fails here is done by the next. */
 async function trim({ cluster, map, shard }: ShardPlace, last?: Checkpoint): Promise<void> {
   if (last === undefined) return;
-  const store = await cluster.snapshots();
   const { streams } = cluster.manager;
   await Promise.allSettled([
     streams.purge(cluster.names.stream(map.epoch, shard), { seq: last.sequence + 1 }),
-    ...(last.previous === undefined
-      ? []
-      : [store.delete(last.previous.object), store.delete(`${last.previous.object}.ids`)]),
+    removeOlder(cluster, { epoch: map.epoch, shard }, last.sequence),
   ]);
 }
 

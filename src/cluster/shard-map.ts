@@ -72,8 +72,6 @@ export interface Checkpoint {
   readonly size: number;
   /** Of all changes up to the last that is in it: see `History`. */
   readonly fingerprint: number;
-  /** The one before, which stays until the next comes, as do the changes behind it. */
-  readonly previous?: { readonly sequence: number; readonly object: string } | undefined;
 }
 
 /** The map that is in force, and the one that is being prepared. */

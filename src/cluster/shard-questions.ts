@@ -1,4 +1,5 @@
 import { LichenError, type LichenErrorCode } from '../errors.js';
+import { askNodes } from './cluster-statistics.js';
 import type { ClusterView } from './cluster-view.js';
 import { messageOf, type Cluster } from './connection.js';
 import { broken, decodeFrame, encodeFrame, type Frame } from './frame.js';
@@ -74,40 +75,67 @@ function requireOpen({ connection }: Cluster): void {
 }
 
 const LOOK_MS = 100;
+/** Between two looks at what the replica that makes it tells of itself. */
+const ASK_MS = 2000;
 /** A replica that has not made its snapshot by then may have died meanwhile. */
 const MAKING_MS = 60_000;
+/** Another replica may be able to. */
+const MOST_FAILURES = 3;
 
 /**
- * Has a snapshot made of a shard, by another replica if the one that was asked first dies.
+ * Has a snapshot made of a shard, by another replica if the one that was asked first dies or cannot.
  * @param after the change that must be in it.
- * @throws as {@link askShard}.
+ * @throws as {@link askShard}; ERR_LICHEN_IO with what replicas tell, when they could not make it.
  */
 export async function checkpointOf(
-  { cluster, map }: ClusterView,
+  view: ClusterView,
   shard: number,
   after: number,
   end: number,
 ): Promise<void> {
-  const { epoch } = map;
-  const question: ShardQuestion<number> = {
-    ...{ epoch, shard, header: { ask: 'checkpoint', after, withinMs: 1000 }, sections: [] },
-    read: ({ header: { sequence } }) => {
+  const { cluster, map } = view;
+  const question: ShardQuestion<{ readonly sequence: number; readonly replica: unknown }> = {
+    ...{ epoch: map.epoch, shard, sections: [] },
+    header: { ask: 'checkpoint', after, withinMs: 1000 },
+    read: ({ header: { sequence, replica } }) => {
       if (!Number.isSafeInteger(sequence)) throw broken('it has no sequence');
-      return sequence as number;
+      return { sequence: sequence as number, replica };
     },
   };
-  for (;;) {
+  for (let failures = 0; ;) {
     const wanted = await askShard(cluster, question, end);
-    const again = Math.min(end, performance.now() + MAKING_MS);
-    while (performance.now() < again) {
-      // Not to be asked just now is no failure: that is what the time is for.
-      const stored = await cluster
-        .bucket()
-        .then((bucket) => readCheckpoint(bucket, epoch, shard))
-        .catch(() => undefined);
-      if ((stored?.checkpoint.sequence ?? 0) >= wanted) return;
-      requireOpen(cluster);
-      await pause(LOOK_MS);
-    }
+    const failure = await waitForCheckpoint(view, { shard, ...wanted }, end);
+    if (failure === 'made') return;
+    if (failure === undefined || ++failures < MOST_FAILURES) continue;
+    const message = `shard ${shard} could not make a checkpoint: ${failure.why}`;
+    throw new LichenError('ERR_LICHEN_IO', message);
   }
+}
+
+/** Until it is there, or its replica tells why not; undefined when nothing is heard of it. */
+async function waitForCheckpoint(
+  { cluster, map }: ClusterView,
+  { shard, sequence, replica }: { shard: number; sequence: number; replica: unknown },
+  end: number,
+): Promise<'made' | { readonly why: string } | undefined> {
+  const again = Math.min(end, performance.now() + MAKING_MS);
+  let ask = performance.now() + ASK_MS;
+  while (performance.now() < again) {
+    // Not to be asked just now is no failure: that is what the time is for.
+    const stored = await cluster
+      .bucket()
+      .then((bucket) => readCheckpoint(bucket, map.epoch, shard))
+      .catch(() => undefined);
+    if ((stored?.checkpoint.sequence ?? 0) >= sequence) return 'made';
+    requireOpen(cluster);
+    if (performance.now() >= ask) {
+      const nodes = await askNodes(cluster, ASK_MS).catch(() => []);
+      const its = nodes.find((node) => node.replica === replica)?.epochs;
+      const why = its?.find(({ epoch }) => epoch === map.epoch)?.checkpointError;
+      if (typeof why === 'string') return { why };
+      ask = performance.now() + ASK_MS;
+    }
+    await pause(LOOK_MS);
+  }
+  return undefined;
 }

@@ -1,14 +1,16 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { open, rm, stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import { createHash, randomBytes } from 'node:crypto';
+import { open, rm } from 'node:fs/promises';
 import type { StoredMsg } from '@nats-io/jetstream';
-import type { ObjectStore } from '@nats-io/obj';
 import { LichenFileError } from '../errors.js';
 import { natsError, type Cluster } from './connection.js';
 import { pause } from './pause.js';
+import { removeChunks } from './snapshot-removal.js';
+import { kindOf } from './writer.js';
 
 const CHUNK_BYTES = 128 * 1024;
+/** Chunks that are on their way at a time: NATS acknowledges each one when most of its servers have it. */
+const AT_ONCE = 8;
+const CHUNK_MS = 10_000;
 
 /** How often an object is put before its failure is told, and milliseconds between; NATS elects a leader in 4 to 10 s. */
 const PUTS = 6;
@@ -16,21 +18,23 @@ const PUT_AGAIN_MS = 2000;
 
 /**
  * Puts a file into the object store, in chunks; it is there whole or not at all. While NATS elects a leader it takes none,
- * so what failed there is tried again: nobody wants to build shards anew for that.
+ * and is tried again: nobody wants to build shards anew for that. Objects are as NATS's own tools make and read them
+ * (ADR-20). The client of NATS waits for every chunk before it sends the next, and tells of a failure what tidying up after
+ * it met: of servers that are full, that they have no leader.
+ * @returns its bytes.
  * @throws ERR_LICHEN_IO.
  */
 export async function putFile(
-  store: Pick<ObjectStore, 'put'>,
+  cluster: Cluster,
   name: string,
   path: string,
   againMs = PUT_AGAIN_MS,
 ): Promise<number> {
   for (let puts = 1; ; puts++) {
     try {
-      return await putOnce(store, name, path);
+      return await putOnce(cluster, name, path);
     } catch (cause) {
-      const isOfTheFile = (cause as NodeJS.ErrnoException).syscall !== undefined;
-      if (puts === PUTS || isOfTheFile) {
+      if (puts === PUTS || !isPassing(cause)) {
         throw natsError(`putting ${name} into the object store`, cause);
       }
       await pause(againMs);
@@ -38,19 +42,87 @@ export async function putFile(
   }
 }
 
-async function putOnce(store: Pick<ObjectStore, 'put'>, name: string, path: string) {
-  const { size } = await stat(path);
-  const file = createReadStream(path, { highWaterMark: CHUNK_BYTES });
+/** A file that cannot be read, and what NATS refuses, stays so. */
+function isPassing(cause: unknown): boolean {
+  if ((cause as NodeJS.ErrnoException).syscall !== undefined) return false;
+  const kind = kindOf(cause);
+  return kind === 'absent' || kind === 'unknown';
+}
+
+async function putOnce(cluster: Cluster, name: string, path: string): Promise<number> {
+  const store = await cluster.snapshots();
+  const before = await store.info(name);
+  const bucket = cluster.names.snapshots;
+  const nuid = randomBytes(11).toString('hex');
+  const file = await open(path, 'r');
   try {
-    const info = await store.put(
-      { name, options: { max_chunk_size: CHUNK_BYTES } },
-      Readable.toWeb(file) as ReadableStream<Uint8Array>,
-    );
-    if (info.size !== size) throw new Error(`${info.size} bytes of ${size} arrived`);
+    const { size, chunks, digest } = await publishChunks(cluster, file, `$O.${bucket}.C.${nuid}`);
+    const told = { name, options: { max_chunk_size: CHUNK_BYTES }, bucket, nuid };
+    const mtime = new Date().toISOString();
+    const info = JSON.stringify({ ...told, size, chunks, digest, mtime, deleted: false });
+    const headers = cluster.packages.transport.headers();
+    headers.set('Nats-Rollup', 'sub');
+    await publish(cluster, metaSubject(bucket, name), Buffer.from(info), headers);
+    if (before !== null) await removeChunks(cluster, before.nuid).catch(() => undefined);
     return size;
+  } catch (cause) {
+    await removeChunks(cluster, nuid).catch(() => undefined);
+    throw cause;
   } finally {
-    file.destroy();
+    await file.close();
   }
+}
+
+async function publishChunks(
+  cluster: Cluster,
+  file: Awaited<ReturnType<typeof open>>,
+  subject: string,
+) {
+  const most = Math.min(CHUNK_BYTES, cluster.connection.info?.max_payload ?? CHUNK_BYTES);
+  const hash = createHash('sha256');
+  const underWay: Promise<unknown>[] = [];
+  let size = 0;
+  let chunks = 0;
+  try {
+    for (;;) {
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(most), 0, most);
+      if (bytesRead === 0) break;
+      const chunk = buffer.subarray(0, bytesRead);
+      hash.update(chunk);
+      size += bytesRead;
+      chunks++;
+      if (underWay.length === AT_ONCE) await underWay.shift();
+      const published = publish(cluster, subject, chunk);
+      // Whichever fails first is awaited; the others must not end the process.
+      published.catch(() => undefined);
+      underWay.push(published);
+    }
+    await Promise.all(underWay);
+  } finally {
+    await Promise.allSettled(underWay);
+  }
+  return { size, chunks, digest: `SHA-256=${padded(hash.digest('base64url'))}` };
+}
+
+/** Once: what is sent again comes behind what was sent after it. */
+function publish(
+  { jetstream }: Cluster,
+  subject: string,
+  data: Uint8Array,
+  headers?: ReturnType<Cluster['packages']['transport']['headers']>,
+): Promise<unknown> {
+  return jetstream.publish(subject, data, {
+    ...{ timeout: CHUNK_MS, retries: 1 },
+    ...(headers && { headers }),
+  });
+}
+
+function metaSubject(bucket: string, name: string): string {
+  return `$O.${bucket}.M.${padded(Buffer.from(name).toString('base64url'))}`;
+}
+
+function padded(text: string): string {
+  return text.padEnd(4 * Math.ceil(text.length / 4), '=');
 }
 
 /**

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { errorOfCode, LichenError, type LichenErrorCode } from '../errors.js';
-import { isNotFound, messageOf, type Cluster } from './connection.js';
+import { isNotFound, messageOf, natsMessage, type Cluster } from './connection.js';
 import { pause } from './pause.js';
 
 /** A change of a shard, ready to be published. */
@@ -87,9 +87,9 @@ export async function storePart(
   }
 }
 
-type PublishFailure = 'ended' | 'absent' | 'refused' | 'unknown';
+export type PublishFailure = 'ended' | 'absent' | 'refused' | 'unknown';
 
-function kindOf(error: unknown): PublishFailure {
+export function kindOf(error: unknown): PublishFailure {
   const { code, name } = error as { code?: unknown; name?: unknown };
   const message = messageOf(error);
   if (code === STREAM_SEALED || /sealed/i.test(message)) return 'ended';
@@ -111,7 +111,7 @@ async function isGone({ manager }: Cluster, stream: string): Promise<boolean> {
 }
 
 function refused(cause: unknown): LichenError {
-  const message = `NATS does not take the change: ${messageOf(cause)}`;
+  const message = `NATS does not take the change: ${natsMessage(cause)}`;
   return new LichenError('ERR_LICHEN_IO', message, { cause });
 }
 

@@ -80,6 +80,7 @@ export function nodePermissions(index: PermittedIndex): Permissions {
         `$KV.${bucket}_claims.checkpoint.>`,
         // Snapshots, to read, to write and to remove.
         ...[`$O.${bucket}_snapshots.>`, `$JS.API.STREAM.PURGE.${snapshots}`],
+        ...[`$JS.API.STREAM.MSG.DELETE.${snapshots}`, `$JS.API.CONSUMER.MSG.NEXT.${snapshots}.*`],
         ...[`$JS.API.CONSUMER.*.${snapshots}.>`, `$JS.FC.${snapshots}.>`],
         // Changes, to follow; those that a snapshot holds go, and all of an epoch that is over.
         ...streamsOf(index).flatMap((stream) => [
@@ -116,7 +117,8 @@ export function adminPermissions(index: PermittedIndex): Permissions {
         ...streamsOf(index).flatMap((stream) =>
           ['CREATE', 'UPDATE', 'DELETE', 'INFO'].map((what) => `$JS.API.STREAM.${what}.${stream}`),
         ),
-        `$JS.API.STREAM.PURGE.${snapshots}`,
+        ...[`$JS.API.STREAM.PURGE.${snapshots}`, `$JS.API.STREAM.MSG.DELETE.${snapshots}`],
+        `$JS.API.CONSUMER.MSG.NEXT.${snapshots}.*`,
         ...[`$KV.${bucket}.>`, `$KV.${bucket}_claims.>`, `$O.${bucket}_snapshots.>`],
         // Laying out anew reads snapshots and follows streams.
         ...[`$JS.API.CONSUMER.*.${snapshots}.>`, `$JS.FC.${snapshots}.>`],

@@ -22,6 +22,8 @@ export interface NatsOptions {
   permissions?: { publish?: NatsSubjects; subscribe?: NatsSubjects };
   tls?: Certificates;
   maxPayload?: number;
+  /** Bytes of streams that are kept as files; 1 GiB where it is left out. */
+  maxFileStore?: number;
   /** A connection is given up after three of them without an answer; 2 where it is left out. */
   pingIntervalSeconds?: number;
   /** More of the configuration file, by the names that it has there. */
@@ -69,7 +71,7 @@ export class NatsServer implements AsyncDisposable {
       jetstream: {
         store_dir: this.storeDir,
         max_memory_store: 64 * MIB,
-        max_file_store: 1024 * MIB,
+        max_file_store: options.maxFileStore ?? 1024 * MIB,
       },
       cluster,
       ping_interval: `${options.pingIntervalSeconds ?? 2}s`,
