@@ -26,6 +26,8 @@ const RUNS = 5;
 /** One request at a time, as the simulation has it. */
 const APART_REQUESTS = 1000;
 const APART_US = 1e7;
+/** As many answers as `HedgePolicy` remembers. */
+const REMEMBERED = 512;
 
 export interface PlanningOptions {
   readonly deployment: Deployment;
@@ -44,6 +46,10 @@ interface Load {
   readonly micros: Float64Array;
   /** Processor time of a shard for a request. */
   readonly processorUs: number;
+  /** What searches before it took, of which the client knows when a shard is late. */
+  readonly beforeUs: Float64Array;
+  /** Second requests, a request to a shard. */
+  readonly hedged: number;
 }
 
 interface Round {
@@ -66,24 +72,35 @@ export async function planningRows(
   options: PlanningOptions,
 ): Promise<SectionResult[]> {
   const { deployment, batches, k, rounds: count } = options;
-  const search = (at: number) =>
-    deployment.index.searchBatch(batches[at % batches.length]!, { k, exact: true });
+  const history: number[] = [];
+  const search = async (at: number): Promise<void> => {
+    const since = performance.now();
+    await deployment.index.searchBatch(batches[at % batches.length]!, { k, exact: true });
+    history.push(1000 * (performance.now() - since));
+  };
   const warm = Math.min(WARM_UP_SECONDS, LOAD_LENGTHS * options.seconds);
   await closedLoop(1, warm, search);
   const { qps: capacity } = await closedLoop(AT_ONCE, warm, search);
   const rounds: Round[] = [];
   for (let round = 0; round < count; round++) {
-    rounds.push(await oneRound(options, search, capacity, round));
+    rounds.push(await oneRound(options, { search, history, capacity }, round));
   }
   return SHARES.map((share) =>
     rowOf(`${name}, ${Math.round(100 * share)}%`, rounds, share, options),
   );
 }
 
+interface Searching {
+  readonly search: (at: number) => Promise<void>;
+  /** What each search took so far, in microseconds, from when it was made. */
+  readonly history: readonly number[];
+  /** Searches a second, several at once. */
+  readonly capacity: number;
+}
+
 async function oneRound(
   { deployment, clock, batches, k, seconds }: PlanningOptions,
-  search: (at: number) => Promise<unknown>,
-  capacity: number,
+  { search, history, capacity }: Searching,
   round: number,
 ): Promise<Round> {
   const { shards, processors } = deployment;
@@ -102,12 +119,15 @@ async function oneRound(
   for (const share of SHARES) {
     const random = new Random(1000 * round + Math.round(100 * share));
     const arrivals = poisson(share * capacity, LOAD_LENGTHS * seconds, random);
+    const beforeUs = Float64Array.from(history.slice(-REMEMBERED));
     const since = processors();
     const { hedges } = deployment.index.counts;
     const micros = await clock.latencies(arrivals, search);
     const used = usedProcessors(since, processors());
-    const asked = micros.length * shards + deployment.index.counts.hedges - hedges;
-    loads.set(share, { arrivals, micros, processorUs: used.nodes / asked });
+    const first = micros.length * shards;
+    const second = deployment.index.counts.hedges - hedges;
+    const processorUs = used.nodes / (first + second);
+    loads.set(share, { arrivals, micros, processorUs, beforeUs, hedged: second / first });
   }
   return {
     ...{ bareUs, processorUs: nodes / (bareUs.length * shards), aloneUs, roundTripUs, loads },
@@ -118,6 +138,10 @@ async function oneRound(
 interface Quantiles {
   readonly p50us: number;
   readonly p99us: number;
+}
+
+interface Prediction extends Quantiles {
+  readonly hedged: number;
 }
 
 function rowOf(
@@ -145,6 +169,10 @@ function rowOf(
     ...errors('p50us'),
     ...{ p99us: middle('measured', 'p99us'), predictedP99us: middle('predicted', 'p99us') },
     ...errors('p99us'),
+    ...(deployment.replicas > 1 && {
+      hedged: spread(loads.map(({ hedged }) => hedged)).median,
+      predictedHedged: spread(pairs.map(({ predicted }) => predicted.hedged)).median,
+    }),
   };
 }
 
@@ -157,13 +185,13 @@ function quantiles(micros: Float64Array): Quantiles {
  * By `simulateFleet`. A shard's times of service are the processor time that a request took it under the load, spread as
  * bare questions are; messages take what round trips take. What else a request takes, the client's part, is what is missing
  * when the same is told of one request at a time. Of the load itself go in when requests were due and that processor time, no
- * latency: when a second replica is asked is decided as the client does it.
+ * latency: when a second replica is asked is decided as the client does it, with what it had seen before the load.
  */
 function predict(
   { bareUs, processorUs, aloneUs, roundTripUs, lateUs }: Round,
   load: Load,
   { shards, replicas, machines }: Deployment,
-): Quantiles {
+): Prediction {
   const { HedgePolicy } = compiledPart<typeof policies>('cluster/hedge-policy.js');
   const mean = bareUs.reduce((sum, one) => sum + one, 0) / bareUs.length;
   const servicesOf = (micros: number) => bareUs.map((one) => (one / mean) * micros);
@@ -173,13 +201,18 @@ function predict(
     arrivalsUs: Array.from({ length: APART_REQUESTS }, (_, at) => at * APART_US),
   });
   const besides = median(aloneUs) - alone.p50us.mean + lateUs;
-  const { p50us, p99us } = simulateFleet({
+  const hedging = () => {
+    const policy = new HedgePolicy();
+    for (const micros of load.beforeUs) policy.answered(micros / 1000, false);
+    return policy;
+  };
+  const { p50us, p99us, hedged } = simulateFleet({
     ...{ ...fleet, serviceUs: servicesOf(load.processorUs) },
     networkUs: roundTripUs.map((micros) => Math.max(0, micros + besides)),
     arrivalsUs: load.arrivals.map((ms) => 1000 * ms),
-    ...(replicas > 1 && { hedging: () => new HedgePolicy() }),
+    ...(replicas > 1 && { hedging }),
   });
-  return { p50us: p50us.mean, p99us: p99us.mean };
+  return { p50us: p50us.mean, p99us: p99us.mean, hedged: hedged.mean };
 }
 
 function median(values: Float64Array): number {
