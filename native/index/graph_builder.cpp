@@ -45,10 +45,8 @@ void GraphBuilder::undo() {
 }
 
 void GraphBuilder::remember_lengths(std::size_t count) {
-  if (lengths_ != nullptr || count < graph_.rows() / kShareForLengths) return;
-  lengths_.reset(static_cast<float*>(
-      std::calloc(std::max<std::size_t>(1, graph_.rows()), graph_.capacity(0) * sizeof(float))));
-  if (lengths_ == nullptr) throw std::bad_alloc();
+  if (lengths_.size() > 0 || count < graph_.rows() / kShareForLengths) return;
+  lengths_ = AlignedBuffer<float>::zeros(graph_.rows() * graph_.capacity(0));
 }
 
 bool GraphBuilder::link(const std::vector<std::uint32_t>& rows, std::size_t threads,

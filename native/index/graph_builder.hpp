@@ -12,7 +12,6 @@
 // go on below it.
 
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -21,6 +20,7 @@
 #include "index/graph_search.hpp"
 #include "index/hnsw_graph.hpp"
 #include "index/neighbor_lists.hpp"
+#include "runtime/aligned.hpp"
 #include "runtime/progress.hpp"
 #include "storage/embedding_store.hpp"
 
@@ -81,9 +81,12 @@ class GraphBuilder {
   void select_links(std::size_t level, std::vector<Hit>& kept, Scratch& scratch) const;
   void set_list(std::uint32_t row, std::size_t level, const std::vector<Hit>& links);
   void measure_links(std::uint32_t row, std::size_t level, Scratch& scratch) const;
-  bool remembers(std::size_t level) const { return level == 0 && lengths_ != nullptr; }
+  bool remembers(std::size_t level) const { return level == 0 && lengths_.size() > 0; }
   // Lengths of the links of a row on level 0, by slot; 0 where they are not known.
-  float* lengths_of(std::uint32_t row) const { return lengths_.get() + row * graph_.capacity(0); }
+  float* lengths_of(std::uint32_t row) { return lengths_.data() + row * graph_.capacity(0); }
+  const float* lengths_of(std::uint32_t row) const {
+    return lengths_.data() + row * graph_.capacity(0);
+  }
   // Makes the scratch's candidates what a search of a level finds, the dead left out.
   void find_candidates(const GraphSearch& search, const PreparedQuery& query, Hit from,
                        std::size_t level, Scratch& scratch) const;
@@ -117,11 +120,8 @@ class GraphBuilder {
   std::size_t ef_construction_;
   HnswGraph::Entry entry_before_;
   std::mutex raise_entry_;  // held while a row of a new highest level is linked
-  struct Free {
-    void operator()(void* memory) const { std::free(memory); }
-  };
-  // Null for an add that is small beside the graph.
-  std::unique_ptr<float[], Free> lengths_;
+  // None for an add that is small beside the graph.
+  AlignedBuffer<float> lengths_;
   std::mutex log_mutex_;
   std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> log_;  // lists of older rows
 };

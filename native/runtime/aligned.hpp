@@ -1,14 +1,12 @@
 #pragma once
-// AlignedBuffer: a growable array of trivial elements that starts on a cache line, a large one on
-// huge pages where the system gives them (a scan then reads a quarter faster). Growing moves the
-// elements, so pointers into it are valid only until the next resize.
+// AlignedBuffer: a growable array of trivial elements in a block of memory, which starts on a cache
+// line. Growing moves the elements, so pointers into it are valid only until the next resize.
 //
 // It may also stand for elements in memory of another owner, a mapped file: then growing moves them
 // to memory of its own.
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -16,34 +14,9 @@
 #include <type_traits>
 #include <utility>
 
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
+#include "runtime/block.hpp"
 
 namespace lichen {
-
-inline constexpr std::size_t kCacheLine = 64;
-// The least multiple of `unit` that is at least `value`.
-inline constexpr std::size_t round_up(std::size_t value, std::size_t unit) {
-  return (value + unit - 1) / unit * unit;
-}
-
-inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
-// From here on the memory that huge pages round up does not matter.
-inline constexpr std::size_t kLargeBytes = 4 * kHugePage;
-
-// Memory for `bytes` bytes, aligned to a cache line, or null; to be freed by std::free. `bytes`
-// becomes what there really is.
-inline void* allocate_aligned(std::size_t& bytes) {
-  const std::size_t unit = bytes >= kLargeBytes ? kHugePage : kCacheLine;
-  bytes = round_up(bytes, unit);
-  void* const memory = std::aligned_alloc(unit, bytes);
-#ifdef __linux__
-  // Only a wish: a system without huge pages gives small ones.
-  if (memory != nullptr && unit == kHugePage) ::madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
-  return memory;
-}
 
 template <class T>
 class AlignedBuffer {
@@ -71,6 +44,20 @@ class AlignedBuffer {
     buffer.owner_ = std::move(owner);
     return buffer;
   }
+  // Elements that are zero, without touching the memory where that is so already. Throws
+  // std::bad_alloc.
+  static AlignedBuffer zeros(std::size_t size) {
+    if (size > std::numeric_limits<std::size_t>::max() / sizeof(T) - kHugePage) {
+      throw std::bad_alloc();
+    }
+    AlignedBuffer buffer;
+    buffer.bytes_ = block_bytes(size * sizeof(T));
+    buffer.data_ = static_cast<T*>(allocate_block(buffer.bytes_, true));
+    if (buffer.data_ == nullptr) throw std::bad_alloc();
+    buffer.size_ = size;
+    buffer.capacity_ = buffer.bytes_ / sizeof(T);
+    return buffer;
+  }
   bool is_view() const { return owner_ != nullptr; }
 
   void swap(AlignedBuffer& other) noexcept {
@@ -78,6 +65,7 @@ class AlignedBuffer {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     std::swap(capacity_, other.capacity_);
+    std::swap(bytes_, other.bytes_);
   }
 
   T* data() { return data_; }
@@ -95,12 +83,13 @@ class AlignedBuffer {
     if (wanted > std::numeric_limits<std::size_t>::max() / sizeof(T) - kHugePage) {
       throw std::bad_alloc();
     }
-    std::size_t bytes = wanted * sizeof(T);
-    T* grown = static_cast<T*>(allocate_aligned(bytes));
+    const std::size_t bytes = block_bytes(wanted * sizeof(T));
+    T* grown = static_cast<T*>(allocate_block(bytes));
     if (grown == nullptr) throw std::bad_alloc();
     if (size_ > 0) std::memcpy(grown, data_, size_ * sizeof(T));
     release();
     data_ = grown;
+    bytes_ = bytes;
     capacity_ = bytes / sizeof(T);
   }
 
@@ -136,13 +125,14 @@ class AlignedBuffer {
   }
 
   void release() {
-    if (owner_ == nullptr) std::free(data_);
+    if (owner_ == nullptr) free_block(data_, bytes_);
     owner_.reset();
   }
 
   T* data_ = nullptr;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
+  std::size_t bytes_ = 0;              // of the block; capacity_ elements may be less
   std::shared_ptr<const void> owner_;  // of a view
 };
 

@@ -53,6 +53,31 @@ TEST_CASE("aligned buffer: keeps its content over growth and starts on a cache l
   for (std::uint32_t i = 0; i < 10000; ++i) CHECK_EQUAL(buffer[i], i);
 }
 
+TEST_CASE("aligned buffer: keeps its content from block to block, whoever gives them") {
+  // Around the sizes from which the system is asked, and from which it gives huge pages.
+  for (const std::size_t bytes : {std::size_t{256} << 10, kLargeBytes}) {
+    AlignedBuffer<std::uint32_t> buffer;
+    for (std::size_t size = bytes / 4 - 40; size < bytes / 4 + 40; size += 7) {
+      AlignedBuffer<std::uint32_t> other = buffer;
+      AlignedBuffer<std::uint32_t> grown;
+      grown.reserve(size);
+      CHECK_EQUAL(grown.capacity() >= size, true);
+      CHECK_EQUAL(grown.bytes() >= 4 * size, true);
+      grown.resize(size, static_cast<std::uint32_t>(size));
+      // Every byte that it says it has is its own.
+      grown.resize(grown.capacity(), 1);
+      for (std::size_t i = 0; i < size; ++i) CHECK_EQUAL(grown[i], size);
+      CHECK_EQUAL(reinterpret_cast<std::uintptr_t>(grown.data()) % kCacheLine, 0);
+      buffer.swap(grown);
+      CHECK_EQUAL(grown.size(), other.size());
+    }
+    const AlignedBuffer<std::uint32_t> zeros = AlignedBuffer<std::uint32_t>::zeros(bytes / 4 + 1);
+    CHECK_EQUAL(zeros.size(), bytes / 4 + 1);
+    for (std::size_t i = 0; i < zeros.size(); ++i) CHECK_EQUAL(zeros[i], 0);
+  }
+  CHECK_EQUAL(AlignedBuffer<std::uint32_t>::zeros(0).size(), 0);
+}
+
 TEST_CASE("thread pool: runs every task before it ends") {
   std::atomic<int> sum{0};
   {
