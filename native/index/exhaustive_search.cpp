@@ -160,8 +160,8 @@ bool VectorIndex::scans(const SearchOptions& options) const {
 }
 
 SearchParts VectorIndex::parts_of(const SearchOptions& options, std::size_t parts) const {
+  check_search(options);
   ReadLock lock(lock_);
-  check_k(options.k);
   return {parts, shown_rows(), candidates(options), layout()};
 }
 

@@ -235,15 +235,7 @@ void VectorIndex::roll_back(std::size_t before) {
 }
 
 void VectorIndex::check_search(const SearchOptions& options) const {
-  ReadLock lock(lock_);
-  check_k(options.k);
-}
-
-void VectorIndex::check_k(std::size_t k) const {
-  const std::size_t most = shown_rows() - dead_count_;
-  if (k > 0 && k <= most) return;
-  throw Error(Code::kArgument, "k must be an integer from 1 to the size of the index (" +
-                                   std::to_string(most) + "), got " + std::to_string(k));
+  if (options.k == 0) throw Error(Code::kArgument, "k must be an integer of at least 1, got 0");
 }
 
 std::size_t VectorIndex::search(const float* query, const SearchOptions& options, Hit* hits) const {
@@ -255,9 +247,26 @@ std::size_t VectorIndex::search(const float* query, const SearchOptions& options
 void VectorIndex::search_range(const float* queries, std::size_t count,
                                const SearchOptions& options, Hit* hits,
                                std::uint32_t* counts) const {
+  check_search(options);
   require_finite(queries, count, dim(), count == 1 ? "query" : "queries");
   ReadLock lock(lock_);
-  check_k(options.k);
+  const std::size_t most = shown_rows() - dead_count_;
+  if (options.k <= most) {
+    search_held(queries, count, options, hits, counts);
+    return;
+  }
+  // All that there is, each query by itself: results keep the places that were asked for.
+  for (std::size_t q = 0; q < count; ++q) {
+    counts[q] = 0;
+    if (most == 0) continue;
+    SearchOptions fewer = options.of_query(q);
+    fewer.k = most;
+    search_held(queries + q * dim(), 1, fewer, hits + q * options.k, counts + q);
+  }
+}
+
+void VectorIndex::search_held(const float* queries, std::size_t count, const SearchOptions& options,
+                              Hit* hits, std::uint32_t* counts) const {
   if (!options.group_by.has_value()) {
     search_any(queries, count, options, hits, counts);
     return;

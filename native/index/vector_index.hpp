@@ -328,7 +328,9 @@ class VectorIndex {
   void append_apart(const KeyBatch& keys, const float* vectors, std::size_t count, KeyMode mode,
                     const AttributeBatch& attributes);
   void roll_back(std::size_t before);
-  void check_k(std::size_t k) const;  // called with the lock held
+  // For as many results as there are rows at most; called with the lock held.
+  void search_held(const float* queries, std::size_t count, const SearchOptions& options, Hit* hits,
+                   std::uint32_t* counts) const;
   void load_keys(const SnapshotReader& reader);
   std::unique_ptr<SnapshotDraft> draft_of(const std::string& path, const SnapshotLabel& label,
                                           const JournalPosition* position,

@@ -173,21 +173,13 @@ function tooLong(bytes: number, most: number): LichenError {
   return new LichenError('ERR_LICHEN_UNSUPPORTED', message);
 }
 
-/**
- * A key that was found may be removed before more is asked of it, and there may be fewer than `k` by the time that a search
- * begins: then it is made anew.
- */
+/** A key that was found may be removed before more is asked of it: then the search is made anew. */
 async function searchSteadily(...search: Parameters<typeof searchShard>): Promise<SearchReply> {
-  const [{ index }, { options }] = search;
-  const k = options.k ?? 10;
   for (let tries = 1; ; tries++) {
-    const { size } = index;
     try {
       return await searchShard(...search);
     } catch (error) {
-      const code = error instanceof LichenError ? error.code : undefined;
-      const isTooMany = code === 'ERR_LICHEN_ARGUMENT' && k >= Math.min(size, index.size);
-      const isGone = isTooMany || code === 'ERR_LICHEN_UNKNOWN_KEY';
+      const isGone = error instanceof LichenError && error.code === 'ERR_LICHEN_UNKNOWN_KEY';
       if (!isGone || tries === MOST_TRIES) throw error;
     }
   }

@@ -34,7 +34,7 @@ export function resolveSearch<K extends Key>(
 ): SearchPlan {
   const { filter, ...others } = options;
   const { size } = book;
-  const k = resolveK(others, () => size);
+  const k = resolveK(others, () => Infinity);
   const ef = resolveEf(others);
   resolveOversample(others);
   const admits = resolveAdmits(filter, book);

@@ -115,16 +115,10 @@ async function search(
   const vectors = isBinary ? vectorsOf(body, index.dim, maxVectors) : (body.vectors as number[][]);
   const rows = isBinary ? (vectors as Float32Array).length / index.dim : vectors.length;
   const left = exclude && ids.keysOf(exclude);
-  if (index.size === 0) return emptyResult(rows);
   return index.searchBatch(vectors, {
-    ...{ k: Math.min(k, index.size), ef, recall, exact, where, signal },
+    ...{ k, ef, recall, exact, where, signal },
     ...(left && { exclude: Array.from({ length: rows }, () => left as never) }),
   });
-}
-
-function emptyResult(rows: number): SearchBatchResult<Key> {
-  const none = { keys: new Float64Array(0), scores: new Float32Array(0) };
-  return { ...none, counts: new Uint32Array(rows), rows, k: 0 };
 }
 
 function listsOf(

@@ -59,13 +59,15 @@ export function requirePath(path: unknown): string {
 }
 
 /**
- * `k` of a search, at most the size of the index. The addon compares the two as well, with the same message; here the
- * size is asked for only where arrays would be large.
+ * `k` of a search. An index with fewer vectors gives all it has; its size is asked for only where arrays would be larger than
+ * there is need for.
  */
 export function resolveK(options: { k?: number | undefined }, size: () => number): number {
   const { k = DEFAULT_K } = options;
-  if (Number.isInteger(k) && k >= 1 && (k <= SMALL_K || k <= size())) return k;
-  throw bad(`k must be an integer from 1 to the size of the index (${size()}), got ${shown(k)}`);
+  if (!(Number.isInteger(k) && k >= 1)) {
+    throw bad(`k must be an integer of at least 1, got ${shown(k)}`);
+  }
+  return k <= SMALL_K ? k : Math.max(SMALL_K, Math.min(k, size()));
 }
 
 /** `ef` as the addon takes it: 0 for the default, a recall wanted, EXACT for an exact search. */

@@ -102,7 +102,12 @@ async function findPublished(folder: string): Promise<Published | undefined> {
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
+    const { code } = error as { code?: unknown };
+    if (code === 'ENOENT') return undefined;
+    if (code === 'ENOTDIR') {
+      const message = `${folder} is a file, and no folder that publishIndex has made: openIndex opens files`;
+      throw new LichenFileError('ERR_LICHEN_FORMAT', message, { cause: error });
+    }
     throw fileError('read', file, error);
   }
   const manifest = parse(text);

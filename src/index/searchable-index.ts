@@ -1,3 +1,4 @@
+import { inspect, type InspectOptions } from 'node:util';
 import {
   native,
   type IndexDescription,
@@ -177,7 +178,7 @@ export abstract class SearchableIndex<K extends Key = number> {
   /**
    * The `k` nearest vectors of one query, found on this thread: the quickest way for a single small search, since
    * no promise has to be kept.
-   * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_ARGUMENT (also for a `k` above the size).
+   * @throws ERR_LICHEN_DIMENSION, ERR_LICHEN_NOT_FINITE, ERR_LICHEN_ARGUMENT.
    */
   searchSync(query: VectorInput, options?: SearchSyncOptions): SearchResult<K> {
     const given = requireOptions(options, SEARCH_SYNC_OPTIONS);
@@ -251,6 +252,19 @@ export abstract class SearchableIndex<K extends Key = number> {
   searchWithinSync(query: VectorInput, options: SearchWithinOptions): SearchResult<K> {
     const { vector, score, ef, restrictions } = this.#resolveWithin(query, options);
     return native().indexSearchWithinSync<KeysOf<K>>(this.handle, vector, score, ef, restrictions);
+  }
+
+  /** What `console.log` shows: what the index is and holds, not what it is made of. */
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const { dim, metric, storage, rerank } = this;
+    let held: object = { closed: true };
+    try {
+      held = { size: this.size, dead: this.dead, bytes: this.bytes };
+    } catch {
+      // A closed one holds nothing.
+    }
+    const shown = { dim, metric, storage, ...(rerank !== undefined && { rerank }), ...held };
+    return `${this.constructor.name} ${inspect(shown, options)}`;
   }
 
   /** All keys, in the order in which the vectors were added. */

@@ -145,7 +145,7 @@ export interface ResultArrays {
 
 /** Options of every search. */
 export interface SearchSyncOptions {
-  /** Results wanted, 1 to the size of the index. Default 10. */
+  /** Results wanted, at least 1; an index with fewer vectors gives all it has. Default 10. */
   k?: number | undefined;
   /** Search beam of a graph index, raised to `k` where it is smaller: more finds more and takes longer. Default 64. */
   ef?: number | undefined;

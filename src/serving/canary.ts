@@ -115,7 +115,7 @@ export class RecallCanary<K extends Key> {
     const exact = await index.search(vector, {
       ...search,
       ...{ ef: undefined, recall: undefined, exact: true, threads: 1 },
-      ...{ k: Math.min(sample.k ?? keys.length, index.size), signal: this.#ending.signal },
+      ...{ k: sample.k ?? keys.length, signal: this.#ending.signal },
       ...(where !== undefined && { where }),
       ...(exclude !== undefined && { exclude }),
     });

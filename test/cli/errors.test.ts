@@ -214,13 +214,6 @@ describe('the command line, given bad input', () => {
     ],
     ['another dim', () => search('--queries', at('dim4.npy')), 1, 'DIMENSION', /dim is 8, got 4/],
     [
-      'k above the size',
-      () => search('--queries', at('ok.npy'), '--k', '41'),
-      1,
-      'ARGUMENT',
-      /size of the index \(40\), got 41/,
-    ],
-    [
       'no index',
       () => ['search', '--index', at('text.lichen'), '--queries', at('ok.npy')],
       1,

@@ -32,6 +32,12 @@ describe('published snapshots', () => {
     const folder = at('versions');
     await expect(readPublished(folder)).rejects.toMatchObject({ code: 'ERR_LICHEN_NOT_FOUND' });
     await expect(LiveIndex.open(folder)).rejects.toMatchObject({ code: 'ERR_LICHEN_NOT_FOUND' });
+    const file = at('file');
+    writeFileSync(file, '');
+    await expect(LiveIndex.open(file)).rejects.toMatchObject({
+      code: 'ERR_LICHEN_FORMAT',
+      message: expect.stringContaining('openIndex opens files') as string,
+    });
     for (const rows of [10, 20, 30, 40]) {
       using index = await indexOf(rows);
       const modelVersion = `towers-${rows}`;
