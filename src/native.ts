@@ -315,6 +315,8 @@ export interface Addon extends TensorCalls, CudaCalls {
   shareClose(share: ShareHandle): void;
   indexAttach(token: string): IndexHandle;
   shareCounts(): NativeShareCounts;
+  /** Bytes that are held beside V8's heap, and that malloc keeps for later; 0 where the C library does not tell. */
+  memoryCounts(): { readonly used: number; readonly kept: number };
   createProgress(): ProgressHandle;
   progressState(progress: ProgressHandle, state: Float64Array): void;
   progressCancel(progress: ProgressHandle): void;

@@ -1,6 +1,7 @@
 #include "addon/arguments.hpp"
 #include "addon/index_binding.hpp"
 #include "addon/shares.hpp"
+#include "runtime/memory_counts.hpp"
 
 namespace lichen::addon {
 namespace {
@@ -51,6 +52,17 @@ Napi::Value counts(const Napi::CallbackInfo& info) {
   });
 }
 
+// () -> {used, kept} in bytes
+Napi::Value memory(const Napi::CallbackInfo& info) {
+  return guarded(info, [&]() -> Napi::Value {
+    const MemoryCounts counts = memory_counts();
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("used", static_cast<double>(counts.used));
+    object.Set("kept", static_cast<double>(counts.kept));
+    return object;
+  });
+}
+
 }  // namespace
 
 void export_share_functions(Napi::Env env, Napi::Object exports) {
@@ -59,6 +71,7 @@ void export_share_functions(Napi::Env env, Napi::Object exports) {
   export_function(env, exports, "shareClose", close_share);
   export_function(env, exports, "indexAttach", attach);
   export_function(env, exports, "shareCounts", counts);
+  export_function(env, exports, "memoryCounts", memory);
 }
 
 }  // namespace lichen::addon

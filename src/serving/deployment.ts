@@ -88,6 +88,9 @@ export function requireDeployment<K extends Key, F>(deployment: Deployment<K, F>
     throw badArgument(`deployment must be an object, got ${shown(deployment)}`);
   }
   const { version, index, usualVector, candidates, stages, samples, search } = deployment;
+  if (deployment.encode === undefined && 'model' in deployment) {
+    throw badArgument('deployment has a model: modelDeployment makes a deployment of one');
+  }
   if (typeof version !== 'string' || version === '') {
     throw badArgument(
       `deployment.version must be a string that is not empty, got ${shown(version)}`,

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { isFlat, trendOf } from '../../bench/soak/flatness.js';
 import { DIM, Stock } from '../../bench/soak/stock.js';
-import { growthOf, type Holdings } from '../../bench/soak/watch.js';
+import { growthOf, look, type Holdings } from '../../bench/soak/watch.js';
+import { FlatIndex } from '../../src/index/flat.js';
 import { HnswIndex } from '../../src/index/hnsw.js';
 import { Random } from '../../src/vectors/random.js';
 
@@ -35,6 +36,21 @@ describe('whether memory is flat', () => {
     expect(isFlat({ slope: 10, low: 5 * MEBIBYTE, high: 15, hours: 0.5 }, base)).toBe(true);
     expect(isFlat({ slope: 10, low: 50 * MEBIBYTE, high: 15, hours: 1 }, 100 * base)).toBe(true);
     expect(() => trendOf(looks(base, 0).slice(0, 2))).toThrow(/too few/);
+  });
+
+  it('is told by what is held, of large blocks and small ones', () => {
+    for (const rows of [1000, 200_000]) {
+      const vectors = new Float32Array(16 * rows).fill(1);
+      const before = look(0).held;
+      const index = new FlatIndex({ dim: 16, metric: 'l2' });
+      index.addSync(vectors);
+      const { bytes } = index;
+      expect(bytes).toBeGreaterThanOrEqual(64 * rows);
+      // Of all threads of this process, of which others may take some as well.
+      expect(Math.abs(look(0).held - before - bytes)).toBeLessThan(0.1 * bytes + MEBIBYTE);
+      index.close();
+      expect(Math.abs(look(0).held - before)).toBeLessThan(0.1 * bytes + MEBIBYTE);
+    }
   });
 
   it('is told of handles, files and shares as well', () => {

@@ -217,6 +217,7 @@ describe('a deployment', () => {
     ['an index that is none', { index: { dim: 6, search: () => undefined } }],
     ['no tower', { encode: undefined }],
     ['a tower that is none', { encode: {} }],
+    ['a model in place of a tower', { model: {}, encode: undefined }],
     ['features that are none', { features: 5 }],
     ['seen that is none', { seen: [1, 2] }],
     ['close that is none', { close: true }],
