@@ -30,7 +30,7 @@ inline constexpr std::size_t round_up(std::size_t value, std::size_t unit) {
 
 // Sizes of which the system is asked. AddressSanitizer watches none of those, and so gets all.
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
-inline constexpr std::size_t kMappedBytes = std::size_t{256} << 10;
+inline constexpr std::size_t kMappedBytes = std::size_t{128} << 10;
 #else
 inline constexpr std::size_t kMappedBytes = SIZE_MAX;
 #endif

@@ -55,7 +55,7 @@ TEST_CASE("aligned buffer: keeps its content over growth and starts on a cache l
 
 TEST_CASE("aligned buffer: keeps its content from block to block, whoever gives them") {
   // Around the sizes from which the system is asked, and from which it gives huge pages.
-  for (const std::size_t bytes : {std::size_t{256} << 10, kLargeBytes}) {
+  for (const std::size_t bytes : {std::size_t{128} << 10, kLargeBytes}) {
     AlignedBuffer<std::uint32_t> buffer;
     for (std::size_t size = bytes / 4 - 40; size < bytes / 4 + 40; size += 7) {
       AlignedBuffer<std::uint32_t> other = buffer;

@@ -1,5 +1,5 @@
-import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
-import { percentilesOf, recordMs } from '../cache/guarded.js';
+import type { RecordableHistogram } from 'node:perf_hooks';
+import { latencyHistogram, percentilesOf, recordMs } from '../cache/guarded.js';
 
 /** How long something took lately. */
 export interface LatencyPercentiles {
@@ -13,8 +13,8 @@ const PERIOD_MS = 5000;
 
 /** How long something took in the last 5 to 10 seconds: two histograms that take turns. */
 export class RecentLatency {
-  #current: RecordableHistogram = createHistogram();
-  #before: RecordableHistogram = createHistogram();
+  #current: RecordableHistogram = latencyHistogram();
+  #before: RecordableHistogram = latencyHistogram();
   #since = performance.now();
 
   add(ms: number): void {
@@ -24,7 +24,7 @@ export class RecentLatency {
 
   percentiles(): LatencyPercentiles {
     this.#turn();
-    const both = createHistogram();
+    const both = latencyHistogram();
     both.add(this.#current);
     both.add(this.#before);
     return percentilesOf(both);
