@@ -18,7 +18,9 @@
 namespace lichen {
 
 inline constexpr std::size_t kCacheLine = 64;
+// The least pages that there are, and the largest that are not called huge (64-bit ARM).
 inline constexpr std::size_t kPage = 4096;
+inline constexpr std::size_t kMostPage = std::size_t{64} << 10;
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 // From here on the memory that huge pages round up does not matter.
 inline constexpr std::size_t kLargeBytes = 4 * kHugePage;
@@ -38,6 +40,8 @@ inline constexpr std::size_t kMappedBytes = SIZE_MAX;
 // What there really is of a block of so many bytes.
 inline constexpr std::size_t block_bytes(std::size_t bytes) {
   if (bytes >= kLargeBytes) return round_up(bytes, kHugePage);
+  // What lies behind the block can be given back where it begins with a page.
+  if (bytes >= kHugePage) return round_up(bytes, kMostPage);
   return round_up(bytes, bytes >= kMappedBytes ? kPage : kCacheLine);
 }
 

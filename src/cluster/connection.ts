@@ -232,7 +232,7 @@ export function natsError(what: string, cause: unknown): LichenError {
 /** What NATS says, and what it means where one cannot tell. */
 export function natsMessage(cause: unknown): string {
   const message = messageOf(cause);
-  if (!/insufficient/i.test(message)) return message;
+  if (!/insufficient|limits exceeded/i.test(message)) return message;
   return `${message} (it has stored as much as it may: see max_file_store of its servers, and the account's limits)`;
 }
 

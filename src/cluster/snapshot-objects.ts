@@ -32,7 +32,7 @@ export async function putFile(
 ): Promise<number> {
   for (let puts = 1; ; puts++) {
     try {
-      return await putOnce(cluster, name, path);
+      return await putOnce(cluster, name, path, againMs);
     } catch (cause) {
       if (puts === PUTS || !isPassing(cause)) {
         throw natsError(`putting ${name} into the object store`, cause);
@@ -49,7 +49,12 @@ function isPassing(cause: unknown): boolean {
   return kind === 'absent' || kind === 'unknown';
 }
 
-async function putOnce(cluster: Cluster, name: string, path: string): Promise<number> {
+async function putOnce(
+  cluster: Cluster,
+  name: string,
+  path: string,
+  againMs: number,
+): Promise<number> {
   const store = await cluster.snapshots();
   const before = await store.info(name);
   const bucket = cluster.names.snapshots;
@@ -66,10 +71,22 @@ async function putOnce(cluster: Cluster, name: string, path: string): Promise<nu
     if (before !== null) await removeChunks(cluster, before.nuid).catch(() => undefined);
     return size;
   } catch (cause) {
-    await removeChunks(cluster, nuid).catch(() => undefined);
+    await dropChunks(cluster, nuid, againMs);
     throw cause;
   } finally {
     await file.close();
+  }
+}
+
+/** A server that has no room gives up leading, and then is asked in vain for a while; what is left of all is the next checkpoint's. */
+async function dropChunks(cluster: Cluster, nuid: string, againMs: number): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await removeChunks(cluster, nuid);
+    } catch (error) {
+      if (tries === PUTS || !isPassing(error)) return;
+      await pause(againMs);
+    }
   }
 }
 

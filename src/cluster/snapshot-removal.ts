@@ -4,6 +4,7 @@ import type { Cluster } from './connection.js';
 const ORPHANED_MS = 3600_000;
 /** Messages that are removed at a time. */
 const AT_ONCE = 32;
+const FETCH_MS = 5000;
 /** A purge of some subjects of a stream is subtracted from what its server has stored as of this version. */
 const COUNTS_PURGES = [2, 9, 15] as const;
 
@@ -40,17 +41,26 @@ async function removeEach(cluster: Cluster, subject: string): Promise<void> {
   const consumer = await cluster.jetstream.consumers.get(stream, {
     ...{ filter_subjects: subject, headers_only: true },
   });
-  const removals: Promise<void>[] = [];
-  const messages = await consumer.fetch({ max_messages: left, expires: FETCH_MS });
-  for await (const { seq } of messages) {
-    if (removals.length === AT_ONCE) await Promise.all(removals.splice(0));
-    removals.push(removeMessage(cluster, seq));
-    if (--left === 0) break;
+  try {
+    for (let before = Infinity; left > 0 && left < before;) {
+      before = left;
+      const most = Math.min(left, AT_ONCE);
+      const messages = await consumer.fetch({ max_messages: most, expires: FETCH_MS });
+      const removals: Promise<void>[] = [];
+      for await (const { seq } of messages) {
+        const removal = removeMessage(cluster, seq);
+        // What fails is told below; until then it must not end the process.
+        removal.catch(() => undefined);
+        removals.push(removal);
+        if (removals.length === most) break;
+      }
+      await Promise.all(removals);
+      left -= removals.length;
+    }
+  } finally {
+    await consumer.delete().catch(() => undefined);
   }
-  await Promise.all(removals);
 }
-
-const FETCH_MS = 5000;
 
 async function removeMessage(cluster: Cluster, seq: number): Promise<void> {
   await cluster.manager.streams.deleteMessage(streamOf(cluster), seq, false);

@@ -95,7 +95,11 @@ export function kindOf(error: unknown): PublishFailure {
   if (code === STREAM_SEALED || /sealed/i.test(message)) return 'ended';
   if (name === 'NoRespondersError' || /no responders/i.test(message)) return 'absent';
   if (isNotFound(error)) return 'ended';
-  if (/permissions violation|maximum (messages|bytes)|insufficient|max.?payload/i.test(message)) {
+  if (
+    /permissions violation|maximum (messages|bytes)|insufficient|limits exceeded|max.?payload/i.test(
+      message,
+    )
+  ) {
     return 'refused';
   }
   return 'unknown';

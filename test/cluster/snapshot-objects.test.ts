@@ -7,7 +7,14 @@ import { createCluster } from '../../src/cluster/index.js';
 import { getFile, putFile } from '../../src/cluster/snapshot-objects.js';
 import { removeObject, removeOlder } from '../../src/cluster/snapshot-removal.js';
 import { Random } from '../../src/vectors/random.js';
-import { NATS_MISSING, NATS_NOTE, startNats, type NatsServer } from '../servers/nats.js';
+import {
+  NATS_MISSING,
+  NATS_NOTE,
+  startNats,
+  startNatsCluster,
+  type NatsServer,
+} from '../servers/nats.js';
+import { until } from '../servers/processes.js';
 import { SmallCluster } from './small-cluster.js';
 
 const MIB = 2 ** 20;
@@ -217,5 +224,39 @@ describe.skipIf(NATS_MISSING)(`servers that have no room${NATS_NOTE}`, () => {
       ) as string,
     });
     expect((await client.search(new Float32Array(dim), { k: 3 })).keys).toHaveLength(3);
+  }, 60_000);
+});
+
+describe.skipIf(NATS_MISSING)(`an account of three servers that has no room${NATS_NOTE}`, () => {
+  it('refuses what does not fit, and takes more when something is removed', async () => {
+    // Of all three together.
+    const jetstream = { max_mem: MIB, max_file: 27 * MIB };
+    const accounts = { own: { jetstream, users: [{ user: 'u', password: 'p' }] } };
+    await using nats = await startNatsCluster(3, { settings: { accounts } });
+    const address = { servers: nats.urls, name: 'items', user: 'u', password: 'p' };
+    await createCluster({ ...address, shards: 1, index: INDEX });
+    const cluster = await openCluster(address);
+    const folder = await mkdtemp(join(tmpdir(), 'lichen-objects-'));
+    try {
+      const path = join(folder, 'shard');
+      await writeFile(path, Buffer.alloc(3 * MIB, 'lichen'));
+      // Servers tell each other now and then what they have stored: it may be more than the limit by then.
+      const putAll = async () => {
+        for (let at = 0; at < 40; at++) await putFile(cluster, `shard-${at}`, path, 100);
+      };
+      await expect(putAll()).rejects.toMatchObject({
+        code: 'ERR_LICHEN_IO',
+        message: expect.stringMatching(/limits exceeded.*max_file_store/) as string,
+      });
+      const store = await cluster.snapshots();
+      for (const { name } of await store.list()) await removeObject(cluster, name);
+      expect(await store.list()).toEqual([]);
+      const isThere = () => putFile(cluster, 'last', path, 100).then(Boolean, () => false);
+      await until(isThere, 'room for another one');
+      expect(await store.info('last')).toMatchObject({ size: 3 * MIB });
+    } finally {
+      await cluster.close();
+      await rm(folder, { recursive: true, force: true });
+    }
   }, 60_000);
 });
