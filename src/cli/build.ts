@@ -59,7 +59,7 @@ export function buildCommand(): Command {
     .option('--seed <n>', 'decides levels, rotation and k-means (default: 42)', integer(0))
     .option('--threads <n>', 'threads that build (default: every processor)', integer(1, 1024))
     .optionsGroup('Options:')
-    .requiredOption('--output <file>', 'the snapshot file, by custom .lichen', outputPath)
+    .requiredOption('--output <file>', 'the snapshot file (.lichen)', outputPath)
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',

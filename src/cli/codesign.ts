@@ -101,7 +101,7 @@ export function codesignCommand(): Command {
     .option('--prices <file>', 'JSON with machines and prices (default: a table that is built in)')
     .option('--seed <n>', 'decides users, designs and order', integer(0), 42)
     .optionsGroup('Options:')
-    .option('--report <file>', 'a page with picture and table, by custom .html', outputPath)
+    .option('--report <file>', 'a page with picture and table (.html)', outputPath)
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, type Option } from 'commander';
 import { ownVersion } from '../vectors/packages.js';
 import { buildCommand } from './build.js';
 import { clusterCommand } from './cluster.js';
@@ -73,7 +73,17 @@ function configure(command: Command): void {
     })
     .allowExcessArguments(false)
     .configureOutput({ writeErr: () => {} });
+  command.options.forEach(tellDefault);
   command.commands.forEach(configure);
+}
+
+/** As it would be given, where the parser's help has JSON. */
+function tellDefault(option: Option): void {
+  const value: unknown = option.defaultValue;
+  if (option.defaultValueDescription !== undefined) return;
+  if (typeof value !== 'string' && !Array.isArray(value)) return;
+  const text = String(value);
+  option.default(value, text === '' ? 'none' : text);
 }
 
 /** An option that is misspelt is not there either, which the parser finds first, and says less. */

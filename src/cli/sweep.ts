@@ -96,7 +96,7 @@ export function sweepCommand(): Command {
     .option('--seed <n>', 'decides which queries, in which order', integer(0), 42)
     .optionsGroup('Results:')
     .option('--state <folder>', 'keeps indexes and measurements; goes on with what is there')
-    .option('--report <file>', 'a page with picture and table, by custom .html', outputPath)
+    .option('--report <file>', 'a page with picture and table (.html)', outputPath)
     .option('--csv <file>', 'the table', outputPath)
     .option('--ann-benchmarks <folder>', 'results as ann-benchmarks keeps them, a file a point')
     .option('--json', 'print the result as JSON')

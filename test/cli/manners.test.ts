@@ -41,6 +41,8 @@ describe('the help of the command line', () => {
       const text = helpOf(command);
       for (const line of text.split('\n')) expect(line.length, line).toBeLessThanOrEqual(COLUMNS);
       expect(command.description()).toMatch(/\.$/);
+      // Defaults as they would be given, not as JSON.
+      expect(text).not.toMatch(/default:\s+["[]/);
       if (command.commands.length === 0) expect(text).toContain('--json ');
       if (commands.includes(command)) expect(text).toMatch(/\nExamples:\n {2}lichen /);
     },
