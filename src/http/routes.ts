@@ -116,7 +116,8 @@ async function search(
   const rows = isBinary ? (vectors as Float32Array).length / index.dim : vectors.length;
   const left = exclude && ids.keysOf(exclude);
   return index.searchBatch(vectors, {
-    ...{ k, ef, recall, exact, where, signal },
+    // Places of all results are made, whether there is something for them or not.
+    ...{ k: Math.max(1, Math.min(k, index.size)), ef, recall, exact, where, signal },
     ...(left && { exclude: Array.from({ length: rows }, () => left as never) }),
   });
 }

@@ -14,6 +14,8 @@ import type {
 
 /** Results of a search that names no `k`. */
 const DEFAULT_K = 10;
+/** Of results that are not there: 50 MB. */
+const MOST_PLACES = 2 ** 22;
 /** Up to here the arrays for the results are made without asking how large the index is. */
 export const SMALL_K = 1024;
 const DEFAULT_STORAGE_SEED = 42;
@@ -59,15 +61,30 @@ export function requirePath(path: unknown): string {
 }
 
 /**
- * `k` of a search. An index with fewer vectors gives all it has; its size is asked for only where arrays would be larger than
- * there is need for.
+ * `k` of a search of one query, whose results are cut to those that there are. The size of the index is asked for only where
+ * arrays would be larger than there is need for.
  */
 export function resolveK(options: { k?: number | undefined }, size: () => number): number {
-  const { k = DEFAULT_K } = options;
-  if (!(Number.isInteger(k) && k >= 1)) {
-    throw bad(`k must be an integer of at least 1, got ${shown(k)}`);
-  }
+  const k = requireK(options);
   return k <= SMALL_K ? k : Math.max(SMALL_K, Math.min(k, size()));
+}
+
+/** `k` of a search of `rows` queries: the results of each have so many places, also where fewer are found. */
+export function resolveBatchK(
+  options: { k?: number | undefined },
+  size: () => number,
+  rows: number,
+): number {
+  const k = requireK(options);
+  if (k <= SMALL_K || k <= size() || k * rows <= MOST_PLACES) return k;
+  throw bad(
+    `k must be at most the size of the index (${size()}) where results have more than ${MOST_PLACES} places in all, got ${k} for ${rows} queries`,
+  );
+}
+
+function requireK({ k = DEFAULT_K }: { k?: number | undefined }): number {
+  if (Number.isInteger(k) && k >= 1) return k;
+  throw bad(`k must be an integer of at least 1, got ${shown(k)}`);
 }
 
 /** `ef` as the addon takes it: 0 for the default, a recall wanted, EXACT for an exact search. */

@@ -14,6 +14,7 @@ import {
   requireKey,
   requireOptions,
   resolveEf,
+  resolveBatchK,
   resolveK,
   resolveThreads,
   toKeyList,
@@ -198,7 +199,7 @@ export abstract class SearchableIndex<K extends Key = number> {
     const { threads = 1 } = given;
     const { keys, scores, counts } = await this.#searchMany(vector, {
       ...given,
-      threads,
+      ...{ k: resolveK(given, () => this.size), threads },
       exclude: given.exclude && [given.exclude],
     });
     const count = counts[0]!;
@@ -360,7 +361,7 @@ export abstract class SearchableIndex<K extends Key = number> {
 
   #plan(options: SearchBatchSyncOptions, rows: number): SearchPlan {
     return {
-      k: resolveK(options, () => this.size),
+      k: resolveBatchK(options, () => this.size, rows),
       ef: resolveEf(options),
       keyKind: this.#resultArrays().kind,
       restrictions: resolveRestrictions(this.schema, options, rows),

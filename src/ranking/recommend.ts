@@ -63,11 +63,15 @@ export async function recommendBatch(
     (a, b) => countOf(a) - countOf(b) || a - b,
   );
   const ranked = new Uint32Array(queries.rows * k).fill(NO_ITEM);
+  const { size } = index;
   const stamp = new Int32Array(items.size).fill(-1);
   for (let from = 0; from < order.length; from += USERS_A_BATCH) {
     const rows = order.subarray(from, from + USERS_A_BATCH);
     const most = countOf(rows[rows.length - 1]!);
-    const result = await index.searchBatch(matrixRows(queries, rows), { ...search, k: k + most });
+    const result = await index.searchBatch(matrixRows(queries, rows), {
+      ...search,
+      k: Math.max(1, Math.min(size, k + most)),
+    });
     rows.forEach((row, at) => {
       const user = users[row]!;
       for (let i = 0; i < countOf(row); i++) stamp[itemIndices[offsets[user]! + i]!] = row;

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { makeCatalogue } from '../../src/catalogue/catalogue.js';
 import { itemsOf, type Interactions } from '../../src/interactions/interactions.js';
-import { readIntMatrix, readMatrix, writeIntMatrix } from '../../src/vectors/files.js';
+import { readIntMatrix, readMatrix, writeIntMatrix, writeMatrix } from '../../src/vectors/files.js';
 import { temporaryFolder } from '../vectors/temporary-folder.js';
 import { lichen, lichenJson } from './run.js';
 
@@ -237,6 +237,22 @@ describe('the command line, from interactions to recommendations', () => {
       ...['search', '--index', at('named.lichen'), '--queries', at('items.npy'), '--k', '1'],
     );
     expect(named.stdout.split('\n')[0]).toMatch(/^0\ttrack\d+:[\d.]+$/);
+  });
+
+  it('finds all that there is where more is asked for', async () => {
+    await writeMatrix(at('few.npy'), { data: Float32Array.of(0, 1, 0, 2, 0, 3), rows: 3, dim: 2 });
+    const few = ['--input', at('few.npy'), '--metric', 'l2', '--output', at('few.lichen')];
+    lichenJson('build', ...few);
+    for (const k of ['4', '3000']) {
+      const search = ['search', '--index', at('few.lichen'), '--queries', at('few.npy'), '--k', k];
+      const { results } = lichenJson<{ results: { key: number }[][] }>(...search);
+      expect(results.map((found) => found.map(({ key }) => key))).toEqual([
+        [0, 1, 2],
+        [1, 0, 2],
+        [2, 1, 0],
+      ]);
+      expect(lichen(...search).stdout.split('\n')[2]).toMatch(/^2\t2:\S+ 1:\S+ 0:\S+$/);
+    }
   });
 
   it('prints tables where no JSON is asked for', () => {

@@ -40,7 +40,6 @@ describe.each(kinds)('%s that holds fewer vectors than are asked for', (_, Index
     const keysOf = (rows: readonly number[]) => rows.map(keyOf);
     const found = (keys: ArrayLike<Key>) => Array.from(keys);
 
-    // Above 1,024 places are no longer made for all that is asked for.
     it.each([ROWS + 1, 1000, 5000, 2 ** 31 - 1])('gives all of them for k = %i', async (k) => {
       const index = make(keyOf);
       const best = keysOf(ranked(0, all));
@@ -50,15 +49,38 @@ describe.each(kinds)('%s that holds fewer vectors than are asked for', (_, Index
         expect(found(keys)).toEqual(best);
         expect(scores).toHaveLength(ROWS);
       }
+    });
+
+    it.each([ROWS + 1, 1000, 5000])('leaves places of batches empty for k = %i', async (k) => {
+      const index = make(keyOf);
       const both = [await index.searchBatch(queries, { k }), index.searchBatchSync(queries, { k })];
       for (const { keys, counts, rows, k: places } of both) {
-        expect(rows).toBe(3);
+        expect([rows, places, keys.length]).toEqual([3, k, 3 * k]);
         for (let at = 0; at < rows; at++) {
           expect(counts[at]).toBe(ROWS);
-          const its = found(keys).slice(at * places, at * places + ROWS);
-          expect(its).toEqual(keysOf(ranked(at, all)));
+          const its = found(keys).slice(at * k, (at + 1) * k);
+          expect(its.slice(0, ROWS)).toEqual(keysOf(ranked(at, all)));
+          expect(new Set(its.slice(ROWS))).toEqual(
+            new Set([typeof keyOf(0) === 'string' ? '' : -1]),
+          );
         }
       }
+    });
+
+    it('refuses batches whose empty places alone would fill the memory', async () => {
+      const index = make(keyOf);
+      const refusal = /k must be at most the size of the index \(25\)/;
+      for (const k of [2 ** 31 - 1, 1_400_000]) {
+        await expect(index.searchBatch(queries, { k })).rejects.toThrow(refusal);
+        expect(() => index.searchBatchSync(queries, { k })).toThrow(refusal);
+      }
+    });
+
+    it('says so for no query but that of many', async () => {
+      const index = make(keyOf);
+      const k = 2 ** 31 - 1;
+      const best = keysOf(ranked(0, all));
+      expect(found((await index.search(query(0), { k })).keys)).toEqual(best);
     });
 
     it('gives what a filter, a condition and exclusions leave of them', async () => {
