@@ -69,8 +69,8 @@ const CRITERION = `It ends with status 1 if a call failed or an answer made no s
 if files are left over, if there are more open files or handles at the end than at
 the start, or if memory is not flat: if, after the first quarter of the time, the 95%
 interval of its slope lies above zero and means more than 2% and 8 MiB over the rest;
-of what the process takes (RSS) and of what it holds of that (V8's heap, what callers
-of malloc have, blocks of lichen's own). If only the first grows, malloc or V8 keep it.
+of what the process takes (RSS) beside V8's heap, and of what it holds: in V8's heap,
+of malloc, in blocks of lichen's own. If only the first grows, malloc keeps it.
 Less than ${LEAST_SECONDS / 60} minutes say nothing about memory. With MALLOC_ARENA_MAX=1 in the environment
 there is less that merely fills up; --only finds the kind of traffic that grows.`;
 
@@ -95,7 +95,7 @@ function judge(result: SoakResult) {
     `recall ${recall.toFixed(4)}; open files: ${files[0]} at the start, ${files[1]} at the end`,
   );
   const memory: Record<string, object> = {};
-  for (const kind of ['rss', 'held', 'heap', 'external'] as const) {
+  for (const kind of ['rss', 'beside', 'held', 'heap', 'external'] as const) {
     if (warm.length < 24) break;
     if (kind === 'held' && warm.some(({ held }) => held === 0)) continue;
     const trend = trendOf(warm.map((moment) => ({ seconds: moment.seconds, value: moment[kind] })));
@@ -105,7 +105,7 @@ function judge(result: SoakResult) {
       `${kind.padEnd(9)}${mebibytes(from)} MiB after the warm-up, ${mebibytes(to)} at the end; ` +
         `${mebibytes(trend.slope)} MiB an hour (${mebibytes(trend.low)} to ${mebibytes(trend.high)})`,
     );
-    const counts = kind === 'rss' || kind === 'held';
+    const counts = kind === 'beside' || kind === 'held';
     if (!counts || last < LEAST_SECONDS || isFlat(trend, from)) continue;
     failures.push(`memory is not flat (${kind}): at least ${mebibytes(trend.low)} MiB an hour`);
   }

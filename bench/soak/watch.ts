@@ -8,6 +8,8 @@ import type { Addon } from '../../src/native.js';
 export interface Moment {
   readonly seconds: number;
   readonly rss: number;
+  /** RSS without what V8 has taken for its heap, of which it gives back what it likes, when it likes. */
+  readonly beside: number;
   /** What is held of all that: in V8's heap and beside it; 0 where the C library does not tell. */
   readonly held: number;
   readonly heap: number;
@@ -30,10 +32,11 @@ const collect = runInNewContext('gc') as () => void;
 /** Memory once garbage is collected, so that what remains is held. */
 export function look(started: number): Moment {
   collect();
-  const { rss, heapUsed, external } = process.memoryUsage();
+  const { rss, heapTotal, heapUsed, external } = process.memoryUsage();
   const { used } = addon().memoryCounts();
   const held = used === 0 ? 0 : heapUsed + used;
-  return { seconds: (performance.now() - started) / 1000, rss, held, heap: heapUsed, external };
+  const seconds = (performance.now() - started) / 1000;
+  return { seconds, rss, beside: rss - heapTotal, held, heap: heapUsed, external };
 }
 
 export function holdings(): Holdings {
