@@ -224,6 +224,30 @@ TEST_CASE("hnsw: rows that are all the same are all found") {
   CHECK_EQUAL(rows_of(index, same.data(), 30, 30).size(), 30);
 }
 
+TEST_CASE("index: a search for more than there is finds all of it, whatever the batch") {
+  const std::vector<float> vectors = test::uniform_floats(1, 40 * kDim);
+  FlatIndex flat(test::flat(kDim, Metric::kL2));
+  HnswIndex graph(kDim, Metric::kL2, {});
+  add(flat, vectors.data(), 40);
+  add(graph, vectors.data(), 40);
+  SearchOptions options;
+  options.k = 55;
+  std::vector<Hit> hits(3 * options.k);
+  for (const VectorIndex* index :
+       {static_cast<VectorIndex*>(&flat), static_cast<VectorIndex*>(&graph)}) {
+    std::uint32_t counts[3] = {};
+    index->search_range(vectors.data(), 3, options, hits.data(), counts);
+    for (std::size_t q = 0; q < 3; ++q) {
+      CHECK_EQUAL(counts[q], 40);
+      // Each vector is nearest to itself.
+      CHECK_EQUAL(hits[q * options.k].row, q);
+      for (std::size_t i = 1; i < 40; ++i) {
+        CHECK_EQUAL(hits[q * options.k + i - 1].distance <= hits[q * options.k + i].distance, true);
+      }
+    }
+  }
+}
+
 TEST_CASE("index: bad arguments are refused and change nothing") {
   CHECK_THROWS(Code::kArgument, FlatIndex(test::flat(0, Metric::kDot)));
   CHECK_THROWS(Code::kArgument, FlatIndex(test::flat(kMaxDim + 1, Metric::kDot)));
@@ -234,7 +258,10 @@ TEST_CASE("index: bad arguments are refused and change nothing") {
   std::vector<float> vectors = test::uniform_floats(1, 3 * kDim);
   SearchOptions options;
   Hit hit;
+  CHECK_EQUAL(index.search(vectors.data(), options, &hit), 0);
+  options.k = 0;
   CHECK_THROWS(Code::kArgument, index.search(vectors.data(), options, &hit));
+  options.k = 1;
   vectors[kDim + 2] = std::nanf("");
   CHECK_THROWS(Code::kNotFinite, index.append({}, vectors.data(), 3));
   CHECK_EQUAL(index.rows(), 0);
