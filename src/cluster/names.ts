@@ -41,6 +41,22 @@ export class ClusterNames {
     this.snapshots = `${this.bucket}_snapshots`;
   }
 
+  /** The stream that keeps the object store of snapshots. */
+  get snapshotStream(): string {
+    return `OBJ_${this.snapshots}`;
+  }
+
+  /** Where the chunks of a snapshot are, by the id that its object has of them; of all snapshots begin so. */
+  snapshotChunks(nuid = ''): string {
+    return `$O.${this.snapshots}.C.${nuid}`;
+  }
+
+  /** Where it is told what a snapshot is. */
+  snapshotMeta(name: string): string {
+    const text = Buffer.from(name).toString('base64url');
+    return `$O.${this.snapshots}.M.${padded(text)}`;
+  }
+
   /** Every shard takes searches from here; one replica of each answers. */
   search(epoch: number): string {
     return `${this.prefix}.${epoch}.search`;
@@ -87,4 +103,9 @@ export function wellFormed(text: string): string {
 export function shardOf(key: Key, shards: number): number {
   const hash = hashOf(typeof key === 'string' ? wellFormed(key) : key);
   return Math.floor(((hash >>> 0) * shards) / 2 ** 32);
+}
+
+/** Base64 as NATS's object store has it: with the padding that Node leaves out. */
+export function padded(base64: string): string {
+  return base64.padEnd(4 * Math.ceil(base64.length / 4), '=');
 }

@@ -3,6 +3,7 @@ import { open, rm } from 'node:fs/promises';
 import type { StoredMsg } from '@nats-io/jetstream';
 import { LichenFileError } from '../errors.js';
 import { natsError, type Cluster } from './connection.js';
+import { padded } from './names.js';
 import { pause } from './pause.js';
 import { removeChunks } from './snapshot-removal.js';
 import { kindOf } from './writer.js';
@@ -61,13 +62,17 @@ async function putOnce(
   const nuid = randomBytes(11).toString('hex');
   const file = await open(path, 'r');
   try {
-    const { size, chunks, digest } = await publishChunks(cluster, file, `$O.${bucket}.C.${nuid}`);
+    const { size, chunks, digest } = await publishChunks(
+      cluster,
+      file,
+      cluster.names.snapshotChunks(nuid),
+    );
     const told = { name, options: { max_chunk_size: CHUNK_BYTES }, bucket, nuid };
     const mtime = new Date().toISOString();
     const info = JSON.stringify({ ...told, size, chunks, digest, mtime, deleted: false });
     const headers = cluster.packages.transport.headers();
     headers.set('Nats-Rollup', 'sub');
-    await publish(cluster, metaSubject(bucket, name), Buffer.from(info), headers);
+    await publish(cluster, cluster.names.snapshotMeta(name), Buffer.from(info), headers);
     if (before !== null) await removeChunks(cluster, before.nuid).catch(() => undefined);
     return size;
   } catch (cause) {
@@ -134,14 +139,6 @@ function publish(
   });
 }
 
-function metaSubject(bucket: string, name: string): string {
-  return `$O.${bucket}.M.${padded(Buffer.from(name).toString('base64url'))}`;
-}
-
-function padded(text: string): string {
-  return text.padEnd(4 * Math.ceil(text.length / 4), '=');
-}
-
 /**
  * Gets an object as a file, and compares the digest of what came with that of what was put. Each chunk is asked for by itself:
  * a consumer, as NATS's client makes one, may be lost with its server, or never hear that it is asked, and then nothing
@@ -153,8 +150,11 @@ export async function getFile(cluster: Cluster, name: string, path: string): Pro
     const store = await cluster.snapshots();
     const info = await store.info(name);
     if (info === null || info.deleted) throw new Error('there is no such object');
-    const { bucket, nuid, size, digest } = info;
-    const chunks: Chunks = { stream: `OBJ_${bucket}`, subject: `$O.${bucket}.C.${nuid}`, size };
+    const { nuid, size, digest } = info;
+    const { names } = cluster;
+    const chunks: Chunks = {
+      ...{ stream: names.snapshotStream, subject: names.snapshotChunks(nuid), size },
+    };
     const isWhole = (given: string) => given === digest.replace(/^SHA-256=|=+$/g, '');
     // Any server gives a chunk out, but one that is behind may not have it.
     if (isWhole(await writeChunks(directly(cluster), chunks, path).catch(() => ''))) return;

@@ -24,9 +24,9 @@ export async function removeObject(cluster: Cluster, name: string): Promise<void
 /** Removes what is stored of an object that nobody is told of. */
 export async function removeChunks(cluster: Cluster, nuid: string): Promise<void> {
   const { manager, names, connection } = cluster;
-  const filter = `${chunksOf(names.snapshots)}${nuid}`;
+  const filter = names.snapshotChunks(nuid);
   if (!isAtLeast(connection.info?.version ?? '', COUNTS_PURGES)) await removeEach(cluster, filter);
-  await manager.streams.purge(streamOf(cluster), { filter });
+  await manager.streams.purge(names.snapshotStream, { filter });
 }
 
 /**
@@ -34,7 +34,7 @@ export async function removeChunks(cluster: Cluster, nuid: string): Promise<void
  * more when that comes to what they may store: https://github.com/nats-io/nats-server/pull/3876
  */
 async function removeEach(cluster: Cluster, subject: string): Promise<void> {
-  const stream = streamOf(cluster);
+  const stream = cluster.names.snapshotStream;
   const { state } = await cluster.manager.streams.info(stream, { subjects_filter: subject });
   let left = state.subjects?.[subject] ?? 0;
   if (left === 0) return;
@@ -62,8 +62,8 @@ async function removeEach(cluster: Cluster, subject: string): Promise<void> {
   }
 }
 
-async function removeMessage(cluster: Cluster, seq: number): Promise<void> {
-  await cluster.manager.streams.deleteMessage(streamOf(cluster), seq, false);
+async function removeMessage({ manager, names }: Cluster, seq: number): Promise<void> {
+  await manager.streams.deleteMessage(names.snapshotStream, seq, false);
 }
 
 /**
@@ -79,10 +79,12 @@ export async function removeOlder(
   const store = await cluster.snapshots();
   const objects = await store.list();
   const begin = `${epoch}-${shard}-`;
-  for (const { name } of objects) {
-    if (!name.startsWith(begin)) continue;
-    if (Number.parseInt(name.slice(begin.length), 10) < sequence) await removeObject(cluster, name);
-  }
+  const older = objects.filter(
+    ({ name }) =>
+      name.startsWith(begin) && Number.parseInt(name.slice(begin.length), 10) < sequence,
+  );
+  // Another replica may be about to remove the same; whatever is left is removed by the next.
+  await Promise.allSettled(older.map(({ name }) => removeObject(cluster, name)));
   await removeOrphans(cluster, new Set(objects.map(({ nuid }) => nuid)), orphanedMs);
 }
 
@@ -92,8 +94,8 @@ async function removeOrphans(
   orphanedMs: number,
 ): Promise<void> {
   const { manager, names } = cluster;
-  const stream = streamOf(cluster);
-  const begin = chunksOf(names.snapshots);
+  const stream = names.snapshotStream;
+  const begin = names.snapshotChunks();
   const { state } = await manager.streams.info(stream, { subjects_filter: `${begin}>` });
   for (const subject of Object.keys(state.subjects ?? {})) {
     const nuid = subject.slice(begin.length);
@@ -102,14 +104,6 @@ async function removeOrphans(
     if (last === null || Date.now() - last.time.getTime() < orphanedMs) continue;
     await removeChunks(cluster, nuid);
   }
-}
-
-function streamOf({ names }: Cluster): string {
-  return `OBJ_${names.snapshots}`;
-}
-
-function chunksOf(bucket: string): string {
-  return `$O.${bucket}.C.`;
 }
 
 function isAtLeast(version: string, wanted: readonly number[]): boolean {

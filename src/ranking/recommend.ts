@@ -63,21 +63,19 @@ export async function recommendBatch(
     (a, b) => countOf(a) - countOf(b) || a - b,
   );
   const ranked = new Uint32Array(queries.rows * k).fill(NO_ITEM);
-  const { size } = index;
+  const size = index.size;
   const stamp = new Int32Array(items.size).fill(-1);
   for (let from = 0; from < order.length; from += USERS_A_BATCH) {
     const rows = order.subarray(from, from + USERS_A_BATCH);
     const most = countOf(rows[rows.length - 1]!);
-    const result = await index.searchBatch(matrixRows(queries, rows), {
-      ...search,
-      k: Math.max(1, Math.min(size, k + most)),
-    });
+    const wanted = Math.max(1, Math.min(size, k + most));
+    const result = await index.searchBatch(matrixRows(queries, rows), { ...search, k: wanted });
     rows.forEach((row, at) => {
       const user = users[row]!;
       for (let i = 0; i < countOf(row); i++) stamp[itemIndices[offsets[user]! + i]!] = row;
       let place = 0;
       for (let i = 0; i < result.counts[at]! && place < k; i++) {
-        const item = itemOf(result.keys[at * result.k + i]!);
+        const item = itemOf(result.keys[at * wanted + i]!);
         if (item >= 0 && stamp[item] !== row) ranked[row * k + place++] = item;
       }
     });
